@@ -1,0 +1,217 @@
+//! The command line: subcommands, options and their help.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::styling::{AnsiColor, Effects, Styles};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+
+use crate::failure::{Failure, Result};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().effects(Effects::BOLD))
+    .usage(AnsiColor::Green.on_default().effects(Effects::BOLD))
+    .literal(AnsiColor::Cyan.on_default().effects(Effects::BOLD))
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Says why PureMessage's message_log has abort entries: the reason stands in sendmail's log.
+///
+/// An abort entry means that sendmail gave up on a message while PureMessage had it. Most of them are ordinary SMTP
+/// trouble and can be ignored; some mean that PureMessage is too slow, down or not listening. `explain` tells which,
+/// for log files; `pipe` does it live, between a log shipper and its destination.
+#[derive(Debug, Parser)]
+#[command(name = "abort-reason", version, styles = STYLES, max_term_width = 100, after_help = EXAMPLES, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  See why mail was aborted, and what to do about it:
+    abort-reason explain --maillog /var/log/maillog /opt/pmx6/var/log/message_log
+
+  The same for rotated and compressed logs, as one JSON object for each abort:
+    abort-reason explain --format ndjson --maillog maillog.1.gz --maillog maillog message_log*
+
+  Between a log shipper and its destination:
+    shipper | abort-reason pipe --filter-name PureMessage | destination
+
+Exit codes: 0 done, 64 wrong usage, 65 unusable input, 66 missing input, 69 something missing,
+73 cannot create the output, 74 reading or writing failed, 78 wrong configuration.";
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read log files and show the reason of every abort in them
+    Explain(Explain),
+    /// Read records on standard input, write them with their reasons to standard output, live
+    Pipe(Pipe),
+    /// Print the table of reasons: the lines of sendmail's log that say why
+    Reasons(Reasons),
+    /// Validate a configuration and say what it means in effect
+    Check(Check),
+    /// Print a completion script for a shell
+    Completions(Completions),
+}
+
+/// Settings that `explain` and `pipe` share.
+#[derive(Debug, Args)]
+pub struct Settings {
+    /// Configuration file, YAML or JSON; `abort-reason check FILE` says what it means
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+
+    /// Name of PureMessage's milter: the first word of its INPUT_MAIL_FILTER line in sendmail's .mc file. With it, what
+    /// other filters did is told apart from what PureMessage did. May be repeated; takes the place of `filter_names` in
+    /// the configuration
+    #[arg(long = "filter-name", value_name = "NAME")]
+    pub filter_names: Vec<String>,
+}
+
+/// `abort-reason explain`.
+///
+/// Both logs may be given in several files: rotated ones, those of several hosts, and compressed ones (gzip, xz, zstd,
+/// whatever their names). Their order does not matter: they are read side by side in order of time.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  abort-reason explain --maillog /var/log/maillog message_log
+  abort-reason explain --format csv --output aborts.csv --maillog maillog --maillog maillog.1.gz message_log*
+  ssh mx1 cat /var/log/maillog | abort-reason explain --maillog - message_log
+  abort-reason explain --format ndjson --maillog maillog message_log | jq 'select(.abort.ignorable != true)'")]
+pub struct Explain {
+    /// File of sendmail's log, or `-` for standard input; give the option once for each file
+    #[arg(long, value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    pub maillog: Vec<PathBuf>,
+
+    /// Files of PureMessage's message_log, or `-` for standard input
+    #[arg(value_name = "MESSAGE_LOG", required = true, value_hint = ValueHint::FilePath)]
+    pub message_log: Vec<PathBuf>,
+
+    /// How to write the aborts [default: table on a terminal, ndjson elsewhere]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<ExplainFormat>,
+
+    /// Write to this file, which appears when it is complete
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub settings: Settings,
+}
+
+/// Formats of `explain`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExplainFormat {
+    /// The aborts in columns, then a summary with what to do
+    Table,
+    /// One JSON object for each abort, each on a line of its own
+    Ndjson,
+    /// One JSON array
+    Json,
+    /// Comma-separated values with a header, safe to open in a spreadsheet
+    Csv,
+}
+
+/// `abort-reason pipe`.
+///
+/// Reads one JSON object a line, as log shippers write them, with the log line in a field such as `message`. Abort
+/// records leave with their reason in a field `abort`, a few seconds later where the reason may still come; every other
+/// line leaves at once and unchanged, also one that is no JSON object. The work is done by the WebAssembly component in
+/// a sandbox: it sees nothing but the records, its memory and its time are limited, and if it should fail, the lines go
+/// through unchanged.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  shipper | abort-reason pipe --filter-name PureMessage | destination
+  abort-reason pipe --config /etc/abort-reason.yaml --stats < records.ndjson > enriched.ndjson")]
+pub struct Pipe {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub settings: Settings,
+
+    /// The component [default: abort_reason.component.wasm beside this program]
+    #[arg(long, value_name = "FILE", env = "ABORT_REASON_COMPONENT", value_hint = ValueHint::FilePath)]
+    pub component: Option<PathBuf>,
+
+    /// At the end, print the counters as a JSON object on standard error
+    #[arg(long)]
+    pub stats: bool,
+
+    /// Memory that the component may use, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(16..=4096))]
+    pub memory_limit: u32,
+
+    /// Time that the component may take for one batch, in seconds, before it counts as hung
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub call_timeout: Duration,
+}
+
+/// `abort-reason reasons`.
+#[derive(Debug, Args)]
+pub struct Reasons {
+    /// How to write the table
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: ReasonsFormat,
+}
+
+/// Formats of `reasons`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReasonsFormat {
+    /// Columns fitted to the terminal
+    Table,
+    /// The reference page docs/reasons.md
+    Markdown,
+    /// A JSON array
+    Json,
+}
+
+/// `abort-reason check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Configuration file, YAML or JSON, or `-` for standard input
+    #[arg(value_name = "CONFIG", value_hint = ValueHint::FilePath)]
+    pub config: PathBuf,
+}
+
+/// `abort-reason completions`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  abort-reason completions bash > /etc/bash_completion.d/abort-reason
+  abort-reason completions zsh > \"${fpath[1]}/_abort-reason\"
+  abort-reason completions fish > ~/.config/fish/completions/abort-reason.fish")]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// Prints the completion script of a shell.
+pub fn print_completions(options: &Completions) -> Result<()> {
+    // Made in memory first: the generator would panic where the reader has gone away.
+    let mut script = Vec::new();
+    clap_complete::generate(options.shell, &mut Cli::command(), "abort-reason", &mut script);
+    io::Write::write_all(&mut io::stdout().lock(), &script).map_err(|error| Failure::writing("standard output", &error))
+}
+
+/// A time in seconds, fractions allowed.
+fn seconds(text: &str) -> std::result::Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.1..=3600.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("a number of seconds from 0.1 to 3600 is needed".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+}

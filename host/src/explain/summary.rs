@@ -1,0 +1,170 @@
+//! The summary below the table: first what passed unscanned, then the classes with what to do, then what became of the
+//! mail, and what was read.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use anstyle::{AnsiColor, Effects};
+use comfy_table::Cell;
+
+use super::record::Abort;
+use super::table::{Style, spaced};
+use crate::logs::Counts;
+use crate::text::visible;
+
+/// The outcome that a security team wants to know first.
+pub(super) const UNSCANNED: &str = "delivered_unscanned";
+/// Queue ids that are named.
+const NAMED: usize = 5;
+
+/// Counts what the table shows.
+#[derive(Debug, Default)]
+pub(super) struct Summary {
+    classes: BTreeMap<String, Class>,
+    outcomes: BTreeMap<String, u64>,
+    unscanned: Vec<String>,
+    kinds: BTreeMap<String, u64>,
+    counts: Counts,
+}
+
+#[derive(Debug)]
+struct Class {
+    count: u64,
+    fault: String,
+    ignorable: Option<bool>,
+    advice: String,
+}
+
+impl Summary {
+    /// A summary of logs with so many lines.
+    pub(super) fn new(counts: Counts) -> Summary {
+        Summary { counts, ..Summary::default() }
+    }
+
+    /// Counts a record.
+    pub(super) fn add(&mut self, abort: &Abort) {
+        let class = self.classes.entry(abort.class.clone()).or_insert_with(|| Class {
+            count: 0,
+            fault: abort.fault.clone(),
+            ignorable: abort.ignorable,
+            advice: abort.advice.as_ref().map(|advice| advice.text.clone()).unwrap_or_default(),
+        });
+        class.count += 1;
+        *self.kinds.entry(abort.kind.clone()).or_default() += 1;
+        *self.outcomes.entry(abort.outcome.clone()).or_default() += 1;
+        if abort.outcome == UNSCANNED && self.unscanned.len() < NAMED {
+            self.unscanned.push(abort.queue_id.clone());
+        }
+    }
+
+    /// The summary as text.
+    pub(super) fn to_text(&self, style: Style) -> String {
+        // Writing to a `String` never fails.
+        let mut text = String::new();
+        if self.classes.is_empty() {
+            text.push_str("No aborts.\n");
+        } else {
+            let _ = writeln!(text, "\n{}\n", self.headline());
+            if let Some(warning) = self.warning() {
+                let loud = AnsiColor::Red.on_default().effects(Effects::BOLD);
+                let (on, off) = if style.colour { (loud.render().to_string(), loud.render_reset().to_string()) } else { Default::default() };
+                let _ = writeln!(text, "{on}{warning}{off}\n");
+            }
+            for line in self.class_table(style).lines() {
+                let _ = writeln!(text, "{}", line.trim_end());
+            }
+            let _ = writeln!(text, "\nThe mail was: {}.", self.outcomes());
+        }
+        let _ = writeln!(text, "{}", self.read());
+        text
+    }
+
+    /// How many, and how many of them want action.
+    fn headline(&self) -> String {
+        let count = |ignorable: Option<bool>| -> u64 {
+            self.classes.values().filter(|class| class.ignorable == ignorable).map(|class| class.count).sum()
+        };
+        let kinds: Vec<String> = ["abort", "unnoticed", "unlogged"]
+            .iter()
+            .filter_map(|kind| Some((*kind, *self.kinds.get(*kind)?)))
+            .map(|(kind, count)| match kind {
+                "unnoticed" => many(count, "failure that message_log does not tell", "failures that message_log does not tell"),
+                "unlogged" => many(count, "message without an entry", "messages without an entry"),
+                _ => many(count, "abort", "aborts"),
+            })
+            .collect();
+        format!(
+            "{}: {} want action, {} can be ignored, {} depend on what you find.",
+            kinds.join(", "),
+            count(Some(false)),
+            count(Some(true)),
+            count(None)
+        )
+    }
+
+    fn warning(&self) -> Option<String> {
+        let count = *self.outcomes.get(UNSCANNED)?;
+        let named: Vec<_> = self.unscanned.iter().map(|id| visible(id)).collect();
+        let more = if count > NAMED as u64 { ", ..." } else { "" };
+        Some(format!(
+            "{} DELIVERED UNSCANNED: {}{more}",
+            if count == 1 { "1 MESSAGE WAS".to_owned() } else { format!("{count} MESSAGES WERE") },
+            named.join(", ")
+        ))
+    }
+
+    /// The classes: what wants action first, then by number.
+    fn class_table(&self, style: Style) -> comfy_table::Table {
+        let mut table = style.table();
+        table.set_header(["class", "count", "fault", "what to do"].map(|text| style.heading(text)));
+        let mut classes: Vec<_> = self.classes.iter().collect();
+        let urgency = |ignorable: Option<bool>| match ignorable {
+            Some(false) => 0,
+            None => 1,
+            Some(true) => 2,
+        };
+        classes.sort_by_key(|(_, class)| (urgency(class.ignorable), std::cmp::Reverse(class.count)));
+        for (name, class) in classes {
+            table.add_row([
+                Cell::new(visible(&spaced(name))),
+                Cell::new(class.count).set_alignment(comfy_table::CellAlignment::Right),
+                Cell::new(visible(&class.fault)),
+                Cell::new(visible(&class.advice)),
+            ]);
+        }
+        table
+    }
+
+    fn outcomes(&self) -> String {
+        let mut outcomes: Vec<_> = self.outcomes.iter().collect();
+        outcomes.sort_by_key(|(outcome, count)| (*outcome != UNSCANNED, std::cmp::Reverse(**count)));
+        let shown = outcomes.iter().map(|(outcome, count)| match outcome.as_str() {
+            UNSCANNED => format!("DELIVERED UNSCANNED {count}"),
+            _ => format!("{} {count}", visible(&spaced(outcome))),
+        });
+        shown.collect::<Vec<_>>().join(", ")
+    }
+
+    fn read(&self) -> String {
+        let Counts { mail, message_log, unreadable, cut } = self.counts;
+        let mut text = format!(
+            "Read {} and {}; ",
+            many(mail, "line of the mail log", "lines of the mail log"),
+            many(message_log, "of message_log", "of message_log"),
+        );
+        match unreadable {
+            0 => text.push_str("all could be read."),
+            _ => {
+                let _ = write!(text, "{unreadable} could not be read.");
+            }
+        }
+        if cut > 0 {
+            let _ = write!(text, " {} longer than 1 MiB and cut.", many(cut, "was", "were"));
+        }
+        text
+    }
+}
+
+fn many(count: u64, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
+}

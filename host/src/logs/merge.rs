@@ -1,0 +1,144 @@
+//! Reads many log files as one stream in order of time.
+//!
+//! Every file is one input of a k-way merge that opens it when its first line is due: rotated files simply follow each
+//! other, files of several hosts run side by side. Within a file the order of its lines stays as it is.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::rc::Rc;
+
+use abort_reason::{LineKind, Source};
+
+use super::clock::Clock;
+use super::open::{BytesRead, LogReader};
+use super::probe::Probed;
+use super::{LineReader, LogFile};
+use crate::failure::Result;
+
+/// Lines read so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Lines of sendmail's log.
+    pub mail: u64,
+    /// Lines of message_log.
+    pub message_log: u64,
+    /// Lines that are neither, where they stood.
+    pub unreadable: u64,
+    /// Lines longer than [`super::LONGEST_LINE`].
+    pub cut: u64,
+}
+
+/// When a line is due: its time in UTC; then mail lines before entries; then files in the order of the command line.
+type Due = (i64, u8, usize);
+
+/// The lines of all files in order of time.
+pub struct Merge {
+    /// Files not yet open, the next one last.
+    waiting: Vec<(Due, Probed)>,
+    /// The next line of each open file.
+    heads: BinaryHeap<Reverse<(Due, usize)>>,
+    open: Vec<Option<Stream>>,
+    /// The file whose line was given last.
+    current: Option<usize>,
+    bytes_read: BytesRead,
+    counts: Counts,
+}
+
+struct Stream {
+    file: LogFile,
+    lines: LineReader<LogReader>,
+    clock: Clock,
+    /// The time in UTC of the latest line that has one.
+    time: Option<i64>,
+    line: Vec<u8>,
+    order: usize,
+}
+
+impl Merge {
+    /// Looks at every file, and fails if one can't be used.
+    pub fn new(files: Vec<LogFile>) -> Result<Merge> {
+        let bytes_read = BytesRead::default();
+        let mut waiting = Vec::with_capacity(files.len());
+        for (order, file) in files.into_iter().enumerate() {
+            let probed = Probed::new(file, &bytes_read)?;
+            waiting.push((due(probed.start, probed.file.source, order), probed));
+        }
+        waiting.sort_by_key(|(due, _)| Reverse(*due));
+        Ok(Merge { waiting, heads: BinaryHeap::new(), open: Vec::new(), current: None, bytes_read, counts: Counts::default() })
+    }
+
+    /// The next line, without its line end, and its log.
+    pub fn next(&mut self) -> Result<Option<(Source, &[u8])>> {
+        if let Some(at) = self.current.take() {
+            self.read(at)?;
+        }
+        loop {
+            let next = self.heads.peek().map(|Reverse((due, _))| *due);
+            match self.waiting.last() {
+                Some((due, _)) if next.is_none_or(|next| *due <= next) => self.open_next()?,
+                _ => break,
+            }
+        }
+        let Some(Reverse((_, at))) = self.heads.pop() else { return Ok(None) };
+        self.current = Some(at);
+        Ok(self.open[at].as_ref().map(|stream| (stream.file.source, stream.line.as_slice())))
+    }
+
+    /// What has been read so far.
+    pub fn counts(&self) -> Counts {
+        let cut: u64 = self.open.iter().flatten().map(|stream| stream.lines.cut).sum();
+        Counts { cut: self.counts.cut + cut, ..self.counts }
+    }
+
+    /// Bytes read so far, as they lie on the disk.
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes_read.get()
+    }
+
+    fn open_next(&mut self) -> Result<()> {
+        let Some(((_, _, order), probed)) = self.waiting.pop() else { return Ok(()) };
+        let (file, clock, time) = (probed.file.clone(), probed.clock.clone(), probed.start);
+        let lines = LineReader::new(probed.into_reader(&Rc::clone(&self.bytes_read))?);
+        let stream = Stream { file, lines, clock, time, line: Vec::new(), order };
+        let at = self.open.iter().position(Option::is_none).unwrap_or_else(|| {
+            self.open.push(None);
+            self.open.len() - 1
+        });
+        self.open[at] = Some(stream);
+        self.read(at)
+    }
+
+    /// Reads the next line of an open file, or closes it.
+    fn read(&mut self, at: usize) -> Result<()> {
+        let Some(stream) = self.open[at].as_mut() else { return Ok(()) };
+        if !stream.lines.read(&mut stream.line).map_err(|error| stream.file.unreadable(&error))? {
+            self.counts.cut += stream.lines.cut;
+            self.open[at] = None;
+            return Ok(());
+        }
+        let peek = stream.clock.peek(&stream.line);
+        // What can't be dated goes with the line before it.
+        stream.time = peek.as_ref().and_then(|peek| stream.clock.utc(peek)).or(stream.time);
+        let counts = &mut self.counts;
+        let kind = if stream.file.source == Source::Mail {
+            counts.mail += 1;
+            LineKind::Mail
+        } else {
+            counts.message_log += 1;
+            LineKind::MessageLog
+        };
+        counts.unreadable += u64::from(peek.is_none_or(|peek| peek.kind != kind));
+        self.heads.push(Reverse((due(stream.time, stream.file.source, stream.order), at)));
+        Ok(())
+    }
+}
+
+/// `message_log` counts whole seconds: an entry comes after all that sendmail logged in its second. What has no time
+/// comes first, as it stands before all that has one.
+fn due(time: Option<i64>, source: Source, order: usize) -> Due {
+    let time = time.unwrap_or(i64::MIN);
+    match source {
+        Source::MessageLog => (time.div_euclid(1_000).saturating_mul(1_000).saturating_add(999), 1, order),
+        Source::Mail | Source::Auto => (time, 0, order),
+    }
+}

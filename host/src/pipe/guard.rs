@@ -1,0 +1,258 @@
+//! Runs the component so that no line is lost, whatever it does.
+//!
+//! Every record goes in with a ticket. What the component keeps is kept here, too, until the ticket comes back: if the
+//! component fails, a fresh one is given those records again, then the batch under way. If that fails again, the batch
+//! passes unchanged. The bound on what the component keeps is the core's, and so it is for the copies here.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::input::Piece;
+use super::sink::Sink;
+use crate::failure::say;
+use crate::sandbox::{Component, Disposition, Event, Limits, Sandbox, SandboxError, Source};
+
+/// Outputs taken from the component at a time, and records given to it again after a failure.
+const BATCH: usize = 1_000;
+
+/// The component, guarded.
+pub(super) struct Guard {
+    component: Component,
+    config_json: String,
+    limits: Limits,
+    /// `None` once no instance can be had any more: from then on, everything passes.
+    sandbox: Option<Sandbox>,
+    kept: BTreeMap<u64, Kept>,
+    last_ticket: u64,
+    now_ms: u64,
+    counts: Counts,
+}
+
+/// A record that the component keeps.
+struct Kept {
+    line: Vec<u8>,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It has not left yet.
+    Owed,
+    /// It has left unchanged; it may explain another record.
+    Forwarded,
+    /// It, or a record about it, was issued.
+    Issued,
+}
+
+/// What happened on this side of the component.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub(super) struct Counts {
+    /// Lines of the input, those that are no records among them.
+    lines: u64,
+    /// Lines, or parts of lines too long, that the component was never given: no JSON object.
+    no_records: u64,
+    /// Times that the component failed.
+    failures: u64,
+    /// Lines that passed unchanged because the component failed.
+    passed_after_failure: u64,
+}
+
+type Attempt<T> = Result<T, SandboxError>;
+
+impl Guard {
+    /// Starts the component.
+    pub(super) fn new(component: Component, config_json: String, limits: Limits) -> Attempt<Guard> {
+        let sandbox = Some(component.instantiate(&config_json, limits)?);
+        let (kept, counts) = (BTreeMap::new(), Counts::default());
+        Ok(Guard { component, config_json, limits, sandbox, kept, last_ticket: 0, now_ms: 0, counts })
+    }
+
+    /// Sends a batch of the input through the component.
+    pub(super) fn push(&mut self, pieces: Vec<Piece>, now_ms: u64, out: &mut Sink<impl Write>) -> io::Result<()> {
+        self.now_ms = now_ms;
+        let first_ticket = self.last_ticket + 1;
+        let events: Vec<Event> = pieces.iter().filter_map(record).map(|data| self.event(data)).collect();
+        self.counts.lines += pieces.len() as u64;
+        self.counts.no_records += (pieces.len() - events.len()) as u64;
+        let dispositions = match self.attempt(out, |sandbox| sandbox.push(&events, now_ms))? {
+            Some(dispositions) => dispositions,
+            None => {
+                self.counts.passed_after_failure += events.len() as u64;
+                vec![Disposition::FORWARD; events.len()]
+            }
+        };
+        let mut answers = (first_ticket..).zip(dispositions);
+        for piece in pieces {
+            if record(&piece).is_none() {
+                out.pass(piece.bytes())?;
+                continue;
+            }
+            let Some((ticket, disposition)) = answers.next() else { break };
+            let forward = disposition.contains(Disposition::FORWARD);
+            if forward {
+                out.pass(piece.bytes())?;
+            }
+            if disposition.contains(Disposition::KEEP) {
+                self.kept.insert(ticket, Kept {
+                    line: piece.bytes().to_vec(),
+                    state: if forward { State::Forwarded } else { State::Owed },
+                });
+            }
+        }
+        self.drain(out)
+    }
+
+    /// Lets time pass.
+    pub(super) fn advance(&mut self, now_ms: u64, out: &mut Sink<impl Write>) -> io::Result<()> {
+        self.now_ms = now_ms;
+        self.attempt(out, |sandbox| sandbox.advance(now_ms))?;
+        self.drain(out)
+    }
+
+    /// The time at which [`Guard::advance`] should be called at the latest.
+    pub(super) fn poll_timeout(&mut self, out: &mut Sink<impl Write>) -> io::Result<Option<u64>> {
+        Ok(self.attempt(out, Sandbox::poll_timeout)?.flatten())
+    }
+
+    /// The input has ended: all that is held leaves.
+    pub(super) fn finish(&mut self, out: &mut Sink<impl Write>) -> io::Result<()> {
+        self.attempt(out, Sandbox::finish)?;
+        self.drain(out)?;
+        self.give_up_kept(out)
+    }
+
+    /// The counters of both sides, as a JSON object.
+    pub(super) fn stats(&mut self) -> String {
+        let component = self.sandbox.as_mut().and_then(|sandbox| sandbox.stats().ok());
+        let component: serde_json::Value =
+            component.and_then(|stats| serde_json::from_str(&stats).ok()).unwrap_or_default();
+        serde_json::json!({ "component": component, "pipe": self.counts }).to_string()
+    }
+
+    /// How often the component failed, and how many lines passed unchanged for it.
+    pub(super) fn failures(&self) -> (u64, u64) {
+        (self.counts.failures, self.counts.passed_after_failure)
+    }
+
+    fn event(&mut self, data: &[u8]) -> Event {
+        self.last_ticket += 1;
+        Event { source: Source::Auto, ticket: self.last_ticket, data: data.to_vec() }
+    }
+
+    /// Makes a call; if the component fails, once more with a fresh one. `None` if that fails, too.
+    fn attempt<T>(
+        &mut self,
+        out: &mut Sink<impl Write>,
+        call: impl Fn(&mut Sandbox) -> Attempt<T>,
+    ) -> io::Result<Option<T>> {
+        for _ in 0..2 {
+            let Some(sandbox) = self.sandbox.as_mut() else { return Ok(None) };
+            match call(sandbox) {
+                Ok(result) => return Ok(Some(result)),
+                Err(error) => self.recover(&error, out)?,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes all that waits from the component.
+    fn drain(&mut self, out: &mut Sink<impl Write>) -> io::Result<()> {
+        loop {
+            // After a failure, what waited is held again by the fresh component, or has passed.
+            let Some(batch) = self.attempt(out, |sandbox| sandbox.poll(BATCH as u32))? else { return Ok(()) };
+            let empty = batch.outputs.is_empty() && batch.released.is_empty();
+            for output in batch.outputs {
+                out.record(&output.data)?;
+                if let Some(kept) = self.kept.get_mut(&output.ticket) {
+                    kept.state = State::Issued;
+                }
+            }
+            for ticket in batch.released {
+                self.kept.remove(&ticket);
+            }
+            if !batch.more || empty {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Replaces a component that failed by a fresh one that knows what the old one kept.
+    fn recover(&mut self, error: &SandboxError, out: &mut Sink<impl Write>) -> io::Result<()> {
+        self.counts.failures += 1;
+        if self.counts.failures == 1 {
+            say(&format!("{error}; going on with a fresh one, and no line is lost\nLater failures are only counted."));
+        }
+        if !self.start_afresh() {
+            return self.give_up_kept(out);
+        }
+        if self.teach(out)?.is_err() {
+            // What was kept is what it fails at.
+            self.counts.failures += 1;
+            self.give_up_kept(out)?;
+            self.start_afresh();
+        }
+        Ok(())
+    }
+
+    fn start_afresh(&mut self) -> bool {
+        self.sandbox = match self.component.instantiate(&self.config_json, self.limits) {
+            Ok(sandbox) => Some(sandbox),
+            Err(error) => {
+                say(&format!("{error}; from now on, everything passes unchanged"));
+                None
+            }
+        };
+        self.sandbox.is_some()
+    }
+
+    /// Gives a fresh component the records that the old one kept. What has left already does not leave again: not what
+    /// was forwarded, and what was issued is not handed in.
+    fn teach(&mut self, out: &mut Sink<impl Write>) -> io::Result<Attempt<()>> {
+        self.kept.retain(|_, kept| kept.state != State::Issued);
+        let tickets: Vec<u64> = self.kept.keys().copied().collect();
+        for tickets in tickets.chunks(BATCH) {
+            let events: Vec<Event> = tickets
+                .iter()
+                .map(|ticket| Event { source: Source::Auto, ticket: *ticket, data: trimmed(&self.kept[ticket].line).to_vec() })
+                .collect();
+            let Some(sandbox) = self.sandbox.as_mut() else { return Ok(Ok(())) };
+            let dispositions = match sandbox.push(&events, self.now_ms) {
+                Ok(dispositions) => dispositions,
+                Err(error) => return Ok(Err(error)),
+            };
+            for (ticket, disposition) in tickets.iter().zip(dispositions) {
+                let Some(kept) = self.kept.get_mut(ticket) else { continue };
+                if disposition.contains(Disposition::FORWARD) && kept.state == State::Owed {
+                    out.pass(&kept.line)?;
+                    kept.state = State::Forwarded;
+                }
+                if !disposition.contains(Disposition::KEEP) {
+                    self.kept.remove(ticket);
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Lets what is still owed pass unchanged, and forgets the rest.
+    fn give_up_kept(&mut self, out: &mut Sink<impl Write>) -> io::Result<()> {
+        for kept in std::mem::take(&mut self.kept).into_values().filter(|kept| kept.state == State::Owed) {
+            self.counts.passed_after_failure += 1;
+            out.pass(&kept.line)?;
+        }
+        Ok(())
+    }
+}
+
+/// The record in a piece of the input, if it looks like a JSON object; the component takes a closer look.
+fn record(piece: &Piece) -> Option<&[u8]> {
+    let Piece::Line(line) = piece else { return None };
+    let data = trimmed(line);
+    (data.first() == Some(&b'{') && data.last() == Some(&b'}') && std::str::from_utf8(data).is_ok()).then_some(data)
+}
+
+fn trimmed(line: &[u8]) -> &[u8] {
+    line.trim_ascii()
+}

@@ -1,0 +1,135 @@
+//! `abort-reason pipe`: records on standard input, through the component, to standard output.
+//!
+//! Lines that the component forwards leave unchanged and in their order; records that it issues leave as they come.
+//! Held aborts leave in time also while nothing comes in, and nothing waits in a buffer while the input is idle.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::cli;
+use crate::failure::{Exit, Failure, Result, say};
+use crate::sandbox::{Component, Limits, SandboxError};
+use crate::settings;
+use guard::Guard;
+use input::{Arrival, Input, Piece};
+use sink::Sink;
+
+mod guard;
+mod input;
+mod sink;
+
+/// The component's file name, where it stands beside the program.
+const COMPONENT: &str = "abort_reason.component.wasm";
+/// A batch ends with this many lines or bytes, or where nothing more has arrived.
+const BATCH_LINES: usize = 1_000;
+const BATCH_BYTES: usize = 1024 * 1024;
+/// How often time is let pass, at most: a component that asks for more gets it later.
+const SHORTEST_WAIT: Duration = Duration::from_millis(10);
+
+/// Runs `abort-reason pipe`.
+pub fn run(options: &cli::Pipe) -> Result<()> {
+    let settings = settings::load(&options.settings)?;
+    let path = component_path(options.component.as_deref())?;
+    let failed = |error: &SandboxError| unusable(&path, error);
+    let component = Component::load(&path).map_err(|error| failed(&error))?;
+    let limits = Limits {
+        memory_bytes: options.memory_limit as usize * 1024 * 1024,
+        call_timeout: options.call_timeout,
+    };
+    let mut guard = Guard::new(component, settings.json, limits).map_err(|error| failed(&error))?;
+    let input = Input::start(io::stdin()).map_err(|error| reading(&error))?;
+    let mut out = Sink::new(io::stdout().lock());
+    let done = work(&mut guard, input, &mut out);
+    let (failures, passed) = guard.failures();
+    if failures > 0 {
+        say(&format!("the component failed {failures} times; {passed} lines passed unchanged"));
+    }
+    if options.stats {
+        say_stats(&guard.stats());
+    }
+    done
+}
+
+/// Works until the input ends.
+fn work(guard: &mut Guard, mut input: Input, out: &mut Sink<impl io::Write>) -> Result<()> {
+    let writing = |error: io::Error| Failure::writing("standard output", &error);
+    let began = Instant::now();
+    let now_ms = || began.elapsed().as_millis() as u64;
+    let end = loop {
+        if !input.has_more() {
+            out.flush().map_err(writing)?;
+        }
+        let due = guard.poll_timeout(out).map_err(writing)?;
+        let wait = due.map(|due| Duration::from_millis(due.saturating_sub(now_ms())).max(SHORTEST_WAIT));
+        match input.wait(wait) {
+            Arrival::Pieces(pieces) => {
+                for batch in batches(pieces) {
+                    guard.push(batch, now_ms(), out).map_err(writing)?;
+                }
+            }
+            Arrival::Nothing => guard.advance(now_ms(), out).map_err(writing)?,
+            Arrival::End => break Ok(()),
+            Arrival::Failed(error) => break Err(reading(&error)),
+        }
+    };
+    guard.finish(out).map_err(writing)?;
+    out.flush().map_err(writing)?;
+    end
+}
+
+/// Cuts what arrived into batches.
+fn batches(pieces: Vec<Piece>) -> impl Iterator<Item = Vec<Piece>> {
+    let mut pieces = pieces.into_iter().peekable();
+    std::iter::from_fn(move || {
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        while let Some(piece) = pieces.next_if(|piece| batch.is_empty() || bytes + piece.bytes().len() <= BATCH_BYTES) {
+            bytes += piece.bytes().len();
+            batch.push(piece);
+            if batch.len() == BATCH_LINES {
+                break;
+            }
+        }
+        (!batch.is_empty()).then_some(batch)
+    })
+}
+
+/// Where the component is: as told, or beside this program.
+fn component_path(told: Option<&Path>) -> Result<PathBuf> {
+    if let Some(path) = told {
+        return Ok(path.to_path_buf());
+    }
+    let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join(COMPONENT)));
+    match beside {
+        Some(path) if path.is_file() => Ok(path),
+        _ => Err(Failure::new(Exit::Unavailable, format!("{COMPONENT} is not beside this program"))
+            .hint("Name it with --component or ABORT_REASON_COMPONENT. `cargo xtask build` puts both into dist/.")),
+    }
+}
+
+fn unusable(path: &Path, error: &SandboxError) -> Failure {
+    let path = path.display();
+    match error {
+        SandboxError::Unreadable(error) => Failure::new(Exit::NoInput, format!("cannot read the component {path}: {error}"))
+            .hint("Name abort_reason.component.wasm with --component; `cargo xtask build` puts it into dist/."),
+        SandboxError::Unfit(_) => Failure::new(Exit::Data, format!("{path}: {error}"))
+            .hint("Name abort_reason.component.wasm with --component, not one of the modules for other hosts."),
+        SandboxError::Unavailable(_) => Failure::new(Exit::Unavailable, error.to_string())
+            .hint("`abort-reason explain` works without WebAssembly."),
+        SandboxError::Refused(_) => Failure::new(Exit::Config, format!("{path} refuses the configuration: {error}"))
+            .hint("Are this program and the component of the same version?"),
+        SandboxError::TimedOut(_) | SandboxError::Trapped(_) => Failure::new(Exit::Unavailable, format!("{path} does not start: {error}"))
+            .hint("Take the component that came with this program; a --memory-limit that is too low shows like this, too."),
+    }
+}
+
+fn reading(error: &io::Error) -> Failure {
+    Failure::new(Exit::Io, format!("cannot read standard input: {error}"))
+}
+
+/// The counters stand alone on their line, for a program to read.
+fn say_stats(json: &str) {
+    use io::Write;
+    let _ = writeln!(io::stderr().lock(), "{json}");
+}

@@ -1,0 +1,88 @@
+//! Configuration: read from YAML or JSON, validated by the core, put into words by `abort-reason check`.
+
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use abort_reason::Config;
+use serde_json::{Value, json};
+
+use crate::cli;
+use crate::failure::{Exit, Failure, Result};
+use crate::text::visible;
+
+mod meaning;
+
+/// A file longer than this is no configuration.
+const LONGEST: u64 = 4 * 1024 * 1024;
+
+/// A configuration that the core has accepted.
+pub struct Loaded {
+    /// For an engine in this process.
+    pub config: Config,
+    /// For the component.
+    pub json: String,
+}
+
+/// The configuration file and the options beside it.
+pub fn load(options: &cli::Settings) -> Result<Loaded> {
+    let mut value = match &options.config {
+        Some(path) => read(path)?,
+        None => json!({}),
+    };
+    if !options.filter_names.is_empty()
+        && let Some(object) = value.as_object_mut()
+    {
+        object.insert("filter_names".into(), json!(options.filter_names));
+    }
+    let from = options.config.as_deref().map_or_else(|| "the options".into(), name);
+    let config = Config::from_value(&value).map_err(|error| invalid(&from, &error.to_string()))?;
+    Ok(Loaded { config, json: value.to_string() })
+}
+
+/// `abort-reason check`: says whether a configuration is valid, and what it does.
+pub fn check(options: &cli::Check) -> Result<()> {
+    let value = read(&options.config)?;
+    let config = Config::from_value(&value).map_err(|error| invalid(&name(&options.config), &error.to_string()))?;
+    let mut text = format!("{} is valid. In effect:\n\n", visible(&name(&options.config)));
+    for line in meaning::of(&config, value.as_object()) {
+        text.push_str(&visible(&line));
+        text.push('\n');
+    }
+    io::stdout().lock().write_all(text.as_bytes()).map_err(|error| Failure::writing("standard output", &error))
+}
+
+/// Reads a file as YAML, of which JSON is a part. An empty file means the defaults.
+fn read(path: &Path) -> Result<Value> {
+    let name = name(path);
+    let unreadable = |error: io::Error| {
+        Failure::new(Exit::NoInput, format!("cannot read the configuration {name}: {error}"))
+            .hint("Check the name and its permissions, or leave --config away for the defaults.")
+    };
+    let reader: Box<dyn Read> = if path == Path::new("-") {
+        Box::new(io::stdin().lock())
+    } else {
+        Box::new(std::fs::File::open(path).map_err(unreadable)?)
+    };
+    let mut text = String::new();
+    match reader.take(LONGEST + 1).read_to_string(&mut text) {
+        Ok(read) if read as u64 > LONGEST => return Err(invalid(&name, "longer than 4 MiB")),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(invalid(&name, "not UTF-8 text")),
+        Err(error) => return Err(unreadable(error)),
+    }
+    let value = if text.trim_start().starts_with('{') {
+        serde_json::from_str(&text).map_err(|error| invalid(&name, &format!("no valid JSON: {error}")))?
+    } else {
+        serde_saphyr::from_str(&text).map_err(|error| invalid(&name, &format!("no valid YAML: {error}")))?
+    };
+    Ok(if matches!(value, Value::Null) { json!({}) } else { value })
+}
+
+fn invalid(name: &str, problem: &str) -> Failure {
+    Failure::new(Exit::Config, format!("the configuration in {name} is not valid: {problem}"))
+        .hint("`abort-reason check FILE` validates a configuration without running anything.")
+}
+
+fn name(path: &Path) -> String {
+    if path == Path::new("-") { "standard input".into() } else { path.display().to_string() }
+}

@@ -1,0 +1,194 @@
+//! The engine: a state machine without a clock, files or sockets, in the manner of sans-I/O protocol libraries.
+
+use std::fmt;
+
+use crate::config::{Config, Others};
+use crate::entry::Entry;
+use crate::input::{self, Reading};
+use crate::join::Join;
+use crate::json;
+use crate::mail_line::MailLine;
+use crate::record;
+use crate::stats::Stats;
+
+/// Which log a record belongs to, as far as the host knows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Source {
+    /// Tell it by the content.
+    #[default]
+    Auto,
+    /// sendmail's log.
+    Mail,
+    /// PureMessage's `message_log`.
+    MessageLog,
+}
+
+/// What is pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input<'a> {
+    /// A bare log line, without its line end; a record issued for it is `{"message": <the line>, "abort": {…}}`.
+    Line(&'a [u8]),
+    /// A JSON object that holds the line in one of [`Config::message_fields`].
+    Record(&'a [u8]),
+}
+
+/// What becomes of what was pushed. The two are independent: evidence is passed on and kept, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disposition {
+    /// The host passes it on, unchanged, now.
+    pub forward: bool,
+    /// The engine needs it until it gives the ticket back by [`Engine::poll_released`].
+    pub keep: bool,
+}
+
+impl Disposition {
+    const PASS: Disposition = Disposition { forward: true, keep: false };
+}
+
+/// A record that the engine issues.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// A JSON object, without a line end.
+    pub data: Vec<u8>,
+    /// The ticket of the event that it replaces or repeats; 0 if there is none.
+    pub ticket: u64,
+}
+
+/// Gives abort records their reasons.
+///
+/// The host calls [`push`](Engine::push) for every record in the order in which they come, forwards what it is told to
+/// forward, and takes what [`poll`](Engine::poll) gives. `now_ms` is the host's clock, in milliseconds since an epoch of
+/// its choice; the engine has none of its own, so the same calls always give the same records.
+#[derive(Debug)]
+pub struct Engine {
+    join: Join,
+}
+
+impl Engine {
+    /// An engine with a checked configuration.
+    pub fn new(config: &Config) -> Engine {
+        Engine { join: Join::new(config) }
+    }
+
+    /// Takes one record or line. `ticket` is the host's name for it, 0 if it keeps no account.
+    pub fn push(&mut self, source: Source, input: Input<'_>, ticket: u64, now_ms: u64) -> Disposition {
+        self.join.advance(now_ms);
+        self.join.stats.records += 1;
+        let Some(reading) = input::read(self.join.config(), input) else {
+            self.join.stats.unreadable += 1;
+            return Disposition::PASS;
+        };
+        if reading.enriched {
+            self.join.stats.enriched_before += 1;
+            self.join.stats.other += 1;
+            return Disposition::PASS;
+        }
+        let pass = Disposition { forward: self.join.config().others == Others::Pass, keep: false };
+        let source = if source == Source::Auto { reading.source.unwrap_or_default() } else { source };
+        if source != Source::MessageLog
+            && let Some(line) = mail_line(&reading, source)
+        {
+            self.join.stats.mail_lines += 1;
+            let keep = self.join.mail_line(&line, &reading.line, ticket);
+            return Disposition { keep, ..pass };
+        }
+        if source != Source::Mail
+            && let Some(entry) = Entry::parse(&reading.line)
+        {
+            return self.entry(&entry, &reading, input, ticket, pass);
+        }
+        self.join.stats.other += 1;
+        pass
+    }
+
+    fn entry(&mut self, entry: &Entry<'_>, reading: &Reading<'_>, input: Input<'_>, ticket: u64, pass: Disposition) -> Disposition {
+        use crate::join::Taken;
+        self.join.stats.entries += 1;
+        let record = || match input {
+            Input::Line(line) => Some(record::of_line(line)),
+            Input::Record(bytes) if json::is_object(bytes) => String::from_utf8(bytes.to_vec()).ok(),
+            Input::Record(_) => None,
+        };
+        match self.join.entry(entry, reading, record, ticket) {
+            Taken::Passes => pass,
+            Taken::Kept => Disposition { forward: false, keep: true },
+            Taken::Repeated => Disposition { forward: false, keep: false },
+        }
+    }
+
+    /// Lets time pass without input.
+    pub fn advance(&mut self, now_ms: u64) {
+        self.join.advance(now_ms);
+    }
+
+    /// Takes the next record that is ready.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.join.poll()
+    }
+
+    /// Takes the next ticket that is given back. Drain [`poll`](Engine::poll) first.
+    pub fn poll_released(&mut self) -> Option<u64> {
+        self.join.poll_released()
+    }
+
+    /// The time by `now_ms` at which [`advance`](Engine::advance) should be called at the latest.
+    pub fn poll_timeout(&self) -> Option<u64> {
+        self.join.poll_timeout()
+    }
+
+    /// No more input will come: issues all that is held.
+    pub fn finish(&mut self) {
+        self.join.finish();
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> &Stats {
+        &self.join.stats
+    }
+
+    /// The counters as a JSON object.
+    pub fn stats_json(&self) -> String {
+        serde_json::to_string(self.stats()).unwrap_or_default()
+    }
+
+    /// The whole state, for [`restore`](Engine::restore). What was not polled is in it.
+    pub fn snapshot(&self) -> Vec<u8> {
+        self.join.snapshot()
+    }
+
+    /// Goes on from a snapshot of the same version and configuration.
+    pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), RestoreError> {
+        self.join = Join::restored(self.join.config(), snapshot).map_err(RestoreError)?;
+        Ok(())
+    }
+}
+
+/// Why a snapshot was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestoreError(String);
+
+impl fmt::Display for RestoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for RestoreError {}
+
+/// The mail line of a reading: with its own prefix, or bare, with what the record's other fields say.
+fn mail_line<'a>(reading: &'a Reading<'_>, source: Source) -> Option<MailLine<'a>> {
+    let mut line = match MailLine::parse(&reading.line) {
+        Some(line) => line,
+        None if source == Source::Mail || reading.program.is_some() => MailLine::of_text(&reading.line),
+        None => return None,
+    };
+    if line.host.is_empty() {
+        line.host = reading.host.as_deref().unwrap_or_default();
+    }
+    if line.program.is_empty() {
+        line.program = reading.program.as_deref().unwrap_or_default();
+    }
+    line.pid = line.pid.or(reading.pid);
+    line.time = line.time.or(reading.time.map(crate::mail_line::Stamp::Full));
+    Some(line)
+}

@@ -1,0 +1,121 @@
+//! What the hosts hand in: a bare line, or a JSON record that holds one in a field, with what its other fields add.
+
+use std::borrow::Cow;
+
+use crate::config::Config;
+use crate::engine::{Input, Source};
+use crate::json::{self, Members};
+use crate::mail_line::decimal;
+use crate::record::MEMBER;
+use crate::time::LogTime;
+
+/// A log line and what the record around it says of it.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Reading<'a> {
+    pub line: Cow<'a, [u8]>,
+    pub host: Option<Cow<'a, [u8]>>,
+    pub program: Option<Cow<'a, [u8]>>,
+    pub pid: Option<u32>,
+    pub time: Option<LogTime>,
+    pub source: Option<Source>,
+    /// The record carries the object already.
+    pub enriched: bool,
+}
+
+/// Reads what was handed in; `None` if it is no JSON object or holds no line.
+pub(crate) fn read<'a>(config: &Config, input: Input<'a>) -> Option<Reading<'a>> {
+    let bytes = match input {
+        Input::Line(line) => return Some(Reading { line: Cow::Borrowed(line), ..Reading::default() }),
+        Input::Record(bytes) => bytes,
+    };
+    let mut reading = Reading::default();
+    // The place in the list of names of the field found so far: the first name counts, not the first field.
+    let mut best = usize::MAX;
+    let mut members = Members::new(bytes)?;
+    for (key, value) in members.by_ref() {
+        let key = &key[1..key.len() - 1];
+        let place = |names: &[String]| names.iter().position(|name| name.as_bytes() == key);
+        if key == MEMBER.as_bytes() {
+            reading.enriched = value.starts_with(b"{");
+        }
+        if let Some(at) = place(&config.message_fields)
+            && at < best
+            && let Some(line) = json::string(value)
+        {
+            best = at;
+            reading.line = line;
+        } else if place(&config.host_fields).is_some() {
+            reading.host = json::string(value).or(reading.host).filter(|host| !host.is_empty());
+        } else if place(&config.program_fields).is_some() {
+            reading.program = json::string(value).or(reading.program);
+        } else if place(&config.pid_fields).is_some() {
+            let digits = json::string(value).unwrap_or(Cow::Borrowed(value));
+            reading.pid = decimal(&digits).or(reading.pid);
+        } else if place(&config.time_fields).is_some() {
+            reading.time = reading.time.or_else(|| time(value));
+        }
+        if config.source_field.as_ref().is_some_and(|name| name.as_bytes() == key) {
+            reading.source = json::string(value).and_then(|value| source(config, &value));
+        }
+    }
+    (members.complete() && best < usize::MAX).then_some(reading)
+}
+
+/// The line of a record that was read before.
+pub(crate) fn line_of(config: &Config, record: &str) -> Option<Vec<u8>> {
+    read(config, Input::Record(record.as_bytes())).map(|reading| reading.line.into_owned())
+}
+
+fn source(config: &Config, value: &[u8]) -> Option<Source> {
+    let begins = |starts: &[String]| starts.iter().any(|start| value.starts_with(start.as_bytes()));
+    if begins(&config.mail_sources) {
+        Some(Source::Mail)
+    } else if begins(&config.message_log_sources) {
+        Some(Source::MessageLog)
+    } else {
+        None
+    }
+}
+
+/// RFC 3339, or journald's microseconds since the epoch.
+fn time(value: &[u8]) -> Option<LogTime> {
+    let text = json::string(value).unwrap_or(Cow::Borrowed(value));
+    if text.len() == 16 && text.iter().all(u8::is_ascii_digit) {
+        return LogTime::from_epoch_micros(std::str::from_utf8(&text).ok()?.parse().ok()?);
+    }
+    LogTime::parse_iso(&text).map(|(time, _)| time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(text: &str) -> Option<Reading<'_>> {
+        read(&Config::default(), Input::Record(text.as_bytes()))
+    }
+
+    #[test]
+    fn the_first_name_counts() {
+        let reading = record(r#"{"log":"b","x":{"message":"no"},"message":"a","hostname":"mx1","pid":"12"}"#).unwrap();
+        assert_eq!((&*reading.line, reading.host.as_deref(), reading.pid), (&b"a"[..], Some(&b"mx1"[..]), Some(12)));
+        let reading = record(r#"{"MESSAGE":"x\ty","_PID":7,"__REALTIME_TIMESTAMP":"1795438865022833"}"#).unwrap();
+        assert_eq!((&*reading.line, reading.pid), (&b"x\ty"[..], Some(7)));
+        assert_eq!(reading.time.unwrap().to_string(), "2026-11-23T13:01:05.022833Z");
+    }
+
+    #[test]
+    fn what_holds_no_line() {
+        for text in ["", "x", "[]", "{}", r#"{"message":1}"#, r#"{"message":"a""#, r#"{"message":"\q"}"#, "{\"message\":\"a\"} x"] {
+            assert_eq!(record(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_log_can_be_pinned() {
+        let config = Config::from_json(r#"{"source_field":"file","mail_sources":["/var/log/mail"],"message_log_sources":["/opt/pmx"]}"#).unwrap();
+        let pinned = |text: &'static str| read(&config, Input::Record(text.as_bytes())).unwrap().source;
+        assert_eq!(pinned(r#"{"message":"a","file":"/var/log/maillog.1"}"#), Some(Source::Mail));
+        assert_eq!(pinned(r#"{"file":"/opt/pmx6/var/log/message_log","message":"a"}"#), Some(Source::MessageLog));
+        assert_eq!(pinned(r#"{"message":"a","file":"/var/log/messages"}"#), None);
+    }
+}

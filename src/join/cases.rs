@@ -1,0 +1,548 @@
+//! Entries become cases, cases wait, and leave as records.
+
+use crate::config::Mode;
+use crate::entry::{Action, Entry};
+use crate::input::Reading;
+use crate::queue_id::QueueId;
+use crate::reasons::Class;
+use crate::record::{self, Issue, Kind, WhyNot};
+
+use super::group::{Case, CaseState, Delivery, EntryFacts, Group};
+use super::hosts::{HostIndex, NAMELESS};
+use super::recent::Passed;
+use super::seen::{Found, flag, host_number};
+use super::verdict::{Facts, Status, Verdict, judge};
+use super::{About, Join, Output};
+
+/// What becomes of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It passes on.
+    Passes,
+    /// It waits here, and will leave as a record.
+    Kept,
+    /// It came before.
+    Repeated,
+}
+
+/// An entry on its way in.
+struct Incoming<'a> {
+    place: HostIndex,
+    host: Option<&'a str>,
+    entry: &'a Entry<'a>,
+    facts: EntryFacts,
+    line: &'a [u8],
+    ticket: u64,
+}
+
+/// How often, in milliseconds, cases are looked at that wait by the host's clock.
+const SWEEP_MS: u64 = 100;
+
+impl Join {
+    /// Takes an entry. `record` makes the record that came in, which must be a JSON object in UTF-8.
+    pub(crate) fn entry(&mut self, entry: &Entry<'_>, reading: &Reading<'_>, record: impl Fn() -> Option<String>, ticket: u64) -> Taken {
+        let host = reading.host.as_deref().map(String::from_utf8_lossy);
+        let host = host.as_deref();
+        let place = match host {
+            Some(name) => self.hosts.place(name.as_bytes()),
+            None => self.hosts.only(),
+        };
+        let facts = facts(entry, reading);
+        self.see_entry(place, host, entry, facts.at);
+        let incoming = Incoming { place, host, entry, facts, line: &reading.line, ticket };
+        if entry.is_abort() {
+            return self.abort(incoming, record);
+        }
+        let mut group = None;
+        if self.store.contains(&entry.id) {
+            let mut found = self.take(place, &entry.id, host);
+            self.drop_unlogged(&mut found);
+            if ends(entry)
+                && self.own_failure(&found)
+                && let Some(record) = record()
+            {
+                return self.keep(Kind::Unnoticed, incoming, found, record);
+            }
+            group = Some(found);
+        }
+        let facts = incoming.facts;
+        self.seq += 1;
+        let seq = self.seq;
+        if let Some(mut group) = group {
+            if group.others.len() < self.config.limits.per_message {
+                group.others.push((seq, facts.clone()));
+            }
+            self.reconsider(place, &entry.id, &mut group, None);
+            self.put(entry.id, group);
+        }
+        if self.config.reissue && self.config.limits.recent_bytes > 0 {
+            let record = if ends(entry) { record().map(Box::from) } else { None };
+            let passed = Passed { seq, id: entry.id, host: host.map(Box::from), entry: facts, record };
+            self.stats.entries_forgotten += self.recent.push(passed, self.config.limits.recent_bytes);
+        }
+        Taken::Passes
+    }
+
+    /// Notes an entry for the clocks and in the table of seen ids.
+    fn see_entry(&mut self, place: HostIndex, host: Option<&str>, entry: &Entry<'_>, at: Option<i64>) {
+        let slot = self.seen.touch(&entry.id, host.map_or(0, |host| host_number(host.as_bytes())));
+        slot.flags |= flag::ENTRY;
+        let Some(at) = at else { return };
+        let first = slot.entry_secs == 0;
+        slot.entry_secs = at.div_euclid(1_000) as u32;
+        let mail_secs = slot.mail_secs;
+        let clocks = self.hosts.clocks_mut(place);
+        if first && mail_secs != 0 {
+            clocks.see_both(at, i64::from(mail_secs) * 1_000);
+        }
+        clocks.see_entry_id(at, entry.id.utc_secs());
+        clocks.entries.arrived = self.now;
+        if clocks.entries.see(at) {
+            self.expire(place);
+        }
+    }
+
+    fn abort(&mut self, incoming: Incoming<'_>, record: impl Fn() -> Option<String>) -> Taken {
+        let Some(record) = record() else { return Taken::Passes };
+        let id = incoming.entry.id;
+        let mut group = self.take(incoming.place, &id, incoming.host);
+        self.drop_unlogged(&mut group);
+        if group.cases.len() >= self.config.limits.per_message {
+            self.stats.released_early += self.issue_held(&id, &mut group);
+            group.cases.clear();
+        }
+        self.keep(Kind::Abort, incoming, group, record)
+    }
+
+    /// Makes an entry a case of its message, unless it is one already.
+    fn keep(&mut self, kind: Kind, incoming: Incoming<'_>, mut group: Group, record: String) -> Taken {
+        let Incoming { place, host, entry, facts, line, ticket } = incoming;
+        let name = record::case_id(kind, host, entry.id.as_str(), line);
+        let repeated = group.cases.iter().any(|case| *case.id == *name);
+        if repeated {
+            self.stats.duplicates += 1;
+        } else {
+            self.stats.aborts += u64::from(kind == Kind::Abort);
+            let case = Case { ticket, ..new_case(kind, name, record, entry, facts) };
+            self.hold(place, &entry.id, &mut group, case, 0);
+            if kind == Kind::Abort && self.config.mode == Mode::Annotate {
+                self.issue_provisional(&entry.id, &mut group);
+            }
+            self.reconsider(place, &entry.id, &mut group, None);
+        }
+        self.put(entry.id, group);
+        if repeated { Taken::Repeated } else { Taken::Kept }
+    }
+
+    /// Puts a case among those that wait.
+    fn hold(&mut self, place: HostIndex, id: &QueueId, group: &mut Group, mut case: Case, revision: u32) {
+        self.seq += 1;
+        case.seq = self.seq;
+        if group.cases.is_empty() && group.evidence.is_empty() {
+            group.home = place;
+        }
+        let due = case.entry.at.map(|at| at + self.hold_ms());
+        case.state = CaseState::Held { arrived: self.now, caught_up: None, due, revision, told: None };
+        self.wait(id, group.home, case.seq, due);
+        group.cases.push(case);
+    }
+
+    fn wait(&mut self, id: &QueueId, home: HostIndex, seq: u64, due: Option<i64>) {
+        self.held.insert(seq, *id);
+        self.stats.held = self.held.len() as u64;
+        if let Some(due) = due {
+            self.due.entry(home).or_default().insert((due, seq));
+        }
+    }
+
+    fn hold_ms(&self) -> i64 {
+        (self.config.hold_secs * 1_000.0) as i64
+    }
+
+    /// A failure was logged for a message whose entry has passed: the entry becomes a case after all.
+    pub(super) fn recall(&mut self, id: &QueueId, group: &mut Group) {
+        let wanted: Vec<Passed> = self
+            .recent
+            .of(id)
+            .filter(|passed| passed.record.is_some() && group.others.iter().any(|(seq, _)| *seq == passed.seq))
+            .cloned()
+            .collect();
+        for passed in wanted {
+            let Some(record) = passed.record else { continue };
+            let Some(line) = crate::input::line_of(&self.config, &record) else { continue };
+            let Some(entry) = Entry::parse(&line) else { continue };
+            group.others.retain(|(seq, _)| *seq != passed.seq);
+            let name = record::case_id(Kind::Unnoticed, passed.host.as_deref(), id.as_str(), &line);
+            if !group.cases.iter().any(|case| *case.id == *name) {
+                // The record has passed once without the object.
+                let case = new_case(Kind::Unnoticed, name, record.into(), &entry, passed.entry);
+                self.hold(group.home, id, group, case, 1);
+            }
+        }
+    }
+
+    /// A message was delivered after PureMessage had failed in its connection, perhaps without an entry.
+    pub(super) fn passed_unlogged(&mut self, about: &About<'_>, text: &[u8], raw: &[u8]) {
+        let host = super::host_name(about.host);
+        if self.failed_own(about.place, &about.id).is_none() {
+            return;
+        }
+        if let Found::Slot(slot) = self.seen.find(&about.id, host_number(about.host))
+            && slot.flags & flag::ENTRY != 0
+        {
+            return;
+        }
+        let mut group = self.take(about.place, &about.id, host.as_deref());
+        if group.cases.is_empty() && group.others.is_empty() {
+            group.deliver(Delivery::Sent);
+            let id = record::case_id(Kind::Unlogged, host.as_deref(), about.id.as_str(), b"");
+            let offset = self.hosts.clocks(about.place).offset();
+            let entry = EntryFacts {
+                time: about.time,
+                at: about.at.map(|at| at + offset),
+                processing_ms: None,
+                from: group.sender.take(),
+                has_size: false,
+                refuses_mail: false,
+            };
+            let to = crate::envelope::recipients(text).map(|to| String::from_utf8_lossy(to).into()).collect();
+            let case = Case {
+                seq: 0,
+                kind: Kind::Unlogged,
+                id: id.into(),
+                record: record::of_line(raw).into(),
+                to,
+                relay: None,
+                entry,
+                state: CaseState::New,
+                ticket: 0,
+            };
+            self.hold(about.place, &about.id, &mut group, case, 0);
+        }
+        self.put(about.id, group);
+    }
+
+    /// The message has an entry after all.
+    fn drop_unlogged(&mut self, group: &mut Group) {
+        let held = |case: &Case| case.kind == Kind::Unlogged && matches!(case.state, CaseState::Held { .. });
+        for case in group.cases.iter().filter(|case| held(case)) {
+            self.unwait(group.home, case);
+        }
+        group.cases.retain(|case| !held(case));
+    }
+
+    /// Whether PureMessage failed at a message, by a line that names the cause.
+    fn own_failure(&self, group: &Group) -> bool {
+        group.evidence.iter().any(|line| {
+            let own = line.filter.as_deref().and_then(|filter| self.config.is_own(filter));
+            self.matcher.rule(line.rule).class.is_filter_failure()
+                && self.matcher.rule(line.rule).rank == crate::reasons::Rank::Decisive
+                && own != Some(false)
+        })
+    }
+
+    /// Looks at the cases of a message again after something came. `at` is the mail time of what came.
+    pub(super) fn reconsider(&mut self, place: HostIndex, id: &QueueId, group: &mut Group, at: Option<i64>) {
+        let offset = self.hosts.clocks(place).offset();
+        for index in 0..group.cases.len() {
+            let Some(told) = self.with_verdict(id, group, index, |verdict, _| verdict.told()) else { continue };
+            match &group.cases[index].state {
+                // A message without an entry may still get one.
+                CaseState::Held { .. } if told.settled && group.cases[index].kind != Kind::Unlogged => self.issue(id, group, index),
+                CaseState::Issued { revision, told: before } if before.outdated_by(&told) => {
+                    let (revision, before) = (revision + 1, *before);
+                    let home = group.home;
+                    let case = &mut group.cases[index];
+                    let due = at.map(|at| at + offset).or(case.entry.at).map(|at| at + (self.config.hold_secs * 1_000.0) as i64);
+                    case.state = CaseState::Held { arrived: self.now, caught_up: None, due, revision, told: Some(before) };
+                    let seq = case.seq;
+                    self.wait(id, home, seq, due);
+                    if told.settled {
+                        self.issue(id, group, index);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Judges a case and hands the verdict on.
+    fn with_verdict<T>(&self, id: &QueueId, group: &Group, index: usize, then: impl FnOnce(&Verdict<'_>, i64) -> T) -> Option<T> {
+        let case = group.cases.get(index)?;
+        let offset = self.hosts.clocks(group.home).offset();
+        let transaction = group.align(&self.matcher, offset).get(index).copied().flatten();
+        let last = transaction.is_none_or(|transaction| transaction.last && !transaction.refused);
+        let earlier = self.connections.before(group.home, id).find(|line| {
+            let own = line.filter.as_deref().and_then(|filter| self.config.is_own(filter));
+            // An abort shows that PureMessage was still there.
+            if case.kind == Kind::Abort { own == Some(false) } else { own != Some(false) }
+        });
+        let facts = Facts {
+            kind: case.kind,
+            entry: &case.entry,
+            recipients: case.to.len(),
+            collected: group.collected && last,
+            delivery: group.delivery.filter(|_| last),
+            earlier,
+        };
+        let transaction = transaction.filter(|_| !group.ambiguous);
+        Some(then(&judge(&self.config, &self.matcher, &facts, transaction), offset))
+    }
+
+    fn issue_provisional(&mut self, id: &QueueId, group: &mut Group) {
+        let index = group.cases.len() - 1;
+        let Some((record, told)) = self.with_verdict(id, group, index, |verdict, offset| {
+            if verdict.settled {
+                return None;
+            }
+            let verdict = Verdict { status: Status::Provisional, ..verdict.clone() };
+            let issue = Issue {
+                case: &group.cases[index], queue_id: id.as_str(), host: group.host.as_deref(), verdict: &verdict, why_not: None, revision: 0, offset,
+            };
+            Some((issue.write(&self.matcher), verdict.told()))
+        }).flatten() else { return };
+        if let CaseState::Held { revision, told: before, .. } = &mut group.cases[index].state {
+            *revision = 1;
+            *before = Some(told);
+        }
+        self.stats.provisional += 1;
+        self.stats.issued += 1;
+        self.out.push_back(Output { data: record, ticket: group.cases[index].ticket });
+    }
+
+    /// Issues a case as it stands.
+    fn issue(&mut self, id: &QueueId, group: &mut Group, index: usize) {
+        let CaseState::Held { revision, told: before, .. } = group.cases[index].state else { return };
+        self.unwait(group.home, &group.cases[index]);
+        let why_not = self.why_not(id, group, index);
+        let Some((record, told)) = self.with_verdict(id, group, index, |verdict, offset| {
+            let why_not = (verdict.status == Status::Unexplained).then_some(why_not);
+            let issue = Issue {
+                case: &group.cases[index], queue_id: id.as_str(), host: group.host.as_deref(), verdict, why_not, revision, offset,
+            };
+            (issue.write(&self.matcher), verdict.told())
+        }) else { return };
+        let case = &mut group.cases[index];
+        let unchanged = before.is_some_and(|before| !before.outdated_by(&told));
+        case.state = CaseState::Issued { revision: revision - u32::from(unchanged), told };
+        let ticket = std::mem::take(&mut case.ticket);
+        self.released.extend((ticket != 0).then_some(ticket));
+        if unchanged {
+            return;
+        }
+        if case.kind == Kind::Unnoticed && told.class == Class::Unexplained {
+            // The failure turned out to be another message's. The record leaves as it came, unless it has left.
+            if revision == 0 {
+                self.out.push_back(Output { data: case.record.as_bytes().to_vec(), ticket });
+            }
+            return;
+        }
+        self.count(group.cases[index].kind, told.status, revision);
+        self.out.push_back(Output { data: record, ticket });
+    }
+
+    fn count(&mut self, kind: Kind, status: Status, revision: u32) {
+        let stats = &mut self.stats;
+        stats.issued += 1;
+        if revision > 0 {
+            stats.revisions += 1;
+            return;
+        }
+        match (kind, status) {
+            (Kind::Unnoticed, _) => stats.unnoticed += 1,
+            (Kind::Unlogged, _) => stats.unlogged += 1,
+            (Kind::Abort, Status::Explained) => stats.explained += 1,
+            (Kind::Abort, Status::Inferred) => stats.inferred += 1,
+            (Kind::Abort, _) => stats.unexplained += 1,
+        }
+    }
+
+    /// Takes a case from those that wait.
+    fn unwait(&mut self, home: HostIndex, case: &Case) {
+        self.held.remove(&case.seq);
+        if let CaseState::Held { due: Some(due), .. } = case.state
+            && let Some(queue) = self.due.get_mut(&home)
+        {
+            queue.remove(&(due, case.seq));
+        }
+        self.stats.held = self.held.len() as u64;
+    }
+
+    fn why_not(&self, id: &QueueId, group: &Group, index: usize) -> WhyNot {
+        if group.ambiguous {
+            return WhyNot::AmbiguousHost;
+        }
+        let host = host_number(group.host.as_deref().unwrap_or_default().as_bytes());
+        let entry = &group.cases[index].entry;
+        match self.seen.find(id, host) {
+            Found::Slot(slot) if slot.flags & flag::EVICTED != 0 => WhyNot::Evicted,
+            Found::Slot(slot) if slot.flags & flag::MAIL != 0 => WhyNot::OnlyOrdinaryLines,
+            Found::Displaced => WhyNot::Evicted,
+            _ => {
+                let clocks = self.hosts.clocks(group.home);
+                let began = entry.at.map(|at| at - clocks.offset() - entry.processing_ms.unwrap_or(0) as i64);
+                match (clocks.mail.first, began) {
+                    (Some(first), Some(began)) if began + 1_000 < first => WhyNot::StartedLate,
+                    _ => WhyNot::NoMailLines,
+                }
+            }
+        }
+    }
+
+    /// Issues the case with this number.
+    pub(super) fn settle(&mut self, id: QueueId, seq: u64) {
+        self.held.remove(&seq);
+        let found = self.store.get(&id).iter().enumerate().find_map(|(at, group)| {
+            group.cases.iter().position(|case| case.seq == seq).map(|index| (at, index))
+        });
+        let Some((at, index)) = found else { return };
+        let Some(mut group) = self.store.take_at(&id, at) else { return };
+        self.issue(&id, &mut group, index);
+        self.put(id, group);
+    }
+
+    /// Issues all that waits in a group; gives their number.
+    pub(super) fn issue_held(&mut self, id: &QueueId, group: &mut Group) -> u64 {
+        let held: Vec<usize> = (0..group.cases.len()).filter(|at| matches!(group.cases[*at].state, CaseState::Held { .. })).collect();
+        for index in &held {
+            self.issue(id, group, *index);
+        }
+        held.len() as u64
+    }
+
+    /// Issues what has waited until the mail log passed it.
+    pub(super) fn release_due(&mut self, place: HostIndex) {
+        for home in [place, NAMELESS] {
+            let Some(limit) = self.mail_progress(home) else { continue };
+            while let Some((due, seq)) = self.due.get(&home).and_then(|queue| queue.first().copied()) {
+                if due > limit {
+                    break;
+                }
+                if let Some(queue) = self.due.get_mut(&home) {
+                    queue.remove(&(due, seq));
+                }
+                if let Some(id) = self.held.get(&seq).copied() {
+                    self.settle(id, seq);
+                }
+            }
+        }
+    }
+
+    /// How far the mail log of a host has come, in entry time.
+    fn mail_progress(&self, home: HostIndex) -> Option<i64> {
+        match self.hosts.clocks(home).mail_in_entry_time() {
+            None if home == NAMELESS => self.hosts.all_mail_in_entry_time(),
+            progress => progress,
+        }
+    }
+
+    /// Lets time pass by the host's clock.
+    pub(crate) fn advance(&mut self, now: u64) {
+        self.now = self.now.max(now);
+        if self.held.is_empty() || self.now < self.swept + SWEEP_MS {
+            return;
+        }
+        self.swept = self.now;
+        let hold = self.hold_ms() as u64;
+        let silent = self.hosts.last_mail_arrival().is_none_or(|arrived| arrived + hold <= self.now);
+        let waiting: Vec<(u64, QueueId)> = self.held.iter().map(|(seq, id)| (*seq, *id)).collect();
+        for (seq, id) in waiting {
+            if self.waited(&id, seq, hold, silent) {
+                self.settle(id, seq);
+            }
+        }
+    }
+
+    /// Whether a case has waited long enough by the host's clock: since it came where the mail log is silent, or else since
+    /// the mail log passed it.
+    fn waited(&mut self, id: &QueueId, seq: u64, hold: u64, silent: bool) -> bool {
+        let Some((home, at, arrived, caught_up)) = self.store.get(id).iter().find_map(|group| {
+            let case = group.cases.iter().find(|case| case.seq == seq)?;
+            let CaseState::Held { arrived, caught_up, .. } = case.state else { return None };
+            Some((group.home, case.entry.at, arrived, caught_up))
+        }) else {
+            return true;
+        };
+        if arrived + hold > self.now {
+            return false;
+        }
+        if silent || at.is_none() {
+            return true;
+        }
+        match caught_up {
+            Some(since) => since + hold <= self.now,
+            None => {
+                let passed = self.mail_progress(home).zip(at).is_some_and(|(progress, at)| progress >= at);
+                if passed {
+                    self.mark_caught_up(id, seq);
+                }
+                false
+            }
+        }
+    }
+
+    fn mark_caught_up(&mut self, id: &QueueId, seq: u64) {
+        let now = self.now;
+        self.store.edit_case(id, seq, |case| {
+            if let CaseState::Held { caught_up, .. } = &mut case.state {
+                *caught_up = Some(now);
+            }
+        });
+    }
+
+    /// When [`Join::advance`] should be called at the latest.
+    pub(crate) fn poll_timeout(&self) -> Option<u64> {
+        (!self.held.is_empty()).then_some(self.now.max(self.swept) + SWEEP_MS)
+    }
+
+    /// Gives up evidence and issued cases whose lookback is over, by the progress of `message_log`.
+    fn expire(&mut self, place: HostIndex) {
+        let lookback = (self.config.lookback_secs * 1_000.0) as i64;
+        let clocks = self.hosts.clocks(place);
+        let Some(entries) = clocks.entries_in_mail_time() else { return };
+        let mail = clocks.mail.latest.unwrap_or(i64::MIN);
+        let limit = entries.min(mail).saturating_sub(lookback);
+        let offset = clocks.offset();
+        let over = |group: &Group| {
+            let (mail, entry) = group.latest();
+            let held = group.cases.iter().any(|case| matches!(case.state, CaseState::Held { .. }));
+            group.home == place && !held && mail.is_none_or(|at| at <= limit) && entry.is_none_or(|at| at - offset <= limit)
+        };
+        while let Some((_, group)) = self.store.pop_over(limit, over) {
+            self.stats.expired += 1;
+            self.forget(&group);
+        }
+    }
+}
+
+fn new_case(kind: Kind, id: String, record: String, entry: &Entry<'_>, facts: EntryFacts) -> Case {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into();
+    Case {
+        seq: 0,
+        kind,
+        id: id.into(),
+        record: record.into(),
+        to: entry.to.iter().map(|to| text(to)).collect(),
+        relay: entry.relay.map(text),
+        entry: facts,
+        state: CaseState::New,
+        ticket: 0,
+    }
+}
+
+/// Whether an entry tells the end of a message, where PureMessage can't notice that nobody waits any more.
+fn ends(entry: &Entry<'_>) -> bool {
+    entry.action.as_ref().is_none_or(Action::is_end_of_message)
+}
+
+fn facts(entry: &Entry<'_>, reading: &Reading<'_>) -> EntryFacts {
+    let time = entry.time.or(reading.time);
+    EntryFacts {
+        time,
+        at: time.map(|time| time.utc_ms().unwrap_or_else(|| time.civil_ms())),
+        processing_ms: entry.processing_ms,
+        from: entry.from.map(|from| String::from_utf8_lossy(from).into()),
+        has_size: entry.has_size,
+        refuses_mail: entry.action.as_ref().is_some_and(Action::refuses_mail),
+    }
+}

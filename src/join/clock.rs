@@ -1,0 +1,181 @@
+//! The clocks of a host's two logs: how far each log has come, and how far their clocks are apart.
+//!
+//! Both logs may be in local time or UTC, so they may differ by whole or half hours. Times in the mail log's terms are
+//! called *mail time* here, those of `message_log` *entry time*; both are milliseconds.
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::HALF_HOUR;
+
+/// A log that jumps ahead by more than this is believed only when it stays there.
+const LEAP_MS: i64 = 3_600_000;
+const LEAP_LINES: u8 = 3;
+
+/// How many differences between the logs are remembered; their median counts.
+const SAMPLES: usize = 9;
+
+/// How many lines a log's zone is guessed from.
+const GUESSES: u8 = 16;
+
+/// The clocks of one host.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Clocks {
+    pub mail: Watermark,
+    pub entries: Watermark,
+    mail_zone: ZoneGuess,
+    entry_zone: ZoneGuess,
+    /// Entry time minus mail time of messages that stand in both logs, rounded to half hours, in milliseconds.
+    differences: Vec<i64>,
+}
+
+/// How far a log has come.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub(crate) struct Watermark {
+    /// The first time seen.
+    pub first: Option<i64>,
+    /// The latest time seen: the log has probably nothing older to give.
+    pub latest: Option<i64>,
+    ahead: u8,
+    /// When the last line came, by the host's clock.
+    pub arrived: u64,
+}
+
+/// A log's distance from UTC, guessed from queue ids, which hold the time of their connection in UTC. Connections have
+/// an age, so the least distance is the best.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+struct ZoneGuess {
+    least: i64,
+    seen: u8,
+}
+
+impl Watermark {
+    /// Notes a line's time; true if the watermark rose.
+    pub(crate) fn see(&mut self, at: i64) -> bool {
+        let Some(latest) = self.latest else {
+            self.first = Some(at);
+            self.latest = Some(at);
+            return true;
+        };
+        if at <= latest {
+            self.ahead = 0;
+            return false;
+        }
+        if at - latest > LEAP_MS && self.ahead < LEAP_LINES {
+            self.ahead += 1;
+            return false;
+        }
+        self.ahead = 0;
+        self.latest = Some(at);
+        true
+    }
+}
+
+impl ZoneGuess {
+    fn see(&mut self, at: i64, id_secs: i64) {
+        if self.seen == GUESSES {
+            return;
+        }
+        let distance = half_hours(at - id_secs * 1_000);
+        self.least = if self.seen == 0 { distance } else { self.least.min(distance) };
+        self.seen += 1;
+    }
+}
+
+impl Clocks {
+    /// Notes the time of a mail line about a message.
+    pub(crate) fn see_mail_id(&mut self, at: i64, id_secs: Option<i64>) {
+        if let Some(secs) = id_secs {
+            self.mail_zone.see(at, secs);
+        }
+    }
+
+    /// Notes the time of an entry about a message.
+    pub(crate) fn see_entry_id(&mut self, at: i64, id_secs: Option<i64>) {
+        if let Some(secs) = id_secs {
+            self.entry_zone.see(at, secs);
+        }
+    }
+
+    /// Whether more lines are wanted for the guess of the zones.
+    pub(crate) fn wants_mail_ids(&self) -> bool {
+        self.mail_zone.seen < GUESSES
+    }
+
+    /// Notes that a message stands in both logs.
+    pub(crate) fn see_both(&mut self, entry_at: i64, mail_at: i64) {
+        let difference = half_hours(entry_at - mail_at);
+        if difference.abs() > 15 * 3_600_000 {
+            return;
+        }
+        if self.differences.len() == SAMPLES {
+            self.differences.remove(0);
+        }
+        self.differences.push(difference);
+    }
+
+    /// Entry time minus mail time.
+    pub(crate) fn offset(&self) -> i64 {
+        if self.differences.len() >= 3 || (self.entry_zone.seen == 0 || self.mail_zone.seen == 0) && !self.differences.is_empty() {
+            let mut sorted = self.differences.clone();
+            sorted.sort_unstable();
+            return sorted[sorted.len() / 2];
+        }
+        if self.entry_zone.seen > 0 && self.mail_zone.seen > 0 {
+            return self.entry_zone.least - self.mail_zone.least;
+        }
+        0
+    }
+
+    /// How far the mail log has come, in entry time.
+    pub(crate) fn mail_in_entry_time(&self) -> Option<i64> {
+        self.mail.latest.map(|latest| latest.saturating_add(self.offset()))
+    }
+
+    /// How far `message_log` has come, in mail time.
+    pub(crate) fn entries_in_mail_time(&self) -> Option<i64> {
+        self.entries.latest.map(|latest| latest.saturating_sub(self.offset()))
+    }
+}
+
+/// Rounds milliseconds to the nearest half hour.
+fn half_hours(ms: i64) -> i64 {
+    let step = HALF_HOUR * 1_000;
+    (ms + step / 2).div_euclid(step) * step
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = 3_600_000;
+
+    #[test]
+    fn one_forged_time_does_not_move_the_watermark() {
+        let mut mark = Watermark::default();
+        assert!(mark.see(1_000));
+        assert!(!mark.see(1_000 + 50 * HOUR));
+        assert!(mark.see(2_000));
+        for _ in 0..LEAP_LINES {
+            assert!(!mark.see(50 * HOUR));
+        }
+        assert!(mark.see(50 * HOUR));
+        assert_eq!((mark.first, mark.latest), (Some(1_000), Some(50 * HOUR)));
+    }
+
+    #[test]
+    fn the_offset_comes_from_ids_until_messages_stand_in_both_logs() {
+        let mut clocks = Clocks::default();
+        clocks.see_entry_id(2 * HOUR + 7_000, Some(0));
+        clocks.see_mail_id(3_000, Some(0));
+        assert_eq!(clocks.offset(), 2 * HOUR);
+        for _ in 0..2 {
+            clocks.see_both(HOUR + 100, 0);
+        }
+        assert_eq!(clocks.offset(), 2 * HOUR);
+        clocks.see_both(HOUR - 100, 0);
+        assert_eq!(clocks.offset(), HOUR);
+        // A callback that hung for half an hour is outvoted.
+        clocks.see_both(HOUR + 1_800_000, 0);
+        assert_eq!(clocks.offset(), HOUR);
+    }
+}

@@ -1,0 +1,266 @@
+//! What is known of one message: its lines of evidence, its entries, and which lines belong to which entry.
+
+use serde::{Deserialize, Serialize};
+
+use crate::envelope::{FromLine, refused_sender};
+use crate::reasons::{Class, Matcher, Rank, Role, Stage};
+use crate::record::Kind;
+use crate::time::LogTime;
+
+use super::hosts::HostIndex;
+use super::verdict::Told;
+
+/// A mail line that says something about why a transaction ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Evidence {
+    /// Order of arrival.
+    pub seq: u64,
+    pub time: Option<LogTime>,
+    /// Mail time, in milliseconds.
+    pub at: Option<i64>,
+    pub program: Box<str>,
+    pub pid: Option<u32>,
+    pub text: Box<str>,
+    pub rule: u16,
+    pub stage: Option<Stage>,
+    pub filter: Option<Box<str>>,
+    pub ticket: u64,
+}
+
+/// An entry that is issued as a record, now or later; or a message that has none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Case {
+    pub seq: u64,
+    pub kind: Kind,
+    pub id: Box<str>,
+    /// The record that came in, a JSON object; empty for a message without an entry.
+    pub record: Box<str>,
+    pub entry: EntryFacts,
+    pub to: Vec<Box<str>>,
+    pub relay: Option<Box<str>>,
+    pub state: CaseState,
+    pub ticket: u64,
+}
+
+/// Where a case stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) enum CaseState {
+    /// Not yet put among those that wait.
+    New,
+    /// Waits for its reason, or for what else the log has to say of it; came at this time of the host's clock.
+    Held { arrived: u64, caught_up: Option<u64>, due: Option<i64>, revision: u32, told: Option<Told> },
+    /// Was issued with this; remembered for a late reason.
+    Issued { revision: u32, told: Told },
+}
+
+/// What an entry says, as far as it tells entries of one queue id apart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct EntryFacts {
+    pub time: Option<LogTime>,
+    /// Entry time, in milliseconds.
+    pub at: Option<i64>,
+    pub processing_ms: Option<u64>,
+    pub from: Option<Box<str>>,
+    pub has_size: bool,
+    /// PureMessage itself refused MAIL.
+    pub refuses_mail: bool,
+}
+
+/// One message: one queue id on one host.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Group {
+    pub host: Option<Box<str>>,
+    /// In the order of the mail log.
+    pub evidence: Vec<Evidence>,
+    pub cases: Vec<Case>,
+    /// Entries that are no cases.
+    pub others: Vec<(u64, EntryFacts)>,
+    /// The text was received.
+    pub collected: bool,
+    /// What a delivery or refusal said last.
+    pub delivery: Option<Delivery>,
+    /// Another host has the same queue id, and the entries don't say which is theirs.
+    pub ambiguous: bool,
+    /// The sender of a message that may have passed without an entry.
+    pub sender: Option<Box<str>>,
+    /// The host's clocks.
+    pub home: HostIndex,
+    /// Place in the order of eviction.
+    pub place: Option<(u8, u64)>,
+    pub bytes: usize,
+}
+
+/// What became of a message by its `to=` lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Delivery {
+    Sent,
+    Discarded,
+    Rejected,
+    TempFailed,
+}
+
+/// The lines of one transaction under a queue id. A refused MAIL keeps the id for the next one, so there may be several;
+/// all but the last end with such a refusal.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Transaction<'g> {
+    pub evidence: &'g [Evidence],
+    /// Ended by a refusal of MAIL.
+    pub refused: bool,
+    pub last: bool,
+    sender: Option<&'g str>,
+}
+
+impl Group {
+    /// Puts a line in its place; false if it is there already.
+    pub(crate) fn insert(&mut self, evidence: Evidence) -> bool {
+        if self.evidence.iter().any(|known| known.text == evidence.text && known.time == evidence.time && known.pid == evidence.pid) {
+            return false;
+        }
+        let behind = self.evidence.iter().rposition(|known| known.at <= evidence.at || known.at.is_none() || evidence.at.is_none());
+        self.evidence.insert(behind.map_or(0, |at| at + 1), evidence);
+        true
+    }
+
+    /// Gives up a line that decides nothing, the last one first; false if there is none.
+    pub(crate) fn make_room(&mut self, matcher: &Matcher, released: &mut impl Extend<u64>) -> bool {
+        let found = self.evidence.iter().rposition(|line| matcher.rule(line.rule).rank != Rank::Decisive);
+        found.map(|at| self.evidence.remove(at)).map(|line| released.extend((line.ticket != 0).then_some(line.ticket))).is_some()
+    }
+
+    /// Notes what a `to=` line says; a delivery to one recipient is what matters most.
+    pub(crate) fn deliver(&mut self, delivery: Delivery) {
+        if self.delivery != Some(Delivery::Sent) {
+            self.delivery = Some(delivery);
+        }
+    }
+
+    /// The transactions, in the order of the log.
+    pub(crate) fn transactions(&self, matcher: &Matcher) -> Vec<Transaction<'_>> {
+        let mut list = Vec::new();
+        let mut start = 0;
+        for (at, evidence) in self.evidence.iter().enumerate() {
+            let refused = matcher.rule(evidence.rule).role == Role::RefusesMail;
+            if refused || at + 1 == self.evidence.len() {
+                let lines = &self.evidence[start..=at];
+                let sender = lines.iter().rev().find_map(|line| sender(matcher, line));
+                list.push(Transaction { evidence: lines, refused, last: at + 1 == self.evidence.len(), sender });
+                start = at + 1;
+            }
+        }
+        list
+    }
+
+    /// The transaction of each case, by the place of the case. Entries and transactions of one id follow each other in
+    /// the same order; a sender tells them apart, where both name one.
+    pub(crate) fn align<'g>(&'g self, matcher: &Matcher, offset: i64) -> Vec<Option<Transaction<'g>>> {
+        let transactions = self.transactions(matcher);
+        let mut entries: Vec<(Option<i64>, u64, &EntryFacts, Option<usize>)> = self
+            .cases
+            .iter()
+            .enumerate()
+            .map(|(at, case)| (case.entry.at, case.seq, &case.entry, Some(at)))
+            .chain(self.others.iter().map(|(seq, entry)| (entry.at, *seq, entry, None)))
+            .collect();
+        entries.sort_by_key(|(at, seq, ..)| (*at, *seq));
+        let mut aligned = vec![None; self.cases.len()];
+        let mut next = 0;
+        let count = entries.len();
+        for (order, (_, _, entry, case)) in entries.into_iter().enumerate() {
+            let only = count == 1 && transactions.len() == 1;
+            let refused = (next..transactions.len()).find(|at| {
+                let transaction = &transactions[*at];
+                transaction.refused && (only || transaction.has_sender(entry)) && transaction.not_before(entry, offset)
+            });
+            let found = match refused {
+                Some(at) => {
+                    next = at + 1;
+                    Some(transactions[at])
+                }
+                None if order + 1 == count && !entry.refuses_mail => {
+                    transactions.last().copied().filter(|transaction| !transaction.refused)
+                }
+                None => None,
+            };
+            if let Some(case) = case {
+                aligned[case] = found;
+            }
+        }
+        aligned
+    }
+
+    /// How readily this is given up when memory is short: the lower, the sooner.
+    pub(crate) fn tier(&self, matcher: &Matcher) -> u8 {
+        let failure = self.evidence.iter().any(|line| {
+            let rule = matcher.rule(line.rule);
+            rule.rank == Rank::Decisive
+        });
+        if self.cases.iter().any(|case| matches!(case.state, CaseState::Held { .. })) {
+            4
+        } else if self.cases.iter().any(|case| matches!(&case.state, CaseState::Issued { told, .. } if !told.settled)) {
+            3
+        } else if !self.cases.is_empty() || !self.others.is_empty() && !failure {
+            // All is said, or the message ended well.
+            0
+        } else if failure {
+            2
+        } else {
+            1
+        }
+    }
+
+    /// Bytes of memory, with an allowance for what surrounds them.
+    pub(crate) fn weigh(&self) -> usize {
+        let evidence: usize = self.evidence.iter().map(|line| 176 + line.text.len() + line.program.len()).sum();
+        let cases: usize = self
+            .cases
+            .iter()
+            .map(|case| 360 + case.record.len() + case.to.iter().map(|to| to.len() + 16).sum::<usize>())
+            .sum();
+        320 + evidence + cases + 112 * self.others.len()
+    }
+
+    /// The latest time of anything in it: mail time, entry time.
+    pub(crate) fn latest(&self) -> (Option<i64>, Option<i64>) {
+        let entries = self.cases.iter().map(|case| &case.entry).chain(self.others.iter().map(|(_, entry)| entry));
+        (self.evidence.iter().filter_map(|line| line.at).max(), entries.filter_map(|entry| entry.at).max())
+    }
+}
+
+impl Transaction<'_> {
+    /// Whether an entry may be of this transaction by its sender.
+    fn has_sender(&self, entry: &EntryFacts) -> bool {
+        match (&entry.from, self.sender) {
+            (Some(from), Some(sender)) => same_address(from, sender),
+            _ => false,
+        }
+    }
+
+    /// Whether the transaction did not end before the entry's message began.
+    fn not_before(&self, entry: &EntryFacts, offset: i64) -> bool {
+        let end = self.evidence.last().and_then(|line| line.at);
+        match (end, entry.at, entry.processing_ms) {
+            (Some(end), Some(at), Some(processing)) => end + 2_000 >= at - offset - processing as i64,
+            _ => true,
+        }
+    }
+}
+
+/// The sender that a line names, where its rule says that it does.
+fn sender<'e>(matcher: &Matcher, line: &'e Evidence) -> Option<&'e str> {
+    let bytes = match matcher.rule(line.rule) {
+        rule if rule.role == Role::RefusesMail => refused_sender(line.text.as_bytes())?,
+        rule if rule.role == Role::EndOfEnvelope && rule.class == Class::ClientEnded => FromLine::parse(line.text.as_bytes())?.sender,
+        _ => return None,
+    };
+    std::str::from_utf8(bytes).ok()
+}
+
+/// Whether two addresses may be one: sendmail cuts long ones, and puts some in brackets that PureMessage does not.
+fn same_address(a: &str, b: &str) -> bool {
+    let bare = |address: &str| address.trim_start_matches('<').trim_end_matches('>').to_ascii_lowercase();
+    let (a, b) = (bare(a), bare(b));
+    match b.split_once("...") {
+        Some((start, end)) => a == b || a.starts_with(start) && a.ends_with(end),
+        None => a == b,
+    }
+}

@@ -1,0 +1,130 @@
+//! Hosts: when two names mean one host, and the clocks of each.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::clock::Clocks;
+
+/// A host's place in [`Hosts`].
+pub(crate) type HostIndex = u16;
+
+/// The hosts whose lines were seen, at most as many as the limits allow; those beyond share one place.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Hosts {
+    most: usize,
+    clocks: Vec<Clocks>,
+    /// Lower-case name to place.
+    places: BTreeMap<Box<str>, HostIndex>,
+    /// The place asked for last: lines of one host come in a row.
+    #[serde(skip)]
+    last: Option<(Box<[u8]>, HostIndex)>,
+}
+
+/// The place of hosts without a name, and of those beyond the limit.
+pub(crate) const NAMELESS: HostIndex = 0;
+
+impl Hosts {
+    pub(crate) fn new(most: usize) -> Hosts {
+        Hosts { most, clocks: vec![Clocks::default()], places: BTreeMap::new(), last: None }
+    }
+
+    /// The place of a host, made for it if need be. A short name and a full one that begins with it are one host.
+    pub(crate) fn place(&mut self, host: &[u8]) -> HostIndex {
+        if host.is_empty() {
+            return NAMELESS;
+        }
+        if let Some((name, place)) = &self.last
+            && **name == *host
+        {
+            return *place;
+        }
+        let name = String::from_utf8_lossy(host).to_ascii_lowercase();
+        let known = self.places.get(name.as_str()).copied().or_else(|| {
+            let short = std::str::from_utf8(short_name(name.as_bytes())).unwrap_or(&name);
+            if short.len() < name.len() {
+                self.places.get(short).copied()
+            } else {
+                let full = format!("{short}.");
+                self.places.range(Box::from(full.as_str())..).next().filter(|(known, _)| known.starts_with(&full)).map(|(_, place)| *place)
+            }
+        });
+        let place = known.unwrap_or_else(|| {
+            if self.clocks.len() >= self.most {
+                return NAMELESS;
+            }
+            self.clocks.push(Clocks::default());
+            (self.clocks.len() - 1) as HostIndex
+        });
+        if self.places.len() < self.most * 2 {
+            self.places.insert(name.into(), place);
+        }
+        self.last = Some((host.into(), place));
+        place
+    }
+
+    pub(crate) fn clocks(&self, place: HostIndex) -> &Clocks {
+        &self.clocks[usize::from(place)]
+    }
+
+    pub(crate) fn clocks_mut(&mut self, place: HostIndex) -> &mut Clocks {
+        &mut self.clocks[usize::from(place)]
+    }
+
+    /// Whose clocks an entry goes by that names no host: the one host that there is, or none.
+    pub(crate) fn only(&self) -> HostIndex {
+        let mut with_mail = (0..self.clocks.len()).filter(|place| self.clocks[*place].mail.latest.is_some());
+        match (with_mail.next(), with_mail.next()) {
+            (Some(place), None) => place as HostIndex,
+            _ => NAMELESS,
+        }
+    }
+
+    /// How far the mail logs of all hosts have come that have one: the least of them.
+    pub(crate) fn all_mail_in_entry_time(&self) -> Option<i64> {
+        self.clocks.iter().filter_map(Clocks::mail_in_entry_time).min()
+    }
+
+    /// When the last mail line came from any host, by the host's clock.
+    pub(crate) fn last_mail_arrival(&self) -> Option<u64> {
+        self.clocks.iter().filter(|clocks| clocks.mail.latest.is_some()).map(|clocks| clocks.mail.arrived).max()
+    }
+}
+
+/// The first label of a host's name; an address is its own.
+pub(crate) fn short_name(host: &[u8]) -> &[u8] {
+    let address = host.iter().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b':')) || host.contains(&b':');
+    match host.iter().position(|b| *b == b'.') {
+        Some(dot) if !address => &host[..dot],
+        _ => host,
+    }
+}
+
+/// Whether two names may mean the same host: equal, or one is the other without its domain.
+pub(crate) fn same_host(a: &str, b: &str) -> bool {
+    if a.eq_ignore_ascii_case(b) {
+        return true;
+    }
+    let short = |name: &str| short_name(name.as_bytes()).len() == name.len();
+    (short(a) != short(b)) && short_name(a.as_bytes()).eq_ignore_ascii_case(short_name(b.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_one_host() {
+        assert!(same_host("mx1", "MX1.example.net"));
+        assert!(same_host("mx1.example.net", "mx1.example.net"));
+        assert!(!same_host("mx1.example.net", "mx1.example.org"));
+        assert!(!same_host("mx1", "mx2"));
+        assert!(!same_host("192.0.2.1", "192.0.2.2"));
+        let mut hosts = Hosts::new(3);
+        let (full, other) = (hosts.place(b"mx1.example.net"), hosts.place(b"mx2"));
+        assert_eq!(hosts.place(b"mx1"), full);
+        assert_ne!(full, other);
+        assert_eq!(hosts.place(b"mx3"), NAMELESS);
+        assert_eq!(hosts.place(b""), NAMELESS);
+    }
+}

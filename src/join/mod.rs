@@ -1,0 +1,395 @@
+//! The join: from mail lines and entries to cases with their reasons. Deterministic, without a clock of its own.
+//!
+//! This file takes in mail lines; [`cases`] takes in entries and issues records.
+
+mod cases;
+mod clock;
+mod connections;
+mod group;
+pub(crate) mod hosts;
+mod parts;
+mod recent;
+mod seen;
+mod snapshot;
+mod store;
+mod verdict;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::config::Config;
+use crate::engine::Output;
+use crate::envelope::{FromLine, Stat, ToLine};
+use crate::mail_line::{MailId, MailLine, Stamp};
+use crate::queue_id::QueueId;
+use crate::reasons::{Class, Matcher, Rank, Role};
+use crate::stats::Stats;
+use crate::time::LogTime;
+
+use connections::Connections;
+pub(crate) use cases::Taken;
+pub(crate) use group::{Case, Evidence};
+use group::{Delivery, Group};
+use hosts::{HostIndex, Hosts, NAMELESS};
+use parts::{Parts, Whole};
+use recent::Recent;
+use seen::{Seen, flag, host_number};
+use store::Store;
+pub(crate) use verdict::Verdict;
+pub use verdict::{Outcome, Status};
+
+/// All that is known, and what waits to leave.
+#[derive(Debug)]
+pub(crate) struct Join {
+    config: Config,
+    matcher: Matcher,
+    hosts: Hosts,
+    seen: Seen,
+    store: Store,
+    recent: Recent,
+    connections: Connections,
+    parts: Parts,
+    /// Held cases by what they wait for: the entry time that the mail log must pass, per host.
+    due: BTreeMap<HostIndex, BTreeSet<(i64, u64)>>,
+    /// All held cases: their number, and where they are.
+    held: BTreeMap<u64, QueueId>,
+    seq: u64,
+    now: u64,
+    swept: u64,
+    out: VecDeque<Output>,
+    released: VecDeque<u64>,
+    pub stats: Stats,
+}
+
+/// Who wrote a mail line, about which message, when.
+#[derive(Debug, Clone, Copy)]
+struct About<'a> {
+    place: HostIndex,
+    host: &'a [u8],
+    id: QueueId,
+    program: &'a [u8],
+    pid: Option<u32>,
+    time: Option<LogTime>,
+    at: Option<i64>,
+    ticket: u64,
+}
+
+impl Join {
+    pub(crate) fn new(config: &Config) -> Join {
+        Join {
+            matcher: Matcher::new(config.rules.clone()),
+            hosts: Hosts::new(config.limits.hosts),
+            seen: Seen::new(config.limits.seen_ids),
+            config: config.clone(),
+            store: Store::default(),
+            recent: Recent::default(),
+            connections: Connections::default(),
+            parts: Parts::default(),
+            due: BTreeMap::new(),
+            held: BTreeMap::new(),
+            seq: 0,
+            now: 0,
+            swept: 0,
+            out: VecDeque::new(),
+            released: VecDeque::new(),
+            stats: Stats::default(),
+        }
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn poll(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    pub(crate) fn poll_released(&mut self) -> Option<u64> {
+        self.released.pop_front()
+    }
+
+    /// Takes a mail line; true if it was kept.
+    pub(crate) fn mail_line(&mut self, line: &MailLine<'_>, raw: &[u8], ticket: u64) -> bool {
+        let place = self.hosts.place(line.host);
+        let (id, near) = match line.id {
+            MailId::Queue(id) => (Some(id), id.utc_secs()),
+            MailId::NoQueue | MailId::None => (None, None),
+        };
+        let clocks = self.hosts.clocks_mut(place);
+        let time = match line.time {
+            Some(Stamp::Full(time)) => Some(time),
+            Some(Stamp::Bsd(time)) => near.or(clocks.mail.latest.map(|ms| ms.div_euclid(1_000))).map(|near| time.resolve(near)),
+            None => None,
+        };
+        let at = time.map(|time| time.utc_ms().unwrap_or_else(|| time.civil_ms()));
+        clocks.mail.arrived = self.now;
+        let mut risen = false;
+        if let Some(at) = at {
+            risen = clocks.mail.see(at);
+            if clocks.wants_mail_ids() {
+                clocks.see_mail_id(at, near);
+            }
+        }
+        let kept = match id {
+            Some(id) => {
+                let about = About { place, host: line.host, id, program: line.program, pid: line.pid, time, at, ticket };
+                self.about_message(&about, line, raw)
+            }
+            None => self.without_id(place, line, time, at, ticket),
+        };
+        if risen && !self.held.is_empty() {
+            self.release_due(place);
+        }
+        kept
+    }
+
+    fn about_message(&mut self, about: &About<'_>, line: &MailLine<'_>, raw: &[u8]) -> bool {
+        let slot = self.seen.touch(&about.id, host_number(about.host));
+        slot.flags |= flag::MAIL;
+        if let Some(at) = about.at
+            && slot.mail_secs == 0
+        {
+            slot.mail_secs = at.div_euclid(1_000) as u32;
+            if slot.entry_secs != 0 {
+                let entry_at = i64::from(slot.entry_secs) * 1_000;
+                self.hosts.clocks_mut(about.place).see_both(entry_at, at);
+            }
+        }
+        if let Some(part) = line.part {
+            let frame = Whole::frame(line, about.id, about.place, about.time, about.at, about.ticket);
+            let whole = self.parts.push(part, line, frame, self.config.limits.text_bytes);
+            return whole.is_some_and(|whole| self.whole_line(&whole));
+        }
+        self.text(about, line.text, raw)
+    }
+
+    /// A line that came in parts.
+    fn whole_line(&mut self, whole: &Whole) -> bool {
+        let about = About {
+            place: whole.host_index,
+            host: &whole.host,
+            id: whole.id,
+            program: &whole.program,
+            pid: whole.pid,
+            time: whole.time,
+            at: whole.at,
+            ticket: whole.ticket,
+        };
+        self.text(&about, &whole.text, &whole.text)
+    }
+
+    /// The path of every line about a message: its first bytes decide whether it is looked at.
+    fn text(&mut self, about: &About<'_>, text: &[u8], raw: &[u8]) -> bool {
+        if text.starts_with(b"from=") {
+            return self.from_line(about, text);
+        }
+        if text.starts_with(b"to=") {
+            return self.to_line(about, text, raw);
+        }
+        self.candidate(about, text)
+    }
+
+    fn from_line(&mut self, about: &About<'_>, text: &[u8]) -> bool {
+        let Some(line) = FromLine::parse(text) else { return false };
+        if !line.collected {
+            return self.candidate(about, text);
+        }
+        self.seen.touch(&about.id, host_number(about.host)).flags |= flag::COLLECTED;
+        let unscanned = self.config.unlogged && self.failed_own(about.place, &about.id).is_some();
+        if unscanned || self.store.contains(&about.id) {
+            let sender = unscanned.then(|| String::from_utf8_lossy(line.sender).into());
+            self.change(about, |group| {
+                group.collected = true;
+                group.sender = sender.or(group.sender.take());
+            });
+        }
+        false
+    }
+
+    fn to_line(&mut self, about: &About<'_>, text: &[u8], raw: &[u8]) -> bool {
+        let Some(line) = ToLine::parse(text) else { return false };
+        let delivery = match line.outcome {
+            Some(Stat::Sent) => Some((Delivery::Sent, flag::SENT)),
+            Some(Stat::Rejected) => Some((Delivery::Rejected, flag::REJECTED)),
+            Some(Stat::TempFailed) => Some((Delivery::TempFailed, flag::TEMP_FAILED)),
+            Some(Stat::Discarded) => Some((Delivery::Discarded, 0)),
+            Some(Stat::Withdrawn) | None => None,
+        };
+        if let Some((delivery, flag)) = delivery {
+            self.seen.touch(&about.id, host_number(about.host)).flags |= flag;
+            if delivery == Delivery::Sent && self.config.unlogged && self.connections.any_failed() {
+                self.passed_unlogged(about, text, raw);
+            }
+            if self.store.contains(&about.id) {
+                self.change(about, |group| group.deliver(delivery));
+            }
+        }
+        !line.delivery && self.candidate(about, text)
+    }
+
+    /// Changes what is known of a message that something is known of, and looks at its cases again.
+    fn change(&mut self, about: &About<'_>, change: impl FnOnce(&mut Group)) {
+        let mut group = self.take(about.place, &about.id, host_name(about.host).as_deref());
+        change(&mut group);
+        self.reconsider(about.place, &about.id, &mut group, about.at);
+        self.put(about.id, group);
+    }
+
+    /// A text that may be evidence: only here is a regular expression asked, and only for texts with the right start.
+    fn candidate(&mut self, about: &About<'_>, text: &[u8]) -> bool {
+        let Some(found) = self.matcher.find(text) else { return false };
+        let rule = self.matcher.rule(found.rule);
+        // Deliveries keep the id but run in another process: their trouble is not the reception's.
+        let other_process = about.pid.is_some_and(|pid| about.id.connection().is_some_and(|(connection, _)| connection.pid() != pid));
+        if rule.role == Role::Connection || other_process && &*rule.id == "E-01" {
+            return false;
+        }
+        let evidence = self.evidence(found.rule, found.stage, found.filter, about.program, about.pid, about.time, about.at, text, about.ticket);
+        self.add(about, evidence)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn evidence(
+        &mut self,
+        rule: u16,
+        stage: Option<crate::reasons::Stage>,
+        filter: Option<&[u8]>,
+        program: &[u8],
+        pid: Option<u32>,
+        time: Option<LogTime>,
+        at: Option<i64>,
+        text: &[u8],
+        ticket: u64,
+    ) -> Evidence {
+        self.seq += 1;
+        let text = &text[..text.len().min(self.config.limits.text_bytes)];
+        Evidence {
+            seq: self.seq,
+            time,
+            at,
+            program: String::from_utf8_lossy(program).into(),
+            pid,
+            text: String::from_utf8_lossy(text).into(),
+            rule,
+            stage,
+            filter: filter.map(|name| String::from_utf8_lossy(name).into()),
+            ticket,
+        }
+    }
+
+    /// Keeps a line of evidence, and looks at the cases of its message again.
+    fn add(&mut self, about: &About<'_>, evidence: Evidence) -> bool {
+        let rule = self.matcher.rule(evidence.rule);
+        let (class, role, rank) = (rule.class, rule.role, rule.rank);
+        let failed = class.is_filter_failure();
+        let peer_left = matches!(class, Class::PeerDisconnected | Class::PeerTimeout) && role == Role::Cause;
+        let own = evidence.filter.as_deref().and_then(|filter| self.config.is_own(filter));
+        let mut group = self.take(about.place, &about.id, host_name(about.host).as_deref());
+        if group.evidence.len() >= self.config.limits.per_message && !(rank == Rank::Decisive && group.make_room(&self.matcher, &mut self.released)) {
+            self.stats.crowded_out += 1;
+            self.put(about.id, group);
+            return false;
+        }
+        if failed {
+            self.connections.failed(about.place, &about.id, &evidence);
+        }
+        if peer_left && let Some(tls) = self.connections.take_tls(about.place, &evidence) {
+            group.insert(Evidence { at: evidence.at.min(tls.at), ..tls });
+        }
+        let kept = group.insert(evidence);
+        if kept {
+            self.stats.evidence += 1;
+            if failed && own != Some(false) {
+                self.recall(&about.id, &mut group);
+            }
+            self.reconsider(about.place, &about.id, &mut group, about.at);
+        }
+        self.put(about.id, group);
+        kept
+    }
+
+    /// TLS trouble has no queue id; the lines of the same process that follow have.
+    fn without_id(&mut self, place: HostIndex, line: &MailLine<'_>, time: Option<LogTime>, at: Option<i64>, ticket: u64) -> bool {
+        if line.id != MailId::None || !line.text.starts_with(b"STARTTLS") || line.pid.is_none() || line.part.is_some() {
+            return false;
+        }
+        let Some(found) = self.matcher.find(line.text) else { return false };
+        if self.matcher.rule(found.rule).role != Role::Connection {
+            return false;
+        }
+        let evidence = self.evidence(found.rule, found.stage, None, line.program, line.pid, time, at, line.text, ticket);
+        let oldest = self.connections.tls(place, evidence);
+        self.released.extend(oldest.filter(|ticket| *ticket != 0));
+        true
+    }
+
+    /// PureMessage's failure in the connection of a message, not after it.
+    fn failed_own(&self, place: HostIndex, id: &QueueId) -> Option<&Evidence> {
+        self.connections.before(place, id).find(|line| line.filter.as_deref().and_then(|filter| self.config.is_own(filter)) != Some(false))
+    }
+
+    /// Takes a group out, a new one with what the table of seen ids and the passed entries know of it.
+    fn take(&mut self, place: HostIndex, id: &QueueId, host: Option<&str>) -> Group {
+        let mut group = self.store.take(id, host);
+        if group.host.is_none() {
+            group.host = host.map(Box::from);
+        }
+        if group.place.is_none() {
+            if let seen::Found::Slot(slot) = self.seen.find(id, host_number(host.unwrap_or_default().as_bytes())) {
+                group.collected = slot.flags & flag::COLLECTED != 0;
+                for (bit, delivery) in [
+                    (flag::TEMP_FAILED, Delivery::TempFailed),
+                    (flag::REJECTED, Delivery::Rejected),
+                    (flag::SENT, Delivery::Sent),
+                ] {
+                    if slot.flags & bit != 0 {
+                        group.deliver(delivery);
+                    }
+                }
+            }
+            let own = |passed: &&recent::Passed| match (&passed.host, host) {
+                (Some(a), Some(b)) => hosts::same_host(a, b),
+                _ => true,
+            };
+            group.others = self.recent.of(id).filter(own).map(|passed| (passed.seq, passed.entry.clone())).collect();
+        }
+        if place != NAMELESS || group.host.is_none() {
+            group.home = place;
+        }
+        group
+    }
+
+    fn put(&mut self, id: QueueId, group: Group) {
+        self.store.put(id, group, &self.matcher);
+        let limits = self.config.limits;
+        while self.store.bytes() > limits.join_bytes || self.store.len() > limits.messages {
+            let Some((id, mut group)) = self.store.pop_first() else { break };
+            self.seen.touch(&id, host_number(group.host.as_deref().unwrap_or_default().as_bytes())).flags |= flag::EVICTED;
+            self.stats.evicted += 1;
+            self.stats.released_early += self.issue_held(&id, &mut group);
+            self.forget(&group);
+        }
+        self.stats.bytes = (self.store.bytes() + self.recent.bytes()) as u64;
+    }
+
+    /// Gives back the tickets of what is let go.
+    fn forget(&mut self, group: &Group) {
+        let tickets = group.evidence.iter().map(|line| line.ticket).chain(group.cases.iter().map(|case| case.ticket));
+        self.released.extend(tickets.filter(|ticket| *ticket != 0));
+    }
+
+    /// No more input will come.
+    pub(crate) fn finish(&mut self) {
+        let pending: Vec<Whole> = self.parts.drain().collect();
+        for whole in pending {
+            self.whole_line(&whole);
+        }
+        while let Some((seq, id)) = self.held.first_key_value().map(|(seq, id)| (*seq, *id)) {
+            self.settle(id, seq);
+        }
+    }
+}
+
+/// A host's name; none if the line has none.
+fn host_name(host: &[u8]) -> Option<std::borrow::Cow<'_, str>> {
+    (!host.is_empty()).then(|| String::from_utf8_lossy(host))
+}

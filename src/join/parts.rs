@@ -1,0 +1,89 @@
+//! Long lines, which sendmail splits into parts `id[1]:`, `id[2]:` …: put together before anything is read from them.
+//!
+//! A peer can steer where a line is split, so no part is ever read on its own.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::mail_line::MailLine;
+use crate::queue_id::QueueId;
+use crate::time::LogTime;
+
+use super::hosts::HostIndex;
+
+/// How many lines may be under way at once; beyond, the oldest is read as far as it came.
+const PENDING: usize = 256;
+
+/// Ends every part but the last.
+const MORE: &[u8] = b" ...";
+
+/// A line of which parts are missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Whole {
+    pub host_index: HostIndex,
+    pub host: Box<[u8]>,
+    pub id: QueueId,
+    pub program: Box<[u8]>,
+    pub pid: Option<u32>,
+    pub time: Option<LogTime>,
+    pub at: Option<i64>,
+    pub text: Vec<u8>,
+    pub ticket: u64,
+    next: u16,
+}
+
+/// The lines of which parts are missing, the oldest first.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Parts {
+    pending: VecDeque<Whole>,
+}
+
+impl Parts {
+    /// Takes a part; gives the line if it is whole now, and the oldest one if there are too many.
+    pub(crate) fn push(&mut self, part: u16, line: &MailLine<'_>, whole: Whole, most: usize) -> Option<Whole> {
+        let (text, more) = match line.text.strip_suffix(MORE) {
+            Some(text) => (text, true),
+            None => (line.text, false),
+        };
+        if part == 1 {
+            let whole = Whole { text: text[..text.len().min(most)].to_vec(), next: 2, ..whole };
+            if !more {
+                return Some(whole);
+            }
+            self.pending.push_back(whole);
+            return if self.pending.len() > PENDING { self.pending.pop_front() } else { None };
+        }
+        let at = self.pending.iter().position(|known| {
+            known.id == whole.id && known.host_index == whole.host_index && known.pid == whole.pid && known.next == part
+        })?;
+        let known = &mut self.pending[at];
+        let room = most.saturating_sub(known.text.len());
+        known.text.extend_from_slice(&text[..text.len().min(room)]);
+        known.next = part.saturating_add(1);
+        if more { None } else { self.pending.remove(at) }
+    }
+
+    /// Gives up waiting: the lines as far as they came.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Whole> {
+        std::mem::take(&mut self.pending).into_iter()
+    }
+}
+
+impl Whole {
+    /// The frame of a line, still without text.
+    pub(crate) fn frame(line: &MailLine<'_>, id: QueueId, host_index: HostIndex, time: Option<LogTime>, at: Option<i64>, ticket: u64) -> Whole {
+        Whole {
+            host_index,
+            host: line.host.into(),
+            id,
+            program: line.program.into(),
+            pid: line.pid,
+            time,
+            at,
+            text: Vec::new(),
+            ticket,
+            next: 1,
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Which queue ids were seen, and what their ordinary lines said: a table of fixed size, so that a normal delivery
+//! costs neither an allocation nor memory of its own. A newer id takes an older one's place.
+
+use serde::{Deserialize, Serialize};
+
+use crate::queue_id::QueueId;
+
+/// What was seen of a message.
+pub(crate) mod flag {
+    /// A line of the mail log.
+    pub(crate) const MAIL: u8 = 1;
+    /// Its text was received.
+    pub(crate) const COLLECTED: u8 = 2;
+    /// `stat=Sent`.
+    pub(crate) const SENT: u8 = 4;
+    /// An entry of `message_log`.
+    pub(crate) const ENTRY: u8 = 8;
+    /// `stat=` of a rejection.
+    pub(crate) const REJECTED: u8 = 16;
+    /// `stat=` of a temporary failure.
+    pub(crate) const TEMP_FAILED: u8 = 32;
+    /// Its evidence was given up because memory was short.
+    pub(crate) const EVICTED: u8 = 64;
+}
+
+/// What is known of one id. Times are seconds, 0 if unknown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Slot {
+    hash: u64,
+    host: u32,
+    pub mail_secs: u32,
+    pub entry_secs: u32,
+    pub flags: u8,
+}
+
+/// The table.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    slots: Vec<Slot>,
+}
+
+/// What a search found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    Slot(Slot),
+    /// The id was never seen.
+    Never,
+    /// Another id stands in its place: nobody knows.
+    Displaced,
+}
+
+impl Seen {
+    pub(crate) fn new(ids: usize) -> Seen {
+        Seen { slots: vec![Slot::default(); ids.next_power_of_two()] }
+    }
+
+    /// The slot of an id, made for it if need be.
+    pub(crate) fn touch(&mut self, id: &QueueId, host: u32) -> &mut Slot {
+        let hash = hash(id);
+        let index = self.index(hash);
+        let slot = &mut self.slots[index];
+        if slot.hash != hash || !may_be_same(slot.host, host) {
+            *slot = Slot { hash, host, ..Slot::default() };
+        }
+        if slot.host == 0 {
+            slot.host = host;
+        }
+        slot
+    }
+
+    pub(crate) fn find(&self, id: &QueueId, host: u32) -> Found {
+        let hash = hash(id);
+        let slot = self.slots[self.index(hash)];
+        if slot.hash == hash && may_be_same(slot.host, host) {
+            Found::Slot(slot)
+        } else if slot.hash == 0 {
+            Found::Never
+        } else {
+            Found::Displaced
+        }
+    }
+
+    fn index(&self, hash: u64) -> usize {
+        (hash >> 20) as usize & (self.slots.len() - 1)
+    }
+
+    /// The slots in use, for a snapshot.
+    pub(crate) fn used(&self) -> Vec<Slot> {
+        self.slots.iter().copied().filter(|slot| slot.hash != 0).collect()
+    }
+
+    pub(crate) fn fill(&mut self, slots: &[Slot]) {
+        for slot in slots {
+            let index = self.index(slot.hash);
+            self.slots[index] = *slot;
+        }
+    }
+}
+
+fn may_be_same(a: u32, b: u32) -> bool {
+    a == b || a == 0 || b == 0
+}
+
+/// FNV-1a over words with a last mix; never 0. Queue ids are sendmail's own making, so nobody can choose collisions.
+fn hash(id: &QueueId) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    for chunk in id.as_bytes().chunks(8) {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        hash = (hash ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        hash ^= hash >> 29;
+    }
+    hash.max(1)
+}
+
+/// A number for a host's name without its domain; 0 stands for no name.
+pub(crate) fn host_number(host: &[u8]) -> u32 {
+    let short = crate::join::hosts::short_name(host);
+    if short.is_empty() {
+        return 0;
+    }
+    let hash = short.iter().fold(0x811c_9dc5u32, |hash, b| (hash ^ u32::from(b.to_ascii_lowercase())).wrapping_mul(0x0100_0193));
+    hash.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_found_until_another_takes_its_place() {
+        let mut seen = Seen::new(16);
+        let id = |n: u32| QueueId::parse(format!("6AND15V7{n:06}").as_bytes()).unwrap();
+        assert_eq!(seen.find(&id(1), 0), Found::Never);
+        seen.touch(&id(1), 7).flags |= flag::MAIL;
+        assert!(matches!(seen.find(&id(1), 0), Found::Slot(slot) if slot.flags == flag::MAIL));
+        assert!(!matches!(seen.find(&id(1), 8), Found::Slot(_)));
+        for n in 2..200 {
+            seen.touch(&id(n), 7);
+        }
+        assert_eq!(seen.find(&id(1), 7), Found::Displaced);
+    }
+}

@@ -1,0 +1,82 @@
+//! The whole state as bytes, and back. Only an engine of the same version and configuration goes on from it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::queue_id::QueueId;
+use crate::stats::Stats;
+
+use super::connections::{self, Connections};
+use super::hosts::{HostIndex, Hosts};
+use super::parts::Parts;
+use super::recent::{Passed, Recent};
+use super::seen::Slot;
+use super::store::{self, Store};
+use super::{Join, Output};
+
+/// Raised with every change of what is stored.
+const FORMAT: &str = concat!("abort-reason ", env!("CARGO_PKG_VERSION"), " 1");
+
+#[derive(Serialize, Deserialize)]
+struct Snapshot {
+    format: String,
+    hosts: Hosts,
+    seen: Vec<Slot>,
+    store: store::Stored,
+    recent: Vec<Passed>,
+    connections: connections::Stored,
+    parts: Parts,
+    due: BTreeMap<HostIndex, BTreeSet<(i64, u64)>>,
+    held: BTreeMap<u64, QueueId>,
+    seq: u64,
+    out: VecDeque<(String, u64)>,
+    released: VecDeque<u64>,
+    stats: Stats,
+}
+
+impl Join {
+    /// The state, what waits to be polled with it. The host's clock is not part of it.
+    pub(crate) fn snapshot(&self) -> Vec<u8> {
+        let snapshot = Snapshot {
+            format: FORMAT.to_owned(),
+            hosts: self.hosts.clone(),
+            seen: self.seen.used(),
+            store: self.store.stored(),
+            recent: self.recent.stored(),
+            connections: self.connections.stored(),
+            parts: self.parts.clone(),
+            due: self.due.clone(),
+            held: self.held.clone(),
+            seq: self.seq,
+            out: self.out.iter().map(|output| (String::from_utf8_lossy(&output.data).into_owned(), output.ticket)).collect(),
+            released: self.released.clone(),
+            stats: self.stats,
+        };
+        // Maps with numbers as keys and strings: nothing that JSON can't hold.
+        serde_json::to_vec(&snapshot).unwrap_or_default()
+    }
+
+    /// A join that goes on from a snapshot.
+    pub(crate) fn restored(config: &Config, bytes: &[u8]) -> Result<Join, String> {
+        let snapshot: Snapshot = serde_json::from_slice(bytes).map_err(|error| format!("no snapshot that can be read: {error}"))?;
+        if snapshot.format != FORMAT {
+            return Err(format!("the snapshot is of {:?}, this is {FORMAT:?}", snapshot.format));
+        }
+        let mut join = Join::new(config);
+        join.hosts = snapshot.hosts;
+        join.seen.fill(&snapshot.seen);
+        join.store = Store::restored(snapshot.store);
+        join.recent = Recent::restored(snapshot.recent);
+        join.connections = Connections::restored(snapshot.connections);
+        join.parts = snapshot.parts;
+        join.due = snapshot.due;
+        join.held = snapshot.held;
+        join.seq = snapshot.seq;
+        join.out = snapshot.out.into_iter().map(|(data, ticket)| Output { data: data.into_bytes(), ticket }).collect();
+        join.released = snapshot.released;
+        join.stats = snapshot.stats;
+        Ok(join)
+    }
+}

@@ -1,0 +1,175 @@
+//! The messages that something is known of, within bounds.
+//!
+//! Invariants: every group has exactly one place in `order`; `bytes` is the sum of the groups' weights. A group is changed
+//! by taking it out and putting it back, so that place and weight are always those of what it holds.
+
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::hash::BuildHasherDefault;
+
+use serde::{Deserialize, Serialize};
+
+use crate::queue_id::QueueId;
+use crate::reasons::Matcher;
+
+use super::group::{Case, Group};
+use super::hosts::same_host;
+
+/// A map whose order of iteration is never looked at, with the same hashes in every run.
+pub(crate) type Map<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;
+
+/// The messages, by queue id; those of several hosts under one id stand side by side.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Store {
+    groups: Map<QueueId, Vec<Group>>,
+    /// What is given up first stands first: tier, age, id.
+    order: BTreeSet<(u8, u64, QueueId)>,
+    /// Groups in the order in which they came, with their time, for the end of the lookback.
+    ages: VecDeque<(i64, QueueId, u64)>,
+    count: usize,
+    bytes: usize,
+    sequence: u64,
+}
+
+/// A store for a snapshot.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Stored {
+    groups: Vec<(QueueId, Vec<Group>)>,
+    ages: VecDeque<(i64, QueueId, u64)>,
+    sequence: u64,
+}
+
+impl Store {
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn contains(&self, id: &QueueId) -> bool {
+        self.count > 0 && self.groups.contains_key(id)
+    }
+
+    /// All groups under an id.
+    pub(crate) fn get(&self, id: &QueueId) -> &[Group] {
+        self.groups.get(id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Which group under an id is a host's; one that names no host is everybody's. An entry without a host among groups
+    /// of several hosts belongs to none of them.
+    pub(crate) fn find(&self, id: &QueueId, host: Option<&str>) -> Option<usize> {
+        let groups = self.get(id);
+        match host {
+            Some(host) => groups
+                .iter()
+                .position(|group| group.host.as_deref().is_some_and(|name| same_host(name, host)))
+                .or_else(|| groups.iter().position(|group| group.host.is_none() && !group.ambiguous)),
+            None => match groups {
+                [_] => Some(0),
+                _ => groups.iter().position(|group| group.host.is_none()),
+            },
+        }
+    }
+
+    /// Takes a group out to change it, or a new one; [`Store::put`] it back.
+    pub(crate) fn take(&mut self, id: &QueueId, host: Option<&str>) -> Group {
+        let Some(at) = self.find(id, host) else {
+            let ambiguous = host.is_none() && !self.get(id).is_empty();
+            return Group { host: host.map(Box::from), ambiguous, ..Group::default() };
+        };
+        self.take_at(id, at).unwrap_or_default()
+    }
+
+    /// Takes out the group at a place under an id.
+    pub(crate) fn take_at(&mut self, id: &QueueId, at: usize) -> Option<Group> {
+        let groups = self.groups.get_mut(id)?;
+        if at >= groups.len() {
+            return None;
+        }
+        let group = groups.remove(at);
+        if groups.is_empty() {
+            self.groups.remove(id);
+        }
+        self.count -= 1;
+        self.bytes -= group.bytes;
+        if let Some((tier, age)) = group.place {
+            self.order.remove(&(tier, age, *id));
+        }
+        Some(group)
+    }
+
+    /// Puts a group back, in its place by what it now holds.
+    pub(crate) fn put(&mut self, id: QueueId, mut group: Group, matcher: &Matcher) {
+        let tier = group.tier(matcher);
+        let age = if let Some((_, age)) = group.place { age } else {
+            self.sequence += 1;
+            let (mail, entry) = group.latest();
+            self.ages.push_back((mail.or(entry).unwrap_or(i64::MIN), id, self.sequence));
+            self.sequence
+        };
+        group.place = Some((tier, age));
+        group.bytes = group.weigh();
+        self.bytes += group.bytes;
+        self.count += 1;
+        self.order.insert((tier, age, id));
+        self.groups.entry(id).or_default().push(group);
+    }
+
+    /// Takes out what is to be given up first.
+    pub(crate) fn pop_first(&mut self) -> Option<(QueueId, Group)> {
+        let (_, age, id) = *self.order.first()?;
+        let at = self.get(&id).iter().position(|group| group.place.is_some_and(|(_, place)| place == age))?;
+        self.take_at(&id, at).map(|group| (id, group))
+    }
+
+    /// Takes out the oldest group if its time is up to `limit` and `over` agrees. A group that is kept goes to the end of
+    /// the line; only a few are looked at in a call, so that its time is bounded.
+    pub(crate) fn pop_over(&mut self, limit: i64, over: impl Fn(&Group) -> bool) -> Option<(QueueId, Group)> {
+        for _ in 0..4.min(self.ages.len()) {
+            let (at, id, age) = *self.ages.front()?;
+            if at > limit {
+                return None;
+            }
+            self.ages.pop_front();
+            let Some(place) = self.get(&id).iter().position(|group| group.place.is_some_and(|(_, own)| own == age)) else {
+                continue;
+            };
+            let group = &self.get(&id)[place];
+            if over(group) {
+                return self.take_at(&id, place).map(|group| (id, group));
+            }
+            let (mail, entry) = group.latest();
+            self.ages.push_back((mail.or(entry).unwrap_or(i64::MIN).max(at), id, age));
+        }
+        None
+    }
+
+    /// Changes what a case waits for; neither place nor weight depend on it.
+    pub(crate) fn edit_case(&mut self, id: &QueueId, seq: u64, edit: impl FnOnce(&mut Case)) {
+        let groups = self.groups.get_mut(id).into_iter().flatten();
+        if let Some(case) = groups.flat_map(|group| &mut group.cases).find(|case| case.seq == seq) {
+            edit(case);
+        }
+    }
+
+    pub(crate) fn stored(&self) -> Stored {
+        let mut groups: Vec<_> = self.groups.iter().map(|(id, groups)| (*id, groups.clone())).collect();
+        groups.sort_by_key(|(id, _)| *id);
+        Stored { groups, ages: self.ages.clone(), sequence: self.sequence }
+    }
+
+    pub(crate) fn restored(stored: Stored) -> Store {
+        let mut store = Store { ages: stored.ages, sequence: stored.sequence, ..Store::default() };
+        for (id, groups) in stored.groups {
+            for group in &groups {
+                store.count += 1;
+                store.bytes += group.bytes;
+                store.order.extend(group.place.map(|(tier, age)| (tier, age, id)));
+            }
+            store.groups.insert(id, groups);
+        }
+        store
+    }
+}

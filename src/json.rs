@@ -1,0 +1,216 @@
+//! Finds the members of a JSON object without building a tree: almost every record only needs one of its fields read.
+//!
+//! The scan is as strict as it must be to find members; a record that is going to be changed is checked in full first.
+
+use std::borrow::Cow;
+
+use memchr::memchr2;
+use serde::de::IgnoredAny;
+
+/// The members of an object: each key and value as they are written, strings with their quotes.
+pub(crate) struct Members<'a> {
+    text: &'a [u8],
+    at: usize,
+    state: State,
+}
+
+#[derive(PartialEq, Eq)]
+enum State {
+    First,
+    Next,
+    Done,
+    Broken,
+}
+
+impl<'a> Members<'a> {
+    /// The members of a text that begins like an object.
+    pub(crate) fn new(text: &'a [u8]) -> Option<Members<'a>> {
+        let at = blanks(text, 0);
+        (text.get(at) == Some(&b'{')).then_some(Members { text, at: at + 1, state: State::First })
+    }
+
+    /// Whether the object ended as it should, with nothing behind it. Holds once all members were read.
+    pub(crate) fn complete(&self) -> bool {
+        self.state == State::Done
+    }
+
+    fn member(&mut self) -> Option<(&'a [u8], &'a [u8])> {
+        let mut at = blanks(self.text, self.at);
+        if self.text.get(at) == Some(&b'}') && self.state == State::First {
+            return self.close(at);
+        }
+        if self.state == State::Next {
+            match self.text.get(at) {
+                Some(b',') => at = blanks(self.text, at + 1),
+                Some(b'}') => return self.close(at),
+                _ => return None,
+            }
+        }
+        let key_end = string_end(self.text, at)?;
+        let colon = blanks(self.text, key_end);
+        if self.text.get(colon) != Some(&b':') {
+            return None;
+        }
+        let value = blanks(self.text, colon + 1);
+        let value_end = value_end(self.text, value)?;
+        self.at = value_end;
+        self.state = State::Next;
+        Some((&self.text[at..key_end], &self.text[value..value_end]))
+    }
+
+    fn close(&mut self, brace: usize) -> Option<(&'a [u8], &'a [u8])> {
+        let rest = blanks(self.text, brace + 1);
+        self.state = if rest == self.text.len() { State::Done } else { State::Broken };
+        None
+    }
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if matches!(self.state, State::Done | State::Broken) {
+            return None;
+        }
+        let member = self.member();
+        if member.is_none() && self.state != State::Done {
+            self.state = State::Broken;
+        }
+        member
+    }
+}
+
+/// What a string says; `None` if the value is none, or can't be read.
+pub(crate) fn string(value: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let inner = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    if memchr::memchr(b'\\', inner).is_none() {
+        return Some(Cow::Borrowed(inner));
+    }
+    serde_json::from_slice::<String>(value).ok().map(|text| Cow::Owned(text.into_bytes()))
+}
+
+/// Whether a text is a whole JSON object in UTF-8.
+pub(crate) fn is_object(text: &[u8]) -> bool {
+    Members::new(text).is_some() && std::str::from_utf8(text).is_ok() && serde_json::from_slice::<IgnoredAny>(text).is_ok()
+}
+
+/// An object with one more member behind the others; `None` if the text is no whole object.
+pub(crate) fn with_member(object: &[u8], name: &str, value: &[u8]) -> Option<Vec<u8>> {
+    if !is_object(object) {
+        return None;
+    }
+    let brace = object.iter().rposition(|b| *b == b'}')?;
+    let body = object[..brace].trim_ascii_end();
+    let mut out = Vec::with_capacity(object.len() + name.len() + value.len() + 5);
+    out.extend_from_slice(body.trim_ascii_start());
+    if !body.ends_with(b"{") {
+        out.push(b',');
+    }
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+    out.extend_from_slice(value);
+    out.push(b'}');
+    Some(out)
+}
+
+fn blanks(text: &[u8], mut at: usize) -> usize {
+    while matches!(text.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+        at += 1;
+    }
+    at
+}
+
+/// The end of the string that begins at `at`, behind its closing quote.
+fn string_end(text: &[u8], at: usize) -> Option<usize> {
+    if text.get(at) != Some(&b'"') {
+        return None;
+    }
+    let mut at = at + 1;
+    loop {
+        at += memchr2(b'"', b'\\', text.get(at..)?)?;
+        if text[at] == b'"' {
+            return Some(at + 1);
+        }
+        at += 2;
+    }
+}
+
+/// The end of the value that begins at `at`. Brackets are only counted, so depth costs nothing.
+fn value_end(text: &[u8], at: usize) -> Option<usize> {
+    match text.get(at)? {
+        b'"' => string_end(text, at),
+        b'{' | b'[' => {
+            let (mut depth, mut at) = (0usize, at);
+            loop {
+                match text.get(at)? {
+                    b'"' => {
+                        at = string_end(text, at)?;
+                        continue;
+                    }
+                    b'{' | b'[' => depth += 1,
+                    b'}' | b']' => {
+                        depth -= 1;
+                        if depth == 0 {
+                            return Some(at + 1);
+                        }
+                    }
+                    _ => {}
+                }
+                at += 1;
+            }
+        }
+        b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {
+            let length = text[at..].iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'+' | b'.')).count();
+            Some(at + length)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn members(text: &str) -> Option<Vec<(String, String)>> {
+        let mut members = Members::new(text.as_bytes())?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let list = members.by_ref().map(|(key, value)| (text(key), text(value))).collect();
+        members.complete().then_some(list)
+    }
+
+    #[test]
+    fn members_of_objects() {
+        let pair = |key: &str, value: &str| (format!("\"{key}\""), value.to_owned());
+        assert_eq!(members("{}"), Some(vec![]));
+        assert_eq!(
+            members(" {\"a\" : 1, \"b\":\"x\\\"}\" ,\"c\":{\"d\":[\"]\"]}, \"e\":null}\n"),
+            Some(vec![pair("a", "1"), pair("b", "\"x\\\"}\""), pair("c", "{\"d\":[\"]\"]}"), pair("e", "null")])
+        );
+        for broken in ["", "[]", "{", "{\"a\"}", "{\"a\":1", "{\"a\":1}}", "{\"a\":1,}", "{,}", "{\"a\":\"x}", "{\"a\":\"\\", "{\"a\":[}", "null"] {
+            assert_eq!(members(broken), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn one_more_member() {
+        for (object, with) in [
+            ("{}", "{\"x\":1}"),
+            (" { } ", "{\"x\":1}"),
+            ("{\"a\":1}\n", "{\"a\":1,\"x\":1}"),
+            ("{\"a\":{\"b\":\"}\"} }", "{\"a\":{\"b\":\"}\"},\"x\":1}"),
+        ] {
+            assert_eq!(with_member(object.as_bytes(), "x", b"1").unwrap(), with.as_bytes());
+        }
+        for broken in ["{\"a\":01}", "{\"a\":tru}", "[1]", "{\"a\":1}}"] {
+            assert_eq!(with_member(broken.as_bytes(), "x", b"1"), None, "{broken}");
+        }
+        assert_eq!(with_member(b"{\"a\":\"\xff\"}", "x", b"1"), None);
+    }
+
+    #[test]
+    fn depth_costs_nothing() {
+        let deep = format!("{{\"a\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        assert!(is_object(deep.as_bytes()) || members(&deep).is_some());
+    }
+}

@@ -1,0 +1,152 @@
+//! Queue ids: the key that sendmail's log and PureMessage's log share.
+//!
+//! sendmail 8.10 and later writes `Y M D h m s N N pid`: one character each for the parts of a UTC time, one or two of
+//! a sequence in base 60, and the process id in five to seven digits (sendmail's `queue.c`, `assign_queueid`).
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::civil_secs;
+
+const MOST: usize = 31;
+
+/// A queue id, or whatever stands in its place in `message_log`: at most 31 visible ASCII characters.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueueId {
+    bytes: [u8; MOST],
+    len: u8,
+}
+
+/// What the ids of one SMTP connection have in common: the time of the process's first id and the process id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct ConnectionId {
+    start: [u8; 6],
+    pid: u32,
+}
+
+impl QueueId {
+    /// An id in sendmail's form, of 12 to 16 characters.
+    pub fn parse(text: &[u8]) -> Option<QueueId> {
+        let len = text.len();
+        if !(12..=16).contains(&len) {
+            return None;
+        }
+        let (head, pid) = text.split_at(len - 5);
+        let date = base60(head[0]).is_some_and(|n| n < 60)
+            && matches!(head[1], b'0'..=b'9' | b'A' | b'B')
+            && matches!(head[2], b'1'..=b'9' | b'A'..=b'V')
+            && matches!(head[3], b'0'..=b'9' | b'A'..=b'N');
+        (date && head[4..].iter().all(u8::is_ascii_alphanumeric) && pid.iter().all(u8::is_ascii_digit))
+            .then(|| QueueId::from_bytes(text))
+    }
+
+    /// Any name for a message that has the look of an id: PureMessage in SMTP mode writes ids of its own.
+    pub fn any(text: &[u8]) -> Option<QueueId> {
+        let visible = text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'/' | b'+'));
+        (!text.is_empty() && text.len() <= MOST && visible).then(|| QueueId::from_bytes(text))
+    }
+
+    fn from_bytes(text: &[u8]) -> QueueId {
+        let mut bytes = [0; MOST];
+        bytes[..text.len()].copy_from_slice(text);
+        QueueId { bytes, len: text.len() as u8 }
+    }
+
+    /// The id's characters.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+
+    /// The id's characters.
+    pub fn as_str(&self) -> &str {
+        // Only ASCII gets in.
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// The time of the first id of the process that made this one, in seconds since the epoch: a lower bound for the
+    /// message, and close to it unless the connection is old.
+    pub fn utc_secs(&self) -> Option<i64> {
+        QueueId::parse(self.as_bytes())?;
+        let part = |at: usize| base60(self.bytes[at]);
+        // (year - 1900) modulo 60, and the scheme is younger than 2000.
+        let year = part(0)?;
+        let year = if year >= 40 { 1960 + year } else { 2020 + year };
+        let clock = part(3)? * 3_600 + part(4)?.min(59) * 60 + part(5)?.min(59);
+        civil_secs(i64::from(year), part(1)? + 1, part(2)?, clock)
+    }
+
+    /// The connection that the message came in by, and the message's place in it: a sequence modulo 3600.
+    pub(crate) fn connection(&self) -> Option<(ConnectionId, u32)> {
+        let text = self.as_bytes();
+        QueueId::parse(text)?;
+        // Ids of 14 characters and more have two characters of sequence, shorter ones may have one.
+        let width = if text.len() >= 13 { 2 } else { 1 };
+        let (start, rest) = text.split_at(6);
+        let (sequence, pid) = rest.split_at(width);
+        let sequence = sequence.iter().try_fold(0, |n, b| base60(*b).map(|digit| n * 60 + digit))?;
+        let pid = std::str::from_utf8(pid).ok()?.parse().ok()?;
+        Some((ConnectionId { start: start.try_into().ok()?, pid }, sequence))
+    }
+}
+
+impl ConnectionId {
+    /// The process id of the sendmail child that serves the connection.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+}
+
+impl std::fmt::Debug for QueueId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for QueueId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for QueueId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<QueueId, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        QueueId::any(text.as_bytes()).ok_or_else(|| serde::de::Error::custom("not a queue id"))
+    }
+}
+
+fn base60(digit: u8) -> Option<u32> {
+    Some(u32::from(match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'A'..=b'Z' => digit - b'A' + 10,
+        b'a'..=b'z' => digit - b'a' + 36,
+        _ => return None,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms() {
+        for good in ["6ANClIOb031518", "i0S0miXk018339", "g1A2b3C12345", "g1A2b3Cd12345", "6ANClIOb1031518"] {
+            assert!(QueueId::parse(good.as_bytes()).is_some(), "{good}");
+        }
+        for bad in ["", "NOQUEUE", "6ANClIOb03151x", "6ZNClIOb031518", "STARTTLS=server", "6ANClIOb031518123", "12345678901"] {
+            assert!(QueueId::parse(bad.as_bytes()).is_none(), "{bad}");
+        }
+        assert_eq!(QueueId::any(b"451AC87F_1271_3613_1").unwrap().as_str(), "451AC87F_1271_3613_1");
+        assert!(QueueId::any(b"<x>").is_none());
+    }
+
+    #[test]
+    fn the_time_and_the_connection_are_in_the_id() {
+        let id = QueueId::parse(b"6AND15d3014029").unwrap();
+        assert_eq!(id.utc_secs(), civil_secs(2026, 11, 23, 13 * 3_600 + 65));
+        let (connection, sequence) = id.connection().unwrap();
+        let (next, later) = QueueId::parse(b"6AND15d4014029").unwrap().connection().unwrap();
+        assert_eq!((connection, sequence + 1), (next, later));
+        assert_eq!(connection.pid(), 14_029);
+        assert_eq!(QueueId::parse(b"i0S0miXk018339").unwrap().utc_secs(), civil_secs(2004, 1, 28, 48 * 60 + 44));
+    }
+}

@@ -1,0 +1,166 @@
+//! What happened, whose fault it is, how strongly a line says so, and at which stage of the SMTP transaction.
+
+
+
+/// Writes an enum of words, with their spelling in records and configuration.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        pub enum $name { $($(#[$doc])* #[serde(rename = $word)] $variant,)+ }
+
+        impl $name {
+            /// All values, in the order of this list.
+            pub const ALL: &'static [$name] = &[$($name::$variant),+];
+
+            /// The word as it stands in records.
+            pub const fn as_str(self) -> &'static str {
+                match self { $($name::$variant => $word,)+ }
+            }
+        }
+    };
+}
+pub(crate) use words;
+
+words! {
+    /// What happened.
+    Class {
+        /// The SMTP client closed or reset the connection.
+        PeerDisconnected = "peer_disconnected",
+        /// The SMTP client said nothing for longer than sendmail waits.
+        PeerTimeout = "peer_timeout",
+        /// The SMTP client broke the protocol or a limit.
+        PeerProtocolError = "peer_protocol_error",
+        /// RSET, QUIT or a new EHLO in the middle of a transaction.
+        ClientEnded = "client_ended",
+        /// Every recipient was refused, and the client gave up.
+        RecipientsRejected = "recipients_rejected",
+        /// sendmail's own rules refused or discarded the message before PureMessage had judged it.
+        PolicyRejected = "policy_rejected",
+        /// The filter took longer than sendmail waits.
+        FilterTimeout = "filter_timeout",
+        /// The filter closed or reset its connection.
+        FilterClosed = "filter_closed",
+        /// sendmail could not connect to the filter.
+        FilterUnreachable = "filter_unreachable",
+        /// The filter's answers made no sense.
+        FilterProtocolError = "filter_protocol_error",
+        /// Another milter failed, or refused the message.
+        OtherFilter = "other_filter",
+        /// sendmail itself failed.
+        MtaError = "mta_error",
+        /// The mail was refused as after a filter failure, but no line names one.
+        FilterFailureSuspected = "filter_failure_suspected",
+        /// Nothing in the log explains it.
+        Unexplained = "unexplained",
+    }
+}
+
+words! {
+    /// Who caused it.
+    Fault {
+        /// The SMTP client.
+        Peer = "peer",
+        /// PureMessage, or the filter that the evidence names.
+        Filter = "filter",
+        /// Another filter of this sendmail.
+        OtherFilter = "other filter",
+        /// sendmail or its host.
+        Mta = "mta",
+        /// Nobody knows.
+        Unknown = "unknown",
+    }
+}
+
+words! {
+    /// How strongly a line says so; the first is the strongest.
+    Rank {
+        /// Names a cause.
+        Decisive = "decisive",
+        /// Follows a cause; decides only what nothing better does.
+        Consequence = "consequence",
+        /// An inference from what is there and what is not.
+        Circumstantial = "circumstantial",
+    }
+}
+
+words! {
+    /// The stage of the transaction at which it ended, in milter's words.
+    Stage {
+        /// Connection and negotiation with the filter.
+        Connect = "connect",
+        /// HELO or EHLO.
+        Helo = "helo",
+        /// MAIL.
+        Mail = "mail",
+        /// RCPT.
+        Rcpt = "rcpt",
+        /// The DATA command, or the client's sending of the text.
+        Data = "data",
+        /// Handing a header to the filter.
+        Header = "header",
+        /// End of the headers.
+        Eoh = "eoh",
+        /// Handing the body to the filter.
+        Body = "body",
+        /// End of the message: waiting for the verdict.
+        Eom = "eom",
+    }
+}
+
+impl Class {
+    /// Who caused it.
+    pub const fn fault(self) -> Fault {
+        match self {
+            Class::PeerDisconnected
+            | Class::PeerTimeout
+            | Class::PeerProtocolError
+            | Class::ClientEnded
+            | Class::RecipientsRejected
+            | Class::PolicyRejected => Fault::Peer,
+            Class::FilterTimeout
+            | Class::FilterClosed
+            | Class::FilterUnreachable
+            | Class::FilterProtocolError
+            | Class::FilterFailureSuspected => Fault::Filter,
+            Class::OtherFilter => Fault::OtherFilter,
+            Class::MtaError => Fault::Mta,
+            Class::Unexplained => Fault::Unknown,
+        }
+    }
+
+    /// Whether an administrator may ignore it; `None` where that depends.
+    pub const fn ignorable(self) -> Option<bool> {
+        match self.fault() {
+            Fault::Peer => Some(true),
+            Fault::Filter | Fault::Mta => Some(false),
+            Fault::OtherFilter | Fault::Unknown => None,
+        }
+    }
+
+    /// Whether sendmail gave up on a filter.
+    pub const fn is_filter_failure(self) -> bool {
+        matches!(
+            self,
+            Class::FilterTimeout | Class::FilterClosed | Class::FilterUnreachable | Class::FilterProtocolError
+        )
+    }
+}
+
+impl Stage {
+    /// The stage that sendmail names: `where=`, `action=`, the letter of a milter command, or the last SMTP command.
+    pub fn from_log(name: &str) -> Option<Stage> {
+        Some(match name {
+            "negotiate" | "connect" | "startup" | "O" | "C" => Stage::Connect,
+            "helo" | "ehlo" | "H" => Stage::Helo,
+            "mail" | "M" | "check_mail" => Stage::Mail,
+            "rcpt" | "R" | "check_rcpt" => Stage::Rcpt,
+            "data" | "T" | "check_data" => Stage::Data,
+            "header" | "L" => Stage::Header,
+            "eoh" | "N" | "check_eoh" => Stage::Eoh,
+            "body" | "body chunk" | "last body chunk" | "B" => Stage::Body,
+            "eom" | "E" | "check_eom" => Stage::Eom,
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,256 @@
+//! Finds the row of the table that a text fits: first by literal bytes, and only then by a regular expression.
+
+use memchr::memmem;
+use regex::bytes::{Regex, RegexBuilder};
+
+use super::class::{Class, Rank, Stage};
+use super::table::{DELIVERY_TROUBLE, Role, Rule, TABLE};
+
+/// A rule as the matcher uses it: a row of the table, or one of the configuration.
+#[derive(Debug, Clone)]
+pub(crate) struct CompiledRule {
+    pub id: Box<str>,
+    pub class: Class,
+    pub rank: Rank,
+    pub role: Role,
+    pub stage: Option<Stage>,
+    pub timeout: Option<char>,
+    /// What stands before and behind the filter's name; the second is empty where the start names none.
+    start: (Box<[u8]>, Option<Box<[u8]>>),
+    rest: Regex,
+}
+
+/// What a text says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Match<'t> {
+    /// Index for [`Matcher::rule`].
+    pub rule: u16,
+    pub filter: Option<&'t [u8]>,
+    pub stage: Option<Stage>,
+}
+
+/// All rules, by what their texts begin with.
+#[derive(Debug, Clone)]
+pub(crate) struct Matcher {
+    rules: Vec<CompiledRule>,
+    /// Rules whose start has no literal before the name of something: tried where no other start fits.
+    anywhere: Vec<(u16, memmem::Finder<'static>)>,
+    /// For each first byte the rules whose start begins with it, grouped by what stands before the filter's name.
+    by_first_byte: Vec<Vec<Group>>,
+}
+
+#[derive(Debug, Clone)]
+struct Group {
+    before: Box<[u8]>,
+    rules: Vec<u16>,
+}
+
+/// What all texts of the rules without a start contain.
+const NEEDLES: &[(&str, &str)] =
+    &[("P-03", ": SMTP violation, "), ("P-04", ": probable open proxy: "), ("P-06", ": Possible SMTP RCPT flood, ")];
+
+impl CompiledRule {
+    /// Compiles a rule; the error is the regular expression's.
+    pub(crate) fn new(
+        rule: &Rule,
+        id: &str,
+        start: &str,
+        rest: &str,
+    ) -> Result<CompiledRule, regex::Error> {
+        let rest = RegexBuilder::new(&format!("^(?:{rest})$"))
+            .unicode(false)
+            .dot_matches_new_line(true)
+            .size_limit(1 << 20)
+            .dfa_size_limit(1 << 20)
+            .build()?;
+        let start = match start.split_once("{filter}") {
+            Some((before, behind)) => (before.as_bytes().into(), Some(behind.as_bytes().into())),
+            None => (start.as_bytes().into(), None),
+        };
+        Ok(CompiledRule {
+            id: id.into(),
+            class: rule.class,
+            rank: rule.rank,
+            role: rule.role,
+            stage: rule.stage,
+            timeout: rule.timeout,
+            start,
+            rest,
+        })
+    }
+
+    /// Whether a text fits: the filter and the stage that it names.
+    fn fit<'t>(&self, text: &'t [u8], named: Option<Named<'t>>) -> Option<(Option<&'t [u8]>, Option<Stage>)> {
+        let (filter, rest) = match &self.start.1 {
+            None => (None, text.strip_prefix(&*self.start.0)?),
+            Some(behind) => {
+                let (name, rest) = named?.split(behind)?;
+                (Some(name), rest)
+            }
+        };
+        let captures = self.rest.captures(rest)?;
+        let filter = filter.or_else(|| captures.name("filter").map(|name| name.as_bytes()));
+        let stage = captures.name("stage").and_then(|stage| Stage::from_log(std::str::from_utf8(stage.as_bytes()).ok()?));
+        Some((filter, stage.or(self.stage)))
+    }
+}
+
+/// A text behind the literal that precedes a filter's name. A name holds neither blanks nor commas.
+#[derive(Clone, Copy)]
+struct Named<'t> {
+    text: &'t [u8],
+    token: usize,
+}
+
+impl<'t> Named<'t> {
+    fn new(text: &'t [u8]) -> Named<'t> {
+        let token = text.iter().take(128).position(|b| matches!(b, b' ' | b',')).unwrap_or(text.len().min(128));
+        Named { text, token }
+    }
+
+    /// Splits at `behind`, whose first word closes the name.
+    fn split(self, behind: &[u8]) -> Option<(&'t [u8], &'t [u8])> {
+        let close = behind.iter().position(|b| *b == b' ').unwrap_or(behind.len());
+        let name = self.token.checked_sub(close).filter(|length| *length > 0)?;
+        self.text[name..].strip_prefix(behind).map(|rest| (&self.text[..name], rest))
+    }
+}
+
+impl Matcher {
+    /// A matcher of the table with the rules of the configuration, which come first; one with the id of a row replaces it.
+    pub(crate) fn new(added: Vec<CompiledRule>) -> Matcher {
+        let mut rules = added;
+        for row in TABLE {
+            if !rules.iter().any(|rule| *rule.id == *row.id) {
+                // A test compiles every row.
+                rules.extend(CompiledRule::new(row, row.id, row.start, row.rest));
+            }
+        }
+        let mut by_first_byte: Vec<Vec<Group>> = vec![Vec::new(); 256];
+        let mut anywhere = Vec::new();
+        for (index, rule) in rules.iter().enumerate() {
+            let index = index as u16;
+            let before = &rule.start.0;
+            let Some(first) = before.first() else {
+                let needle = NEEDLES.iter().find(|(id, _)| *id == &*rule.id).map_or("", |(_, needle)| needle);
+                anywhere.push((index, memmem::Finder::new(needle).into_owned()));
+                continue;
+            };
+            let groups = &mut by_first_byte[usize::from(*first)];
+            match groups.iter_mut().find(|group| group.before == *before) {
+                Some(group) => group.rules.push(index),
+                None => groups.push(Group { before: before.clone(), rules: vec![index] }),
+            }
+        }
+        Matcher { rules, anywhere, by_first_byte }
+    }
+
+    pub(crate) fn rule(&self, index: u16) -> &CompiledRule {
+        &self.rules[usize::from(index)]
+    }
+
+    /// The first rule that the whole text fits.
+    pub(crate) fn find<'t>(&self, text: &'t [u8]) -> Option<Match<'t>> {
+        let mut known_start = false;
+        for group in &self.by_first_byte[usize::from(*text.first()?)] {
+            let Some(behind) = text.strip_prefix(&*group.before) else { continue };
+            known_start = true;
+            let named = Named::new(behind);
+            for index in &group.rules {
+                if let Some((filter, stage)) = self.rule(*index).fit(text, Some(named)) {
+                    return self.checked(*index, text).then_some(Match { rule: *index, filter, stage });
+                }
+            }
+        }
+        if known_start {
+            return None;
+        }
+        self.anywhere.iter().find_map(|(index, needle)| {
+            needle.find(text)?;
+            let (filter, stage) = self.rule(*index).fit(text, None)?;
+            Some(Match { rule: *index, filter, stage })
+        })
+    }
+
+    /// `SYSERR` lines of deliveries are no evidence.
+    fn checked(&self, index: u16, text: &[u8]) -> bool {
+        let rule = self.rule(index);
+        if rule.class != Class::MtaError || rule.rank != Rank::Circumstantial {
+            return true;
+        }
+        let said = memmem::find(text, b"): ").map_or(&b""[..], |at| &text[at + 3..]);
+        !DELIVERY_TROUBLE.iter().any(|start| said.starts_with(start.as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_compiles_and_finds_its_example() {
+        let matcher = Matcher::new(Vec::new());
+        assert_eq!(matcher.rules.len(), TABLE.len());
+        for row in TABLE {
+            let found = matcher.find(row.example.as_bytes()).unwrap_or_else(|| panic!("{}: {}", row.id, row.example));
+            assert_eq!(&*matcher.rule(found.rule).id, row.id, "{}", row.example);
+            if row.start.contains("{filter}") {
+                assert_eq!(found.filter, Some(&b"PureMessage"[..]), "{}", row.id);
+            }
+        }
+    }
+
+    /// Texts that look like evidence and are none: normal actions, deliveries, and what a peer can write.
+    #[test]
+    fn what_is_no_evidence() {
+        let matcher = Matcher::new(Vec::new());
+        for text in [
+            "",
+            "Milter (PureMessage) add: header: X-PMX-Version: 6",
+            "Milter add: header: X: Milter (PureMessage): timeout before data read, where=eom",
+            "Milter accept: message",
+            "Milter: no active filter",
+            "Milter (PureMessage): abort filter",
+            "Milter (PureMessage): quit filter",
+            "Milter (PureMessage): init success to negotiate",
+            "milter=PureMessage, action=rcpt, continue",
+            "milter=PureMessage, action=mail, accepted",
+            "to=<a@b>, delay=00:00:01, mailer=esmtp, relay=x, dsn=4.0.0, stat=Deferred: Connection refused by x",
+            "to=<a@b>, delay=00:00:01, mailer=esmtp, relay=x, dsn=2.0.0, stat=Sent (lost input channel from x)",
+            "SYSERR(root): putbody: write error: Broken pipe",
+            "DSN: I/O error",
+            "relay.example.com [192.0.2.1] did not issue MAIL/EXPN/VRFY/ETRN during connection to MTA",
+            "<-- RCPT TO:<lost input channel from x to MTA after rcpt>",
+            "--- 451 4.3.2 Please try again later",
+            "collect: relay=h, from=<\"a, info=unexpected close\"@e>, info=Bare linefeed (LF) not allowed, where=body, status=replaced",
+            // An address without brackets stands at the beginning of sendmail's error text.
+            "Milter (PureMessage): timeout before data read, where=eom... User unknown",
+            "Milter (PureMessage): read returned -1: Connection reset by peer... User unknown",
+            "Milter (PureMessage): error connecting to filter: Connection refused by x... User unknown",
+            "Milter (PureMessage): to error state... User unknown",
+            "lost input channel from x [1.2.3.4] to MTA after rcpt... User unknown",
+            "x [1.2.3.4]: SMTP violation, input too long: 9... User unknown",
+            "ruleset=check_mail, arg1=<a@b>, relay=x [1.2.3.4], reject=553 5.1.8 no such domain",
+            "ruleset=check_relay, arg1=x, arg2=1.2.3.4, relay=x [1.2.3.4], reject=550 5.7.1 Access denied",
+        ] {
+            let found = matcher.find(text.as_bytes()).map(|found| matcher.rule(found.rule).id.clone());
+            assert_eq!(found, None, "{text}");
+        }
+    }
+
+    #[test]
+    fn stages_and_filters() {
+        let matcher = Matcher::new(Vec::new());
+        for (text, filter, stage) in [
+            ("Milter (f(1)): timeout before data read, where=last body chunk", "f(1)", Some(Stage::Body)),
+            ("Milter (f1): timeout before data read, where=quit_filter", "f1", None),
+            ("Milter (f1): write(D) returned -1, expected 31: Broken pipe", "f1", None),
+            ("Milter (f1): write(M) returned -1, expected 31: Broken pipe", "f1", Some(Stage::Mail)),
+            ("milter=avscan, action=rcpt, reject=550 5.1.1 no", "avscan", Some(Stage::Rcpt)),
+        ] {
+            let found = matcher.find(text.as_bytes()).unwrap_or_else(|| panic!("{text}"));
+            assert_eq!(found.filter, Some(filter.as_bytes()), "{text}");
+            assert_eq!(found.stage, stage, "{text}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The reasons: one table, the classes that it speaks of, and the matcher made from it.
+
+mod advice;
+mod class;
+mod matcher;
+mod table;
+
+pub use advice::{Advice, advice};
+pub(crate) use class::words;
+pub use class::{Class, Fault, Rank, Stage};
+pub(crate) use matcher::{CompiledRule, Matcher};
+pub use table::{Role, Rule, TABLE};

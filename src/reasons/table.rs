@@ -1,0 +1,310 @@
+//! The table of the reasons: the one source for the matcher, `abort-reason reasons`, `docs/reasons.md` and the tests.
+//!
+//! `start` is the literal beginning of the text behind the queue id; `{filter}` in it stands for a milter's name.
+//! `rest` is a regular expression for everything behind it, to the end of the text: both ends are anchored, so that
+//! nothing that a remote peer can put into an address, a HELO name, a user name or a subject is taken for evidence.
+//! The group `stage` names the stage. Where two rows fit, the earlier one counts.
+
+use super::class::{Class, Rank, Stage};
+
+/// One row of the table: a line that says something about why a transaction ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// A stable name; letters as in the sections of sendmail's sources that write the lines.
+    pub id: &'static str,
+    /// What the line says happened.
+    pub class: Class,
+    /// How strongly.
+    pub rank: Rank,
+    /// What the line means to the join, beside its class.
+    pub role: Role,
+    /// The stage, where the line doesn't name it.
+    pub stage: Option<Stage>,
+    /// The letter of `T=` that ran out.
+    pub timeout: Option<char>,
+    /// The versions of sendmail that write it.
+    pub versions: &'static str,
+    /// The literal beginning.
+    pub start: &'static str,
+    /// A regular expression for the rest.
+    pub rest: &'static str,
+    /// A text that fits.
+    pub example: &'static str,
+}
+
+/// What a line means to the join, beside its class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// A cause, or what follows from one.
+    Cause,
+    /// A filter's verdict, or what sendmail says in its place after the filter failed.
+    Verdict,
+    /// Ends a transaction by refusing MAIL; the queue id stays for the next one.
+    RefusesMail,
+    /// Refuses one recipient; explains an abort only where no recipient was left.
+    RefusesRecipient,
+    /// The client's connection broke under TLS: written without a queue id, joined by the process id.
+    Connection,
+    /// The end of an envelope whose text never came.
+    EndOfEnvelope,
+}
+
+/// An error text of the system, perhaps with the name of a host or socket: free of `...`, which sendmail puts between
+/// an address and an error text, so that no address can imitate it.
+macro_rules! errno {
+    () => {
+        r"[^.]*(?:\.[^. ][^.]*)*\.?"
+    };
+}
+
+macro_rules! stages {
+    () => {
+        "(?P<stage>negotiate|connect|helo|mail|rcpt|data|header|eoh|body chunk|last body chunk|body|eom|unknown|send_macros|abort_filter|quit_filter)"
+    };
+}
+
+/// A client as sendmail names it: `host [address]`, perhaps with an IDENT name before and `(may be forged)` behind.
+macro_rules! client {
+    () => {
+        r".{0,600}\[[0-9A-Za-z.:]+\](?: \(may be forged\))?"
+    };
+}
+
+const ALL: &str = "8.12-8.18";
+
+const fn row(
+    id: &'static str,
+    class: Class,
+    versions: &'static str,
+    start: &'static str,
+    rest: &'static str,
+    example: &'static str,
+) -> Rule {
+    Rule {
+        id,
+        class,
+        rank: Rank::Decisive,
+        role: Role::Cause,
+        stage: None,
+        timeout: None,
+        versions,
+        start,
+        rest,
+        example,
+    }
+}
+
+impl Rule {
+    const fn ranked(self, rank: Rank) -> Rule {
+        Rule { rank, ..self }
+    }
+    const fn role(self, role: Role) -> Rule {
+        Rule { role, ..self }
+    }
+    const fn at(self, stage: Stage) -> Rule {
+        Rule { stage: Some(stage), ..self }
+    }
+    const fn timeout(self, letter: char) -> Rule {
+        Rule { timeout: Some(letter), ..self }
+    }
+}
+
+use Class::{
+    ClientEnded, FilterClosed, FilterFailureSuspected, FilterProtocolError, FilterTimeout, FilterUnreachable, MtaError,
+    OtherFilter, PeerDisconnected, PeerProtocolError, PeerTimeout, PolicyRejected, RecipientsRejected,
+};
+use Rank::{Circumstantial, Consequence};
+
+/// The table.
+#[rustfmt::skip]
+pub const TABLE: &[Rule] = &[
+    // Failures of a filter (sendmail/milter.c).
+    row("M-01r", FilterTimeout, ALL, "Milter ({filter}): timeout ", concat!("(?:before|during) data read(?:, where=", stages!(), ")?"),
+        "Milter (PureMessage): timeout before data read, where=eom").timeout('R'),
+    row("M-01w", FilterTimeout, ALL, "Milter ({filter}): timeout ", concat!("(?:before|during) data write(?:, where=", stages!(), ")?"),
+        "Milter (PureMessage): timeout before data write, where=body chunk").timeout('S'),
+    row("M-02", FilterTimeout, "8.14-8.18", "Milter ({filter}): timeout during data read in ", stages!(),
+        "Milter (PureMessage): timeout during data read in eom").timeout('R'),
+    row("M-03", FilterTimeout, ALL, "Milter read({filter}): timeout before data read", concat!("(?:, where=", stages!(), ")?"),
+        "Milter read(PureMessage): timeout before data read, where=header").timeout('R'),
+    row("M-03a", FilterTimeout, "8.11", "milter_read({filter}): timeout", r"(?: before data read)?(?:\\n)?",
+        r"milter_read(PureMessage): timeout before data read\n").timeout('R'),
+    row("M-03b", FilterTimeout, "8.11", "milter_write({filter}): timeout", r"(?: before data send)?(?:\\n)?",
+        r"milter_write(PureMessage): timeout\n").timeout('S'),
+    row("M-12", FilterTimeout, "8.11-8.18", "milter_data({filter}): EOM ACK/NAK timeout", "",
+        "milter_data(PureMessage): EOM ACK/NAK timeout").at(Stage::Eom).timeout('E'),
+    row("M-04", FilterClosed, ALL, "Milter ({filter}): read returned ", concat!(r"-?\d+: ", errno!()),
+        "Milter (PureMessage): read returned -1: Connection reset by relay.example.com"),
+    row("M-04a", FilterClosed, "8.11", "milter_read({filter}): read returned ", concat!(r"-?\d+(?:: ", errno!(), r"|, expecting \d+)"),
+        "milter_read(PureMessage): read returned 0, expecting 5"),
+    row("M-05", FilterClosed, "8.14-8.18", "milter_sys_read({filter}): cmd read returned ", r"-?\d+, expecting \d+",
+        "milter_sys_read(PureMessage): cmd read returned 0, expecting 5"),
+    row("M-05a", FilterClosed, "8.12-8.13", "milter_read({filter}): cmd read returned ", r"-?\d+, expecting \d+",
+        "milter_read(PureMessage): cmd read returned 0, expecting 5"),
+    row("M-06", FilterClosed, ALL, "Milter ({filter}): write(", concat!(r"(?P<stage>.)\) returned -?\d+, expected -?\d+: ", errno!()),
+        "Milter (PureMessage): write(T) returned -1, expected 5: Broken pipe"),
+    row("M-06a", FilterClosed, "8.11", "milter_write({filter}): write(", concat!(r"(?P<stage>.)\) returned -?\d+, expected -?\d+: ", errno!()),
+        "milter_write(PureMessage): write(R) returned -1, expected 29: Broken pipe"),
+    row("M-07", FilterClosed, "8.13-8.18", "milter_read({filter}): socket closed", concat!("(?:, where=", stages!(), ")?"),
+        "milter_read(PureMessage): socket closed, where=eom").ranked(Consequence),
+    row("M-08", FilterClosed, "8.13-8.18", "milter_write({filter}): socket closed", "",
+        "milter_write(PureMessage): socket closed").ranked(Consequence),
+    row("M-09", FilterProtocolError, "8.11-8.18", "milter_read({filter}): read size ", concat!(r"-?\d+ out of range(?:, where=", stages!(), ")?"),
+        "milter_read(PureMessage): read size -1 out of range, where=mail"),
+    row("M-10", FilterProtocolError, "8.11-8.18", "milter_write({filter}): length ", r"-?\d+ out of range(?:, cmd=(?P<stage>.))?",
+        "milter_write(PureMessage): length 70007 out of range, cmd=L"),
+    row("M-11", FilterProtocolError, "8.11-8.18", "milter_send_command({filter}): ", r"(?:action=(?P<stage>\w+) )?returned bogus response .{1,4}",
+        "milter_send_command(PureMessage): action=rcpt returned bogus response Z"),
+    row("M-13", FilterProtocolError, "8.11-8.18", "milter_data({filter}): returned bogus response ", ".{1,4}",
+        "milter_data(PureMessage): returned bogus response Z").at(Stage::Eom),
+    row("M-30", FilterProtocolError, ALL, "Milter ({filter}): negotiate: ", "(?:returned .{1,4} instead of .{1,4}|did not return (?:valid|enough) info|version .* != MTA milter version .*|(?:filter|protocol) abilities .* != MTA milter abilities .*)",
+        "Milter (PureMessage): negotiate: returned Z instead of O").at(Stage::Connect),
+    row("M-50", FilterProtocolError, ALL, "milter_data({filter}): lied about replacing body, rejecting request and tempfailing message", "",
+        "milter_data(PureMessage): lied about replacing body, rejecting request and tempfailing message").at(Stage::Eom),
+    row("M-20t", FilterUnreachable, ALL, "Milter ({filter}): error connecting to filter: Connection timed out", concat!("(?: with ", errno!(), ")?"),
+        "Milter (PureMessage): error connecting to filter: Connection timed out with 127.0.0.1").at(Stage::Connect).timeout('C'),
+    row("M-20", FilterUnreachable, ALL, "Milter ({filter}): error connecting to filter: ", errno!(),
+        "Milter (PureMessage): error connecting to filter: Connection refused by /run/pmx").at(Stage::Connect),
+    row("M-20a", FilterUnreachable, "8.11", "X{filter}: error connecting to filter", "",
+        "XPureMessage: error connecting to filter").at(Stage::Connect),
+    row("M-21", FilterUnreachable, ALL, "Milter ({filter}): open ", concat!(r"\S+ failed: ", errno!()),
+        "Milter (PureMessage): open /run/pmx failed: Connection refused by /run/pmx").at(Stage::Connect),
+    row("M-21a", FilterUnreachable, "8.11", "milter_open({filter}): ", concat!(r"\S+ failed: ", errno!()),
+        "milter_open(PureMessage): /run/pmx failed: Connection refused").at(Stage::Connect),
+    row("M-22", FilterUnreachable, ALL, "Milter ({filter}): local socket name ", r"\S+ unsafe",
+        "Milter (PureMessage): local socket name /run/pmx unsafe").at(Stage::Connect),
+    row("M-24", FilterUnreachable, ALL, "Milter ({filter}): Unknown host name ", r"\S+",
+        "Milter (PureMessage): Unknown host name filter.example").at(Stage::Connect),
+    row("M-40", FilterProtocolError, ALL, "Milter ({filter}): init failed to ", "(?:open|negotiate)",
+        "Milter (PureMessage): init failed to open").ranked(Consequence).at(Stage::Connect),
+    row("M-90", FilterFailureSuspected, ALL, "Milter ({filter}): to error state", "",
+        "Milter (PureMessage): to error state").ranked(Circumstantial),
+    // Failures of sendmail itself while it talks to a filter.
+    row("M-14", MtaError, ALL, "Milter ({filter}): select(", concat!(r"(?:read|write)\): ", errno!()),
+        "Milter (PureMessage): select(read): Bad file descriptor"),
+    row("M-15", MtaError, ALL, "Milter ({filter}): socket(", r"(?:read|write)\) (?:not ready|\d+ is larger than FD_SETSIZE \d+)",
+        "Milter (PureMessage): socket(read) not ready"),
+    row("M-23", MtaError, ALL, "Milter ({filter}): error creating socket: ", errno!(),
+        "Milter (PureMessage): error creating socket: Too many open files").at(Stage::Connect),
+    row("M-25", MtaError, ALL, "Milter ({filter}): ", r"(?:empty or missing socket information|no valid socket protocols available|unknown socket type \S+|local socket name \S+ too long|bad address \S+ \(expected port@host\)|invalid port number \S+|unknown port name \S+|Invalid numeric domain spec \S+|Unknown protocol for .+|unknown socket protocol|negotiate, impossible state)",
+        "Milter (PureMessage): unknown port name foo").at(Stage::Connect),
+    row("M-51", MtaError, ALL, "milter_re", r"(?:open_df|set_df|plbody): .+",
+        "milter_reopen_df: sm_io_open df6ANCgptt025619: No such file or directory"),
+    row("M-52", MtaError, ALL, "SYSERR(", r"[^)]*\): milter_(?:body|data): .+",
+        "SYSERR(root): milter_body: ./df6ANCgptt025619: read error"),
+    // What sendmail did next, or what a filter decided (srvrsmtp.c, milter.c).
+    row("N-10", OtherFilter, ALL, "milter=", r"(?P<filter>[^,\s]+), action=(?P<stage>connect|helo|mail|data|header|eoh|body|unknown), (?:reject(?:=.*)?|discard|tempfail)",
+        "milter=avscan, action=mail, reject").role(Role::Verdict),
+    row("N-10r", RecipientsRejected, ALL, "milter=", r"(?P<filter>[^,\s]+), action=(?P<stage>rcpt), (?:reject(?:=.*)?|discard|tempfail)",
+        "milter=avscan, action=rcpt, reject=550 5.1.1 no such user").role(Role::RefusesRecipient).ranked(Circumstantial),
+    row("N-11", OtherFilter, ALL, "milter=", r"(?P<filter>[^,\s]+), (?:reject(?:=.*)?|discard|tempfail)",
+        "milter=avscan, reject=550 5.7.1 virus").role(Role::Verdict).at(Stage::Eom),
+    row("N-01", FilterFailureSuspected, ALL, "Milter: initialization failed, ", "(?:rejecting commands|temp failing commands|closing connection)",
+        "Milter: initialization failed, temp failing commands").ranked(Circumstantial).at(Stage::Connect),
+    row("N-02", OtherFilter, ALL, "Milter: connect: host=", ".*, (?:(?:rejecting commands|temp failing commands|shutdown)(?:=.*)?|reject=.*)",
+        "Milter: connect: host=relay.example.com, addr=192.0.2.1, temp failing commands").role(Role::Verdict).ranked(Consequence).at(Stage::Connect),
+    row("N-03", OtherFilter, ALL, "Milter: helo=", ".*, reject=.*",
+        "Milter: helo=c.example, reject=451 4.3.2 Please try again later").role(Role::Verdict).ranked(Consequence).at(Stage::Helo),
+    row("N-04m", OtherFilter, ALL, "Milter: from=", ".*, reject=.*",
+        "Milter: from=<a@example.org>, reject=550 5.7.1 Command rejected").role(Role::RefusesMail).ranked(Consequence).at(Stage::Mail),
+    row("N-04r", RecipientsRejected, ALL, "Milter: to=", ".*, reject=.*",
+        "Milter: to=<b@example.net>, reject=550 5.7.1 Command rejected").role(Role::RefusesRecipient).ranked(Circumstantial).at(Stage::Rcpt),
+    row("N-05", OtherFilter, ALL, "Milter: ", "(?:from|to)=.*, discard",
+        "Milter: to=<b@example.net>, discard").role(Role::Verdict).ranked(Consequence),
+    row("N-06", OtherFilter, "8.13-8.18", "Milter: cmd=data, ", "(?:reject=.*|discard)",
+        "Milter: cmd=data, reject=550 5.7.1 Command rejected").role(Role::Verdict).ranked(Consequence).at(Stage::Data),
+    row("N-07", OtherFilter, ALL, "Milter: data, ", "(?:reject=.*|discard)",
+        "Milter: data, reject=554 5.7.1 Command rejected").role(Role::Verdict).ranked(Consequence),
+    // The client (srvrsmtp.c, util.c, collect.c).
+    row("S-01", PeerDisconnected, ALL, "lost input channel from ", r".+ to \S+ after (?P<stage>\S+)",
+        "lost input channel from relay.example.com [192.0.2.1] to MTA after rcpt"),
+    row("S-02", PeerTimeout, ALL, "timeout waiting for input from ", ".+ during server cmd read",
+        "timeout waiting for input from relay.example.com during server cmd read"),
+    row("C-08", PeerTimeout, "8.12", "timeout waiting for input from ", ".+ during message collect",
+        "timeout waiting for input from relay.example.com during message collect").at(Stage::Data),
+    row("C-01t", PeerTimeout, ALL, "collect: premature EOM: ", "(?:Connection|Operation) timed out.*",
+        "collect: premature EOM: Connection timed out with relay.example.com").at(Stage::Data),
+    row("C-01", PeerDisconnected, ALL, "collect: premature EOM", "(?:: .*)?",
+        "collect: premature EOM: unexpected close").at(Stage::Data),
+    row("C-02", PeerDisconnected, "8.12-8.17", "collect: unexpected close on connection from ", ".*",
+        "collect: unexpected close on connection from relay.example.com, sender=<a@example.org>").at(Stage::Data),
+    row("C-03", PeerDisconnected, "8.12-8.17", "SYSERR(", r"[^)]*\): collect: I/O error on connection from .*",
+        "SYSERR(root): collect: I/O error on connection from relay.example.com, from=<a@example.org>").at(Stage::Data),
+    row("C-04", PeerTimeout, "8.13-8.17", "SYSERR(", r"[^)]*\): collect: read timeout on connection from .*",
+        "SYSERR(root): collect: read timeout on connection from relay.example.com, from=<a@example.org>").at(Stage::Data),
+    row("C-05", PeerDisconnected, "8.17-8.18", "collect: relay=", ".*, from=.*, info=unexpected close",
+        "collect: relay=relay.example.com, from=<a@example.org>, info=unexpected close").at(Stage::Data),
+    row("C-05i", PeerDisconnected, "8.17-8.18", "SYSERR(", r"[^)]*\): collect: relay=.*, from=.*, info=I/O error(?:: .*)?",
+        "SYSERR(root): collect: relay=relay.example.com, from=<a@example.org>, info=I/O error").at(Stage::Data),
+    row("C-05t", PeerTimeout, "8.17-8.18", "SYSERR(", r"[^)]*\): collect: relay=.*, from=.*, info=read timeout(?:: .*)?",
+        "SYSERR(root): collect: relay=relay.example.com, from=<a@example.org>, info=read timeout").at(Stage::Data),
+    row("C-06", PeerProtocolError, "8.17-8.18", "collect: relay=", r".*, from=.*, info=Bare .* not allowed, where=\S+, status=tempfail",
+        "collect: relay=relay.example.com, from=<a@example.org>, info=Bare linefeed (LF) not allowed, where=body, status=tempfail").at(Stage::Data),
+    row("C-07", PeerProtocolError, "8.17-8.18", "rejecting server ", "(?P<stage>EHLO|HELO|DATA) from .* due to traffic before response",
+        "rejecting server DATA from relay.example.com [192.0.2.1] due to traffic before response"),
+    row("C-10", PeerProtocolError, ALL, "message size (", r"\d+\) exceeds maximum \(\d+\)",
+        "message size (2212) exceeds maximum (1000)").at(Stage::Data),
+    row("C-11", PeerProtocolError, ALL, "headers too large (", r"\d+ max\) from .* during message collect",
+        "headers too large (32768 max) from relay.example.com during message collect").at(Stage::Data),
+    row("C-11o", PeerProtocolError, "8.13-8.18", "header overflow from ", ".* during message collect",
+        "header overflow from relay.example.com during message collect").at(Stage::Data),
+    row("P-02", PeerProtocolError, ALL, "--- 421 ", r"(?:\d\.\d\.\d )?\S+ Too many bad commands; closing connection",
+        "--- 421 4.7.0 mx1.example.net Too many bad commands; closing connection"),
+    row("P-03", PeerProtocolError, "8.14-8.18", "", concat!(client!(), r": SMTP violation, input too long: \d+"),
+        "relay.example.com [192.0.2.1]: SMTP violation, input too long: 3024"),
+    row("P-04", PeerProtocolError, ALL, "", concat!(client!(), r": probable open proxy: command=.*"),
+        r"relay.example.com [192.0.2.1]: probable open proxy: command=GET / HTTP/1.0\r\n"),
+    row("P-05", PeerProtocolError, "8.13-8.18", "rejecting commands from ", r".* (?:due to pre-greeting traffic after \d+ seconds|after \d+ seconds due to pre-greeting traffic)",
+        "rejecting commands from relay.example.com [192.0.2.1] due to pre-greeting traffic after 3 seconds").at(Stage::Connect),
+    row("P-06", PeerProtocolError, "8.14-8.18", "", concat!(client!(), r": Possible SMTP RCPT flood, shutting down connection\."),
+        "relay.example.com [192.0.2.1]: Possible SMTP RCPT flood, shutting down connection.").at(Stage::Rcpt),
+    row("T-02", PeerTimeout, "8.13-8.18", "STARTTLS: read error=timeout", "",
+        "STARTTLS: read error=timeout").role(Role::Connection),
+    row("T-03", PeerDisconnected, ALL, "STARTTLS: read error=", r"[^,]+ \(-?\d+\).*",
+        "STARTTLS: read error=syscall error (-1), errno=104, get_error=error:00000000:lib(0)::reason(0), retry=99, ssl_err=5").role(Role::Connection),
+    // sendmail's rules and recipients (parseaddr.c, err.c).
+    row("S-09r", RecipientsRejected, ALL, "ruleset=check_rcpt, ", ".*(?:reject=.*|discard)",
+        "ruleset=check_rcpt, arg1=<b@example.net>, relay=relay.example.com [192.0.2.1], reject=550 5.1.1 <b@example.net>... User unknown").role(Role::RefusesRecipient).ranked(Circumstantial).at(Stage::Rcpt),
+    row("S-09c", PolicyRejected, ALL, "ruleset=", r"(?P<stage>check_data|check_eoh|check_eom), .*(?:reject=.*|discard)",
+        "ruleset=check_eom, arg1=1 $| 512, relay=relay.example.com [192.0.2.1], reject=554 5.7.1 refused"),
+    row("S-09h", PolicyRejected, ALL, "ruleset=", r"[A-Z][A-Za-z0-9_-]*, arg1=.*(?:reject=.*|discard)",
+        "ruleset=CheckSubject, arg1=I love you, relay=relay.example.com [192.0.2.1], reject=553 5.7.1 refused"),
+    row("S-08", RecipientsRejected, ALL, "<", r".*>\.\.\. (?:User unknown.*|No such user.*|Relaying (?:temporarily )?denied.*|Command rejected|Recipient .*|.*[Mm]ailbox .*)",
+        "<b@example.net>... User unknown").role(Role::RefusesRecipient).ranked(Circumstantial).at(Stage::Rcpt),
+    row("S-08t", FilterFailureSuspected, ALL, "Please try again later", "",
+        "Please try again later").ranked(Circumstantial),
+    row("S-08c", FilterFailureSuspected, ALL, "<", r".*>\.\.\. Please try again later",
+        "<b@example.net>... Please try again later").ranked(Circumstantial),
+    // The ends of envelopes (envelope.c, deliver.c).
+    row("S-05", ClientEnded, ALL, "to=", r".*, stat=(?i:RSET|EHLO|HELO)",
+        "to=<b@example.net>, delay=00:00:00, pri=0, stat=RSET"),
+    row("S-06", ClientEnded, ALL, "to=", ".*, stat=aborted by sender",
+        "to=<b@example.net>, delay=00:00:00, pri=0, stat=aborted by sender"),
+    row("S-07p", PeerProtocolError, ALL, "to=", ".*, stat=(?:Message exceeds maximum fixed size|Headers too large|Eight bit data not allowed|NUL (?:byte|characters?) (?:is )?not allowed).*",
+        "to=<b@example.net>, delay=00:00:00, pri=405473, stat=Message exceeds maximum fixed size (300000)").ranked(Consequence),
+    row("S-07t", FilterFailureSuspected, ALL, "to=", ".*, stat=(?:Please try again later|[^ ]+ closing connection)",
+        "to=<b@example.net>, delay=00:00:02, pri=30024, stat=Please try again later").ranked(Circumstantial),
+    row("S-04", ClientEnded, ALL, "from=", r".*, size=\d+, class=-?\d+, nrcpts=\d+, .*",
+        "from=<a@example.org>, size=0, class=0, nrcpts=1, proto=ESMTP, daemon=MTA, relay=relay.example.com [192.0.2.1]").role(Role::EndOfEnvelope).ranked(Circumstantial),
+    // sendmail's own trouble (collect.c, queue.c, err.c).
+    row("C-20", MtaError, ALL, "low on space (", r".* needs \d+ bytes \+ \d+ blocks in .*\), max avail: -?\d+",
+        "low on space (SMTP-DAEMON needs 1024 bytes + 100 blocks in /var/spool/mqueue), max avail: 12"),
+    row("C-21", MtaError, ALL, "SYSERR(", r"[^)]*\): (?:Out of disk space for temp file|collect: Cannot write|collect: bfcommit|Cannot create|Cannot reopen|Cannot open|queueup: cannot).*",
+        "SYSERR(root): collect: Cannot write ./df6ANCgptt025619 (bfcommit, uid=0, gid=51): No space left on device"),
+    row("E-01", MtaError, ALL, "SYSERR(", r"[^)]*\): .+",
+        "SYSERR(root): hash map \"access\": missing map file /etc/mail/access.db: No such file or directory").ranked(Circumstantial),
+];
+
+/// Texts of `SYSERR` that come from deliveries, never from the reception of a message: no evidence.
+pub(crate) const DELIVERY_TROUBLE: &[&str] = &["putbody", "DSN: ", "timeout writing", "deliver", "savemail", "returntosender", "sendtolist", "makeconnection", "MX list", "dequeue", "readqf", "orderq"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ids_are_unique() {
+        let ids: std::collections::BTreeSet<_> = TABLE.iter().map(|rule| rule.id).collect();
+        assert_eq!(ids.len(), TABLE.len());
+    }
+}

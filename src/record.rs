@@ -1,0 +1,229 @@
+//! The enriched record: one place for its shape, one function that writes it, for every face the same bytes.
+
+use serde::Serialize;
+use serde::ser::{SerializeSeq, Serializer};
+
+use crate::json;
+use crate::join::{Case, Evidence, Outcome, Status, Verdict};
+use crate::reasons::{Matcher, advice, words};
+use crate::time::LogTime;
+
+/// The name of the object that is added.
+pub(crate) const MEMBER: &str = "abort";
+
+/// The version of the object's shape.
+const SCHEMA: &str = "1";
+
+words! {
+    /// What a record tells.
+    Kind {
+        /// An abort, with its reason.
+        Abort = "abort",
+        /// An entry that is no abort, with the failure that it doesn't tell.
+        Unnoticed = "unnoticed",
+        /// A message that passed without an entry, because the filter was down.
+        Unlogged = "unlogged",
+    }
+}
+
+/// Why an abort is unexplained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WhyNot {
+    NoMailLines,
+    OnlyOrdinaryLines,
+    Evicted,
+    StartedLate,
+    AmbiguousHost,
+}
+
+impl WhyNot {
+    fn as_str(self) -> &'static str {
+        match self {
+            WhyNot::NoMailLines => "no_mail_lines",
+            WhyNot::OnlyOrdinaryLines => "only_ordinary_lines",
+            WhyNot::Evicted => "evicted",
+            WhyNot::StartedLate => "started_late",
+            WhyNot::AmbiguousHost => "ambiguous_host",
+        }
+    }
+}
+
+/// The object, its fields in the order of the schema.
+#[derive(Serialize)]
+struct AbortObject<'a> {
+    schema: &'static str,
+    id: &'a str,
+    kind: Kind,
+    queue_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "time")]
+    time: Option<LogTime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    to: &'a [Box<str>],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    relay: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "seconds")]
+    processing_secs: Option<i64>,
+    status: Status,
+    class: crate::reasons::Class,
+    fault: crate::reasons::Fault,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ignorable: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filter: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    own_filter: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage: Option<crate::reasons::Stage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout: Option<char>,
+    outcome: Outcome,
+    advice: AdviceObject,
+    #[serde(serialize_with = "evidence", skip_serializing_if = "Lines::is_empty")]
+    evidence: Lines<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why_not: Option<&'static str>,
+    revision: u32,
+}
+
+#[derive(Serialize)]
+struct AdviceObject {
+    id: &'static str,
+    text: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct EvidenceObject<'a> {
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "time")]
+    time: Option<LogTime>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    program: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<u32>,
+    text: &'a str,
+    rule: &'a str,
+    rank: crate::reasons::Rank,
+    /// Seconds from the entry to the line; negative if the line came first.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "seconds")]
+    offset_secs: Option<i64>,
+}
+
+/// Lines of evidence, and what their offsets count from (mail time, in milliseconds).
+struct Lines<'a> {
+    matcher: &'a Matcher,
+    evidence: &'a [&'a Evidence],
+    from: Option<i64>,
+}
+
+impl Lines<'_> {
+    fn is_empty(&self) -> bool {
+        self.evidence.is_empty()
+    }
+}
+
+/// What a record is written from.
+pub(crate) struct Issue<'a> {
+    pub case: &'a Case,
+    pub queue_id: &'a str,
+    pub host: Option<&'a str>,
+    pub verdict: &'a Verdict<'a>,
+    pub why_not: Option<WhyNot>,
+    pub revision: u32,
+    /// Entry time minus mail time, in milliseconds.
+    pub offset: i64,
+}
+
+impl Issue<'_> {
+    /// Writes the record: what came in, with the object behind its other members.
+    pub(crate) fn write(&self, matcher: &Matcher) -> Vec<u8> {
+        let Issue { case, verdict, .. } = self;
+        let advice = advice(verdict.class);
+        let own = verdict.own_filter;
+        let object = AbortObject {
+            schema: SCHEMA,
+            id: &case.id,
+            kind: case.kind,
+            queue_id: self.queue_id,
+            host: self.host,
+            time: case.entry.time,
+            from: case.entry.from.as_deref(),
+            to: &case.to,
+            relay: case.relay.as_deref(),
+            processing_secs: case.entry.processing_ms.map(|ms| ms as i64),
+            status: verdict.status,
+            class: verdict.class,
+            fault: verdict.class.fault(),
+            ignorable: verdict.class.ignorable(),
+            reason: verdict.evidence.first().filter(|_| verdict.has_reason).map(|line| &*line.text),
+            filter: verdict.filter,
+            own_filter: own,
+            stage: verdict.stage,
+            timeout: verdict.timeout,
+            outcome: verdict.outcome,
+            advice: AdviceObject { id: advice.id, text: advice.text, url: advice.url },
+            evidence: Lines { matcher, evidence: &verdict.evidence, from: case.entry.at.map(|at| at - self.offset) },
+            why_not: self.why_not.map(WhyNot::as_str),
+            revision: self.revision,
+        };
+        // Writing strings and numbers into memory can't fail.
+        let object = serde_json::to_vec(&object).unwrap_or_default();
+        let record = if case.record.is_empty() { b"{}" } else { case.record.as_bytes() };
+        json::with_member(record, MEMBER, &object).unwrap_or_else(|| record.to_vec())
+    }
+}
+
+/// A bare line as a record.
+pub(crate) fn of_line(line: &[u8]) -> String {
+    let message = serde_json::to_string(&String::from_utf8_lossy(line)).unwrap_or_default();
+    format!("{{\"message\":{message}}}")
+}
+
+fn time<S: Serializer>(time: &Option<LogTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&time.map(|time| time.to_string()).unwrap_or_default())
+}
+
+/// Milliseconds as seconds.
+fn seconds<S: Serializer>(ms: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(ms.unwrap_or_default() as f64 / 1_000.0)
+}
+
+fn evidence<S: Serializer>(lines: &Lines<'_>, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut list = serializer.serialize_seq(Some(lines.evidence.len()))?;
+    for line in lines.evidence {
+        let rule = lines.matcher.rule(line.rule);
+        list.serialize_element(&EvidenceObject {
+            time: line.time,
+            program: &line.program,
+            pid: line.pid,
+            text: &line.text,
+            rule: &rule.id,
+            rank: rule.rank,
+            offset_secs: line.at.zip(lines.from).map(|(at, from)| at - from),
+        })?;
+    }
+    list.end()
+}
+
+/// A stable name for a case: the same entry of the same host gives the same name, wherever and whenever it is read.
+pub(crate) fn case_id(kind: Kind, host: Option<&str>, queue_id: &str, line: &[u8]) -> String {
+    // FNV-1a of 128 bits: stable for ever, and nothing here needs a secret.
+    let mut hash = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58du128;
+    let mut add = |bytes: &[u8]| {
+        for byte in bytes.iter().chain(&[0]) {
+            hash = (hash ^ u128::from(*byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
+        }
+    };
+    // An entry is one, whether or not its kind is known by now.
+    add(if kind == Kind::Unlogged { b"unlogged" } else { b"entry" });
+    add(host.unwrap_or_default().to_ascii_lowercase().as_bytes());
+    add(queue_id.as_bytes());
+    add(line);
+    format!("{hash:032x}")
+}

@@ -1,0 +1,57 @@
+//! The counters.
+
+use serde::{Deserialize, Serialize};
+
+/// What the engine has counted since its start. Every record that came in is in exactly one of `mail_lines`,
+/// `entries`, `other` and `unreadable`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Records that came in.
+    pub records: u64,
+    /// Lines of sendmail's log.
+    pub mail_lines: u64,
+    /// Entries of `message_log`.
+    pub entries: u64,
+    /// Readable records that are neither.
+    pub other: u64,
+    /// Records that are no JSON object or hold no line; they pass unchanged.
+    pub unreadable: u64,
+    /// Abort entries, repeated ones not counted.
+    pub aborts: u64,
+    /// Repeated abort entries; they end here.
+    pub duplicates: u64,
+    /// Records that carry the object already; they pass unchanged.
+    pub enriched_before: u64,
+    /// Mail lines that were kept as evidence.
+    pub evidence: u64,
+    /// Records issued, revisions among them.
+    pub issued: u64,
+    /// Aborts issued with a decisive or following line.
+    pub explained: u64,
+    /// Aborts issued with an inference.
+    pub inferred: u64,
+    /// Aborts issued without a reason.
+    pub unexplained: u64,
+    /// Aborts issued before their reason could be known.
+    pub provisional: u64,
+    /// Entries issued with a failure that they don't tell.
+    pub unnoticed: u64,
+    /// Messages issued that have no entry.
+    pub unlogged: u64,
+    /// Records issued again.
+    pub revisions: u64,
+    /// Aborts that wait.
+    pub held: u64,
+    /// Aborts that left early because memory was short.
+    pub released_early: u64,
+    /// Messages whose evidence was given up because memory was short.
+    pub evicted: u64,
+    /// Messages whose evidence was given up because its time was over.
+    pub expired: u64,
+    /// Lines of evidence that were not kept because one message had too many.
+    pub crowded_out: u64,
+    /// Passed entries that were given up because memory was short.
+    pub entries_forgotten: u64,
+    /// Bytes of memory in use for evidence, aborts and passed entries.
+    pub bytes: u64,
+}

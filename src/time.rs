@@ -1,0 +1,285 @@
+//! Times as log lines give them: civil times, some with a zone, some without a year, none of them corrected here.
+
+use serde::{Deserialize, Serialize};
+
+const NANOS: i64 = 1_000_000_000;
+
+/// Half an hour in seconds: the step in which the clocks of two logs of one host may differ (local time against UTC).
+pub(crate) const HALF_HOUR: i64 = 1_800;
+
+/// A point in time as a log line gives it: as precise as the source, with the zone that it names or with none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogTime {
+    /// Nanoseconds from 1970-01-01T00:00:00 to the civil time that stands in the line.
+    civil: i64,
+    /// Digits of the fraction in the source, 0 to 9.
+    digits: u8,
+    zone: Zone,
+}
+
+/// What a time says of its zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Zone {
+    Unknown,
+    /// Written as `Z`.
+    Utc,
+    /// Minutes east of UTC.
+    Offset(i16),
+}
+
+impl LogTime {
+    /// A time from civil seconds without a zone.
+    pub(crate) fn from_civil_secs(secs: i64) -> LogTime {
+        LogTime { civil: secs.saturating_mul(NANOS), digits: 0, zone: Zone::Unknown }
+    }
+
+    /// A time from microseconds since the epoch, as journald counts them.
+    pub(crate) fn from_epoch_micros(micros: i64) -> Option<LogTime> {
+        Some(LogTime { civil: micros.checked_mul(1_000)?, digits: 6, zone: Zone::Utc })
+    }
+
+    /// Milliseconds of the civil time, as if its zone were UTC.
+    pub fn civil_ms(self) -> i64 {
+        self.civil.div_euclid(1_000_000)
+    }
+
+    /// Milliseconds since the epoch, where the line names its zone.
+    pub fn utc_ms(self) -> Option<i64> {
+        match self.zone {
+            Zone::Unknown => None,
+            Zone::Utc => Some(self.civil_ms()),
+            Zone::Offset(minutes) => Some(self.civil_ms() - i64::from(minutes) * 60_000),
+        }
+    }
+
+    /// Whether the source gave no fraction of a second.
+    pub fn whole_second(self) -> bool {
+        self.digits == 0
+    }
+
+    /// Reads `YYYY-MM-DD`, `T` or a blank, `hh:mm:ss`, a fraction behind `.` or `,`, and a zone (`Z`, `+hh:mm`,
+    /// `+hhmm`) where there is one. Gives the time and the length of what was read.
+    pub(crate) fn parse_iso(text: &[u8]) -> Option<(LogTime, usize)> {
+        let fixed = text.get(..19)?;
+        if fixed[4] != b'-' || fixed[7] != b'-' || !matches!(fixed[10], b'T' | b't' | b' ') {
+            return None;
+        }
+        let year = i64::from(number(&fixed[..4])?);
+        let secs = civil_secs(year, number(&fixed[5..7])?, number(&fixed[8..10])?, clock(&fixed[11..19])?)?;
+        let mut nanos = 0i64;
+        let mut digits = 0u8;
+        let mut end = 19;
+        if matches!(text.get(19), Some(b'.' | b',')) && text.get(20).is_some_and(u8::is_ascii_digit) {
+            end = 20;
+            while let Some(digit) = text.get(end).filter(|b| b.is_ascii_digit()) {
+                if digits < 9 {
+                    nanos = nanos * 10 + i64::from(digit - b'0');
+                    digits += 1;
+                }
+                end += 1;
+            }
+            nanos *= 10i64.pow(u32::from(9 - digits));
+        }
+        let (zone, used) = parse_zone(&text[end..]);
+        Some((LogTime { civil: secs.checked_mul(NANOS)? + nanos, digits, zone }, end + used))
+    }
+}
+
+impl std::fmt::Display for LogTime {
+    /// RFC 3339, as precise as the source; without a zone where the source names none.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let secs = self.civil.div_euclid(NANOS);
+        let (year, month, day) = civil_date(secs.div_euclid(86_400));
+        let clock = secs.rem_euclid(86_400);
+        let (hour, minute, second) = (clock / 3_600, clock / 60 % 60, clock % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
+        if self.digits > 0 {
+            let fraction = self.civil.rem_euclid(NANOS) / 10i64.pow(u32::from(9 - self.digits));
+            write!(f, ".{fraction:0width$}", width = usize::from(self.digits))?;
+        }
+        match self.zone {
+            Zone::Unknown => Ok(()),
+            Zone::Utc => f.write_str("Z"),
+            Zone::Offset(minutes) => {
+                let sign = if minutes < 0 { '-' } else { '+' };
+                let minutes = minutes.unsigned_abs();
+                write!(f, "{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+            }
+        }
+    }
+}
+
+/// A time of classic syslog, which has no year unless the daemon was told to write one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BsdTime {
+    month: u32,
+    day: u32,
+    clock: u32,
+    year: Option<i64>,
+}
+
+impl BsdTime {
+    /// Reads `Nov  3 13:01:05` or `Nov 3 2026 13:01:05`. Gives the time and the length of what was read.
+    pub(crate) fn parse(text: &[u8]) -> Option<(BsdTime, usize)> {
+        let month = month_number(text.get(..3)?)?;
+        if text.get(3) != Some(&b' ') {
+            return None;
+        }
+        let mut at = 4;
+        if text.get(at) == Some(&b' ') {
+            at += 1;
+        }
+        let (day, used) = leading_number(text.get(at..)?, 2)?;
+        at += used;
+        if text.get(at) != Some(&b' ') {
+            return None;
+        }
+        at += 1;
+        let mut year = None;
+        if let Some((value, 4)) = leading_number(text.get(at..)?, 4)
+            && text.get(at + 4) == Some(&b' ')
+        {
+            year = Some(i64::from(value));
+            at += 5;
+        }
+        let clock = clock(text.get(at..at + 8)?)?;
+        civil_secs(2024, month, day, clock)?;
+        Some((BsdTime { month, day, clock, year }, at + 8))
+    }
+
+    /// The full time, in the year that puts it nearest to `near` (civil seconds) where it has no year of its own.
+    pub(crate) fn resolve(self, near: i64) -> LogTime {
+        let at = |year| civil_secs(year, self.month, self.day, self.clock);
+        let secs = match self.year {
+            Some(year) => at(year),
+            None => {
+                let (year, _, _) = civil_date(near.div_euclid(86_400));
+                [year - 1, year, year + 1].into_iter().filter_map(at).min_by_key(|secs| (secs - near).abs())
+            }
+        };
+        LogTime::from_civil_secs(secs.unwrap_or(near))
+    }
+}
+
+/// Seconds from 1970-01-01 to a civil date and a second of its day.
+pub(crate) fn civil_secs(year: i64, month: u32, day: u32, clock: u32) -> Option<i64> {
+    if !(1970..=2199).contains(&year) || !(1..=12).contains(&month) || day == 0 || day > days_in_month(year, month) {
+        return None;
+    }
+    // Howard Hinnant's days_from_civil: years begin in March, so that the leap day is the last of its year.
+    let shifted = if month <= 2 { year - 1 } else { year };
+    let era = shifted.div_euclid(400);
+    let year_of_era = shifted.rem_euclid(400);
+    let day_of_year = (153 * i64::from((month + 9) % 12) + 2) / 5 + i64::from(day) - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    Some((era * 146_097 + day_of_era - 719_468) * 86_400 + i64::from(clock))
+}
+
+fn days_in_month(year: i64, month: u32) -> u32 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Year, month and day of a number of days since 1970-01-01 (Hinnant's `civil_from_days`).
+fn civil_date(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+fn parse_zone(text: &[u8]) -> (Zone, usize) {
+    let sign = match text.first() {
+        Some(b'Z' | b'z') => return (Zone::Utc, 1),
+        Some(b'+') => 1,
+        Some(b'-') => -1,
+        _ => return (Zone::Unknown, 0),
+    };
+    let colon = usize::from(text.get(3) == Some(&b':'));
+    let hours = text.get(1..3).and_then(number);
+    let minutes = text.get(3 + colon..5 + colon).and_then(number);
+    match (hours, minutes) {
+        (Some(hours @ 0..=23), Some(minutes @ 0..=59)) => {
+            (Zone::Offset(sign * (hours * 60 + minutes) as i16), 5 + colon)
+        }
+        _ => (Zone::Unknown, 0),
+    }
+}
+
+/// Second of the day from `hh:mm:ss`; a leap second counts as the second before it.
+fn clock(text: &[u8]) -> Option<u32> {
+    if text[2] != b':' || text[5] != b':' {
+        return None;
+    }
+    let (hour, minute, second) = (number(&text[..2])?, number(&text[3..5])?, number(&text[6..8])?);
+    (hour < 24 && minute < 60 && second <= 60).then(|| hour * 3_600 + minute * 60 + second.min(59))
+}
+
+fn number(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0u32, |n, b| b.is_ascii_digit().then(|| n * 10 + u32::from(b - b'0')))
+}
+
+/// The number at the beginning of a text and how many digits it has, at most `most`.
+fn leading_number(text: &[u8], most: usize) -> Option<(u32, usize)> {
+    let used = text.iter().take(most).take_while(|b| b.is_ascii_digit()).count();
+    (used > 0).then(|| number(&text[..used]).map(|n| (n, used))).flatten()
+}
+
+fn month_number(name: &[u8]) -> Option<u32> {
+    const MONTHS: &[u8; 36] = b"janfebmaraprmayjunjulaugsepoctnovdec";
+    MONTHS.chunks(3).position(|month| month.eq_ignore_ascii_case(name)).map(|n| n as u32 + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn iso_times_come_back_as_they_were() {
+        for (text, used) in [
+            ("2026-11-23T13:01:05.022833+00:00", 32),
+            ("2026-11-23T13:01:05.1Z", 22),
+            ("2026-11-23T13:01:05-03:30", 25),
+            ("2026-11-23T13:01:05", 19),
+            ("2024-02-29T23:59:59.999999999Z", 30),
+        ] {
+            let (time, length) = LogTime::parse_iso(text.as_bytes()).unwrap();
+            assert_eq!(time.to_string(), text);
+            assert_eq!(length, used);
+        }
+    }
+
+    #[test]
+    fn iso_variants() {
+        let (time, _) = LogTime::parse_iso(b"2026-11-23 13:01:05,5+0200 mx1").unwrap();
+        assert_eq!(time.to_string(), "2026-11-23T13:01:05.5+02:00");
+        assert_eq!(time.utc_ms(), Some(1_795_431_665_500));
+        for bad in ["2026-13-01T00:00:00", "2026-02-30T00:00:00", "2026-11-23T24:00:00", "2026-11-23", "x", ""] {
+            assert_eq!(LogTime::parse_iso(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn bsd_times_take_the_nearest_year() {
+        let (time, used) = BsdTime::parse(b"Dec 31 23:59:59 mx1").unwrap();
+        assert_eq!(used, 15);
+        let new_year = civil_secs(2027, 1, 1, 5).unwrap();
+        assert_eq!(time.resolve(new_year).to_string(), "2026-12-31T23:59:59");
+        let (time, _) = BsdTime::parse(b"Feb 29 01:00:00").unwrap();
+        assert_eq!(time.resolve(new_year).to_string(), "2028-02-29T01:00:00");
+        let (time, used) = BsdTime::parse(b"Nov  3 2025 01:02:03 mx1").unwrap();
+        assert_eq!((time.resolve(0).to_string().as_str(), used), ("2025-11-03T01:02:03", 20));
+        for bad in ["Nov 31 10:00:00", "Foo 3 10:00:00", "Nov 3", "Nov  3 10:00", ""] {
+            assert_eq!(BsdTime::parse(bad.as_bytes()), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The project's tasks, run as `cargo xtask TASK`: one word each for what would be a page of commands otherwise.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`toolchain`] | finds, or installs, a way to build for WebAssembly |
+//! | [`component`] | builds the component and looks at what it imports and exports |
+//! | [`dist`] | `build`: puts what a user takes away into `dist/` |
+//! | [`demo`] | `demo`: the project at work on logs that a real sendmail wrote |
+//! | [`test`] | `test`: the whole test suite |
+//! | [`check`] | `check`: everything that can be told without running the tests |
+//! | [`shell`], [`workspace`] | running programs and reporting on them; where things are |
+
+use std::process::ExitCode;
+
+mod check;
+mod component;
+mod demo;
+mod dist;
+mod shell;
+mod test;
+mod toolchain;
+mod workspace;
+
+const HELP: &str = "\
+The project's tasks.
+
+  cargo xtask demo            build, then show every abort of a real log with its reason
+  cargo xtask build           build what a user takes away, into dist/
+  cargo xtask test [ARGS]     run the whole test suite; ARGS go to `cargo nextest run` or `cargo test`
+  cargo xtask check           format, lints, documentation, dependencies, invariants
+
+Each task brings what it needs, says what it installs, and downloads nothing that Cargo.lock does not pin.
+
+Environment:
+  ABORT_REASON_WASM_TOOLCHAIN=rustup|debian
+                              how to build for WebAssembly, where both ways work (otherwise: rustup's, then Debian's)
+  BLESS=1                     `test` and `check` rewrite the expected files instead of comparing with them";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let done = match args.as_slice() {
+        ["demo"] => demo::run(),
+        ["build"] => dist::run(),
+        ["test", rest @ ..] => test::run(rest),
+        ["check"] => check::run(),
+        ["help" | "--help" | "-h"] => {
+            println!("{HELP}");
+            Ok(())
+        }
+        _ => Err(shell::Failure::usage(HELP)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.exit()
+        }
+    }
+}
