@@ -6,9 +6,7 @@ use crate::config::{Config, Others};
 use crate::entry::Entry;
 use crate::input::{self, Reading};
 use crate::join::Join;
-use crate::json;
 use crate::mail_line::MailLine;
-use crate::record;
 use crate::stats::Stats;
 
 /// Which log a record belongs to, as far as the host knows.
@@ -104,12 +102,7 @@ impl Engine {
     fn entry(&mut self, entry: &Entry<'_>, reading: &Reading<'_>, input: Input<'_>, ticket: u64, pass: Disposition) -> Disposition {
         use crate::join::Taken;
         self.join.stats.entries += 1;
-        let record = || match input {
-            Input::Line(line) => Some(record::of_line(line)),
-            Input::Record(bytes) if json::is_object(bytes) => String::from_utf8(bytes.to_vec()).ok(),
-            Input::Record(_) => None,
-        };
-        match self.join.entry(entry, reading, record, ticket) {
+        match self.join.entry(entry, reading, input, ticket) {
             Taken::Passes => pass,
             Taken::Kept => Disposition { forward: false, keep: true },
             Taken::Repeated => Disposition { forward: false, keep: false },

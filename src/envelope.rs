@@ -1,6 +1,14 @@
 //! sendmail's `from=` and `to=` lines: most of a mail log, and read by their bytes alone.
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::{self, Finder};
+
+use crate::mail_line::decimal;
+
+/// Searches for the two fields of a `to=` line, made once.
+static MAILER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(", mailer="));
+static STAT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(", stat="));
 
 /// What a `from=` line says of the message's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,13 +25,18 @@ impl<'a> FromLine<'a> {
     /// Reads a text that begins with `from=`.
     pub(crate) fn parse(text: &'a [u8]) -> Option<FromLine<'a>> {
         let (sender, rest) = address(text.strip_prefix(b"from=")?)?;
-        let rest = rest.strip_prefix(b", size=")?;
-        let recipients = memmem::find(&rest[..rest.len().min(80)], b", nrcpts=").and_then(|at| {
-            let digits = &rest[at + 9..];
-            crate::mail_line::decimal(&digits[..digits.iter().take_while(|b| b.is_ascii_digit()).count()])
-        });
-        Some(FromLine { sender, recipients, collected: memmem::find(&rest[..rest.len().min(120)], b", msgid=").is_some() })
+        let (_, rest) = number(rest.strip_prefix(b", size=")?)?;
+        let rest = rest.strip_prefix(b", class=")?;
+        let (_, rest) = number(rest.strip_prefix(b"-").unwrap_or(rest))?;
+        let (recipients, rest) = number(rest.strip_prefix(b", nrcpts=")?)?;
+        Some(FromLine { sender, recipients: decimal(recipients), collected: rest.starts_with(b", msgid=") })
     }
+}
+
+/// The digits at the beginning of a text, and what stands behind them.
+fn number(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
+    (digits > 0).then(|| text.split_at(digits))
 }
 
 /// The sender of sendmail's line about a refused MAIL: `Milter: from=<a@b>, reject=…`.
@@ -68,8 +81,8 @@ impl ToLine {
     pub(crate) fn parse(text: &[u8]) -> Option<ToLine> {
         let list: usize = recipients(text).map(|recipient| recipient.len() + 1).sum();
         let rest = text.get(2 + list..).filter(|_| text.starts_with(b"to="))?;
-        let delivery = memmem::find(rest, b", mailer=").is_some();
-        let stat = &rest[memmem::find(rest, b", stat=")? + 7..];
+        let delivery = MAILER.find(rest).is_some();
+        let stat = &rest[STAT.find(rest)? + 7..];
         let outcome = match stat {
             _ if stat.starts_with(b"Sent") => Some(Stat::Sent),
             b"discarded" => Some(Stat::Discarded),

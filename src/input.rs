@@ -61,11 +61,6 @@ pub(crate) fn read<'a>(config: &Config, input: Input<'a>) -> Option<Reading<'a>>
     (members.complete() && best < usize::MAX).then_some(reading)
 }
 
-/// The line of a record that was read before.
-pub(crate) fn line_of(config: &Config, record: &str) -> Option<Vec<u8>> {
-    read(config, Input::Record(record.as_bytes())).map(|reading| reading.line.into_owned())
-}
-
 fn source(config: &Config, value: &[u8]) -> Option<Source> {
     let begins = |starts: &[String]| starts.iter().any(|start| value.starts_with(start.as_bytes()));
     if begins(&config.mail_sources) {

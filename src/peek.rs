@@ -34,17 +34,13 @@ pub fn peek(line: &[u8], near: Option<i64>) -> Option<Peek> {
             MailId::NoQueue | MailId::None => None,
         };
         let time = match line.time {
-            Some(Stamp::Full(time)) => Some(millis(time)),
-            Some(Stamp::Bsd(time)) => id_secs.or(near.map(|ms| ms.div_euclid(1_000))).map(|near| millis(time.resolve(near))),
+            Some(Stamp::Full(time)) => Some(time.ms()),
+            Some(Stamp::Bsd(time)) => id_secs.or(near.map(|ms| ms.div_euclid(1_000))).map(|near| time.resolve(near).ms()),
             None => None,
         };
         return Some(Peek { kind: LineKind::Mail, time, id_time: id_secs.map(|secs| secs * 1_000) });
     }
     let entry = Entry::parse(line)?;
     let id_time = QueueId::utc_secs(&entry.id).map(|secs| secs * 1_000);
-    Some(Peek { kind: LineKind::MessageLog, time: entry.time.map(millis), id_time })
-}
-
-fn millis(time: LogTime) -> i64 {
-    time.utc_ms().unwrap_or_else(|| time.civil_ms())
+    Some(Peek { kind: LineKind::MessageLog, time: entry.time.map(LogTime::ms), id_time })
 }

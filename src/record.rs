@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};
 
+use crate::engine::Input;
 use crate::json;
 use crate::join::{Case, Evidence, Outcome, Status, Verdict};
 use crate::reasons::{Matcher, advice, words};
@@ -176,6 +177,15 @@ impl Issue<'_> {
         let object = serde_json::to_vec(&object).unwrap_or_default();
         let record = if case.record.is_empty() { b"{}" } else { case.record.as_bytes() };
         json::with_member(record, MEMBER, &object).unwrap_or_else(|| record.to_vec())
+    }
+}
+
+/// What came in as a record; `None` if it is no JSON object in UTF-8, so that nothing can be added to it.
+pub(crate) fn of_input(input: Input<'_>) -> Option<String> {
+    match input {
+        Input::Line(line) => Some(of_line(line)),
+        Input::Record(bytes) if json::is_object(bytes) => String::from_utf8(bytes.to_vec()).ok(),
+        Input::Record(_) => None,
     }
 }
 

@@ -52,6 +52,11 @@ impl LogTime {
         }
     }
 
+    /// Milliseconds for comparisons with times of the same log: UTC if the zone is known, or else the civil time.
+    pub fn ms(self) -> i64 {
+        self.utc_ms().unwrap_or_else(|| self.civil_ms())
+    }
+
     /// Whether the source gave no fraction of a second.
     pub fn whole_second(self) -> bool {
         self.digits == 0
@@ -143,7 +148,9 @@ impl BsdTime {
             at += 5;
         }
         let clock = clock(text.get(at..at + 8)?)?;
-        civil_secs(2024, month, day, clock)?;
+        if day == 0 || day > days_in_month(2024, month) {
+            return None;
+        }
         Some((BsdTime { month, day, clock, year }, at + 8))
     }
 
@@ -235,8 +242,21 @@ fn leading_number(text: &[u8], most: usize) -> Option<(u32, usize)> {
 }
 
 fn month_number(name: &[u8]) -> Option<u32> {
-    const MONTHS: &[u8; 36] = b"janfebmaraprmayjunjulaugsepoctnovdec";
-    MONTHS.chunks(3).position(|month| month.eq_ignore_ascii_case(name)).map(|n| n as u32 + 1)
+    Some(match name {
+        b"Jan" => 1,
+        b"Feb" => 2,
+        b"Mar" => 3,
+        b"Apr" => 4,
+        b"May" => 5,
+        b"Jun" => 6,
+        b"Jul" => 7,
+        b"Aug" => 8,
+        b"Sep" => 9,
+        b"Oct" => 10,
+        b"Nov" => 11,
+        b"Dec" => 12,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

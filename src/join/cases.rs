@@ -1,14 +1,16 @@
 //! Entries become cases, cases wait, and leave as records.
 
 use crate::config::Mode;
+use crate::engine::Input;
 use crate::entry::{Action, Entry};
 use crate::input::Reading;
 use crate::queue_id::QueueId;
 use crate::reasons::Class;
 use crate::record::{self, Issue, Kind, WhyNot};
+use crate::time::LogTime;
 
 use super::group::{Case, CaseState, Delivery, EntryFacts, Group};
-use super::hosts::{HostIndex, NAMELESS};
+use super::hosts::{HostIndex, NAMELESS, same_host};
 use super::recent::Passed;
 use super::seen::{Found, flag, host_number};
 use super::verdict::{Facts, Status, Verdict, judge};
@@ -30,8 +32,7 @@ struct Incoming<'a> {
     place: HostIndex,
     host: Option<&'a str>,
     entry: &'a Entry<'a>,
-    facts: EntryFacts,
-    line: &'a [u8],
+    reading: &'a Reading<'a>,
     ticket: u64,
 }
 
@@ -39,19 +40,19 @@ struct Incoming<'a> {
 const SWEEP_MS: u64 = 100;
 
 impl Join {
-    /// Takes an entry. `record` makes the record that came in, which must be a JSON object in UTF-8.
-    pub(crate) fn entry(&mut self, entry: &Entry<'_>, reading: &Reading<'_>, record: impl Fn() -> Option<String>, ticket: u64) -> Taken {
+    /// Takes an entry, as it came in `input`.
+    pub(crate) fn entry(&mut self, entry: &Entry<'_>, reading: &Reading<'_>, input: Input<'_>, ticket: u64) -> Taken {
         let host = reading.host.as_deref().map(String::from_utf8_lossy);
         let host = host.as_deref();
         let place = match host {
             Some(name) => self.hosts.place(name.as_bytes()),
             None => self.hosts.only(),
         };
-        let facts = facts(entry, reading);
-        self.see_entry(place, host, entry, facts.at);
-        let incoming = Incoming { place, host, entry, facts, line: &reading.line, ticket };
+        let at = time(entry, reading).map(LogTime::ms);
+        self.see_entry(place, host, entry, at);
+        let incoming = Incoming { place, host, entry, reading, ticket };
         if entry.is_abort() {
-            return self.abort(incoming, record);
+            return self.abort(incoming, input);
         }
         let mut group = None;
         if self.store.contains(&entry.id) {
@@ -59,26 +60,23 @@ impl Join {
             self.drop_unlogged(&mut found);
             if ends(entry)
                 && self.own_failure(&found)
-                && let Some(record) = record()
+                && let Some(record) = record::of_input(input)
             {
                 return self.keep(Kind::Unnoticed, incoming, found, record);
             }
             group = Some(found);
         }
-        let facts = incoming.facts;
         self.seq += 1;
         let seq = self.seq;
         if let Some(mut group) = group {
             if group.others.len() < self.config.limits.per_message {
-                group.others.push((seq, facts.clone()));
+                group.others.push((seq, facts(entry, reading)));
             }
             self.reconsider(place, &entry.id, &mut group, None);
             self.put(entry.id, group);
         }
-        if self.config.reissue && self.config.limits.recent_bytes > 0 {
-            let record = if ends(entry) { record().map(Box::from) } else { None };
-            let passed = Passed { seq, id: entry.id, host: host.map(Box::from), entry: facts, record };
-            self.stats.entries_forgotten += self.recent.push(passed, self.config.limits.recent_bytes);
+        if self.config.reissue {
+            self.stats.entries_forgotten += self.recent.push(seq, entry.id, input, self.config.limits.recent_bytes);
         }
         Taken::Passes
     }
@@ -102,8 +100,8 @@ impl Join {
         }
     }
 
-    fn abort(&mut self, incoming: Incoming<'_>, record: impl Fn() -> Option<String>) -> Taken {
-        let Some(record) = record() else { return Taken::Passes };
+    fn abort(&mut self, incoming: Incoming<'_>, input: Input<'_>) -> Taken {
+        let Some(record) = record::of_input(input) else { return Taken::Passes };
         let id = incoming.entry.id;
         let mut group = self.take(incoming.place, &id, incoming.host);
         self.drop_unlogged(&mut group);
@@ -116,14 +114,14 @@ impl Join {
 
     /// Makes an entry a case of its message, unless it is one already.
     fn keep(&mut self, kind: Kind, incoming: Incoming<'_>, mut group: Group, record: String) -> Taken {
-        let Incoming { place, host, entry, facts, line, ticket } = incoming;
-        let name = record::case_id(kind, host, entry.id.as_str(), line);
+        let Incoming { place, host, entry, reading, ticket } = incoming;
+        let name = record::case_id(kind, host, entry.id.as_str(), &reading.line);
         let repeated = group.cases.iter().any(|case| *case.id == *name);
         if repeated {
             self.stats.duplicates += 1;
         } else {
             self.stats.aborts += u64::from(kind == Kind::Abort);
-            let case = Case { ticket, ..new_case(kind, name, record, entry, facts) };
+            let case = Case { ticket, ..new_case(kind, name, record, entry, reading) };
             self.hold(place, &entry.id, &mut group, case, 0);
             if kind == Kind::Abort && self.config.mode == Mode::Annotate {
                 self.issue_provisional(&entry.id, &mut group);
@@ -161,24 +159,39 @@ impl Join {
 
     /// A failure was logged for a message whose entry has passed: the entry becomes a case after all.
     pub(super) fn recall(&mut self, id: &QueueId, group: &mut Group) {
-        let wanted: Vec<Passed> = self
-            .recent
-            .of(id)
-            .filter(|passed| passed.record.is_some() && group.others.iter().any(|(seq, _)| *seq == passed.seq))
-            .cloned()
-            .collect();
-        for passed in wanted {
-            let Some(record) = passed.record else { continue };
-            let Some(line) = crate::input::line_of(&self.config, &record) else { continue };
-            let Some(entry) = Entry::parse(&line) else { continue };
+        let known = |passed: &&Passed| group.others.iter().any(|(seq, _)| *seq == passed.seq);
+        let wanted: Vec<Passed> = self.recent.of(id).filter(known).cloned().collect();
+        for passed in wanted.into_iter().rev() {
+            let Some(reading) = crate::input::read(&self.config, passed.input()) else { continue };
+            let Some(entry) = Entry::parse(&reading.line).filter(ends) else { continue };
+            let Some(record) = record::of_input(passed.input()) else { continue };
             group.others.retain(|(seq, _)| *seq != passed.seq);
-            let name = record::case_id(Kind::Unnoticed, passed.host.as_deref(), id.as_str(), &line);
+            let host = reading.host.as_deref().map(String::from_utf8_lossy);
+            let name = record::case_id(Kind::Unnoticed, host.as_deref(), id.as_str(), &reading.line);
             if !group.cases.iter().any(|case| *case.id == *name) {
                 // The record has passed once without the object.
-                let case = new_case(Kind::Unnoticed, name, record.into(), &entry, passed.entry);
+                let case = new_case(Kind::Unnoticed, name, record, &entry, &reading);
                 self.hold(group.home, id, group, case, 1);
             }
         }
+    }
+
+    /// The entries of a message that have passed, in the order in which they came.
+    pub(super) fn passed(&self, id: &QueueId, host: Option<&str>) -> Vec<(u64, EntryFacts)> {
+        let read = |passed: &Passed| {
+            let reading = crate::input::read(&self.config, passed.input())?;
+            let theirs = reading.host.as_deref().map(String::from_utf8_lossy);
+            if let (Some(a), Some(b)) = (theirs.as_deref(), host)
+                && !same_host(a, b)
+            {
+                return None;
+            }
+            let entry = Entry::parse(&reading.line)?;
+            Some((passed.seq, facts(&entry, &reading)))
+        };
+        let mut list: Vec<_> = self.recent.of(id).take(self.config.limits.per_message).filter_map(read).collect();
+        list.reverse();
+        list
     }
 
     /// A message was delivered after PureMessage had failed in its connection, perhaps without an entry.
@@ -244,11 +257,16 @@ impl Join {
     /// Looks at the cases of a message again after something came. `at` is the mail time of what came.
     pub(super) fn reconsider(&mut self, place: HostIndex, id: &QueueId, group: &mut Group, at: Option<i64>) {
         let offset = self.hosts.clocks(place).offset();
+        // The cases of one message leave in the order of their entries: one that waits keeps those behind it.
+        let mut waits = false;
         for index in 0..group.cases.len() {
             let Some(told) = self.with_verdict(id, group, index, |verdict, _| verdict.told()) else { continue };
             match &group.cases[index].state {
                 // A message without an entry may still get one.
-                CaseState::Held { .. } if told.settled && group.cases[index].kind != Kind::Unlogged => self.issue(id, group, index),
+                CaseState::Held { .. } if told.settled && !waits && group.cases[index].kind != Kind::Unlogged => {
+                    self.issue(id, group, index);
+                }
+                CaseState::Held { .. } => waits = true,
                 CaseState::Issued { revision, told: before } if before.outdated_by(&told) => {
                     let (revision, before) = (revision + 1, *before);
                     let home = group.home;
@@ -257,7 +275,7 @@ impl Join {
                     case.state = CaseState::Held { arrived: self.now, caught_up: None, due, revision, told: Some(before) };
                     let seq = case.seq;
                     self.wait(id, home, seq, due);
-                    if told.settled {
+                    if told.settled && !waits {
                         self.issue(id, group, index);
                     }
                 }
@@ -515,7 +533,7 @@ impl Join {
     }
 }
 
-fn new_case(kind: Kind, id: String, record: String, entry: &Entry<'_>, facts: EntryFacts) -> Case {
+fn new_case(kind: Kind, id: String, record: String, entry: &Entry<'_>, reading: &Reading<'_>) -> Case {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into();
     Case {
         seq: 0,
@@ -524,7 +542,7 @@ fn new_case(kind: Kind, id: String, record: String, entry: &Entry<'_>, facts: En
         record: record.into(),
         to: entry.to.iter().map(|to| text(to)).collect(),
         relay: entry.relay.map(text),
-        entry: facts,
+        entry: facts(entry, reading),
         state: CaseState::New,
         ticket: 0,
     }
@@ -535,11 +553,15 @@ fn ends(entry: &Entry<'_>) -> bool {
     entry.action.as_ref().is_none_or(Action::is_end_of_message)
 }
 
+fn time(entry: &Entry<'_>, reading: &Reading<'_>) -> Option<LogTime> {
+    entry.time.or(reading.time)
+}
+
 fn facts(entry: &Entry<'_>, reading: &Reading<'_>) -> EntryFacts {
-    let time = entry.time.or(reading.time);
+    let time = time(entry, reading);
     EntryFacts {
         time,
-        at: time.map(|time| time.utc_ms().unwrap_or_else(|| time.civil_ms())),
+        at: time.map(LogTime::ms),
         processing_ms: entry.processing_ms,
         from: entry.from.map(|from| String::from_utf8_lossy(from).into()),
         has_size: entry.has_size,

@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::time::HALF_HOUR;
+use crate::mail_line::Stamp;
+use crate::time::{BsdTime, HALF_HOUR, LogTime};
 
 /// A log that jumps ahead by more than this is believed only when it stays there.
 const LEAP_MS: i64 = 3_600_000;
@@ -26,6 +27,9 @@ pub(crate) struct Clocks {
     entry_zone: ZoneGuess,
     /// Entry time minus mail time of messages that stand in both logs, rounded to half hours, in milliseconds.
     differences: Vec<i64>,
+    /// The last stamp of classic syslog and its time: many lines share one.
+    #[serde(skip)]
+    last: Option<(BsdTime, LogTime)>,
 }
 
 /// How far a log has come.
@@ -82,6 +86,23 @@ impl ZoneGuess {
 }
 
 impl Clocks {
+    /// The time of a stamp. Classic syslog leaves the year out: the queue id's (in seconds) or the log's last one is near.
+    pub(crate) fn time(&mut self, stamp: Stamp, id_secs: impl FnOnce() -> Option<i64>) -> Option<LogTime> {
+        let bsd = match stamp {
+            Stamp::Full(time) => return Some(time),
+            Stamp::Bsd(bsd) => bsd,
+        };
+        if let Some((last, time)) = self.last
+            && last == bsd
+        {
+            return Some(time);
+        }
+        let near = id_secs().or(self.mail.latest.map(|ms| ms.div_euclid(1_000)))?;
+        let time = bsd.resolve(near);
+        self.last = Some((bsd, time));
+        Some(time)
+    }
+
     /// Notes the time of a mail line about a message.
     pub(crate) fn see_mail_id(&mut self, at: i64, id_secs: Option<i64>) {
         if let Some(secs) = id_secs {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::clock::Clocks;
+use super::seen::host_number;
 
 /// A host's place in [`Hosts`].
 pub(crate) type HostIndex = u16;
@@ -14,6 +15,8 @@ pub(crate) type HostIndex = u16;
 pub(crate) struct Hosts {
     most: usize,
     clocks: Vec<Clocks>,
+    /// What [`super::seen`] knows each host by.
+    numbers: Vec<u32>,
     /// Lower-case name to place.
     places: BTreeMap<Box<str>, HostIndex>,
     /// The place asked for last: lines of one host come in a row.
@@ -26,7 +29,7 @@ pub(crate) const NAMELESS: HostIndex = 0;
 
 impl Hosts {
     pub(crate) fn new(most: usize) -> Hosts {
-        Hosts { most, clocks: vec![Clocks::default()], places: BTreeMap::new(), last: None }
+        Hosts { most, clocks: vec![Clocks::default()], numbers: vec![0], places: BTreeMap::new(), last: None }
     }
 
     /// The place of a host, made for it if need be. A short name and a full one that begins with it are one host.
@@ -54,6 +57,7 @@ impl Hosts {
                 return NAMELESS;
             }
             self.clocks.push(Clocks::default());
+            self.numbers.push(host_number(host));
             (self.clocks.len() - 1) as HostIndex
         });
         if self.places.len() < self.most * 2 {
@@ -61,6 +65,10 @@ impl Hosts {
         }
         self.last = Some((host.into(), place));
         place
+    }
+
+    pub(crate) fn number(&self, place: HostIndex) -> u32 {
+        self.numbers[usize::from(place)]
     }
 
     pub(crate) fn clocks(&self, place: HostIndex) -> &Clocks {

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::config::Config;
 use crate::engine::Output;
 use crate::envelope::{FromLine, Stat, ToLine};
-use crate::mail_line::{MailId, MailLine, Stamp};
+use crate::mail_line::{MailId, MailLine};
 use crate::queue_id::QueueId;
 use crate::reasons::{Class, Matcher, Rank, Role};
 use crate::stats::Stats;
@@ -73,6 +73,49 @@ struct About<'a> {
     ticket: u64,
 }
 
+/// What a text is by its first bytes: they decide whether it is looked at any further.
+enum Said<'t> {
+    From(FromLine<'t>),
+    To(ToLine),
+    Other,
+}
+
+impl<'t> Said<'t> {
+    fn read(text: &'t [u8]) -> Said<'t> {
+        let read = match text.first() {
+            Some(b'f') => FromLine::parse(text).map(Said::From),
+            Some(b't') => ToLine::parse(text).map(Said::To),
+            _ => None,
+        };
+        read.unwrap_or(Said::Other)
+    }
+
+    /// What the table of seen ids keeps of it.
+    fn flags(&self) -> u8 {
+        match self {
+            Said::From(line) if line.collected => flag::COLLECTED,
+            Said::To(line) => match line.outcome {
+                Some(Stat::Sent) => flag::SENT,
+                Some(Stat::Rejected) => flag::REJECTED,
+                Some(Stat::TempFailed) => flag::TEMP_FAILED,
+                _ => 0,
+            },
+            _ => 0,
+        }
+    }
+}
+
+/// What a `to=` line says became of the message.
+fn delivery(stat: Stat) -> Option<Delivery> {
+    match stat {
+        Stat::Sent => Some(Delivery::Sent),
+        Stat::Discarded => Some(Delivery::Discarded),
+        Stat::Rejected => Some(Delivery::Rejected),
+        Stat::TempFailed => Some(Delivery::TempFailed),
+        Stat::Withdrawn => None,
+    }
+}
+
 impl Join {
     pub(crate) fn new(config: &Config) -> Join {
         Join {
@@ -110,23 +153,19 @@ impl Join {
     /// Takes a mail line; true if it was kept.
     pub(crate) fn mail_line(&mut self, line: &MailLine<'_>, raw: &[u8], ticket: u64) -> bool {
         let place = self.hosts.place(line.host);
-        let (id, near) = match line.id {
-            MailId::Queue(id) => (Some(id), id.utc_secs()),
-            MailId::NoQueue | MailId::None => (None, None),
+        let id = match line.id {
+            MailId::Queue(id) => Some(id),
+            MailId::NoQueue | MailId::None => None,
         };
         let clocks = self.hosts.clocks_mut(place);
-        let time = match line.time {
-            Some(Stamp::Full(time)) => Some(time),
-            Some(Stamp::Bsd(time)) => near.or(clocks.mail.latest.map(|ms| ms.div_euclid(1_000))).map(|near| time.resolve(near)),
-            None => None,
-        };
-        let at = time.map(|time| time.utc_ms().unwrap_or_else(|| time.civil_ms()));
+        let time = line.time.and_then(|stamp| clocks.time(stamp, || id.and_then(|id| id.utc_secs())));
+        let at = time.map(LogTime::ms);
         clocks.mail.arrived = self.now;
         let mut risen = false;
         if let Some(at) = at {
             risen = clocks.mail.see(at);
             if clocks.wants_mail_ids() {
-                clocks.see_mail_id(at, near);
+                clocks.see_mail_id(at, id.and_then(|id| id.utc_secs()));
             }
         }
         let kept = match id {
@@ -143,8 +182,9 @@ impl Join {
     }
 
     fn about_message(&mut self, about: &About<'_>, line: &MailLine<'_>, raw: &[u8]) -> bool {
-        let slot = self.seen.touch(&about.id, host_number(about.host));
-        slot.flags |= flag::MAIL;
+        let said = if line.part.is_none() { Said::read(line.text) } else { Said::Other };
+        let slot = self.seen.touch(&about.id, self.hosts.number(about.place));
+        slot.flags |= flag::MAIL | said.flags();
         if let Some(at) = about.at
             && slot.mail_secs == 0
         {
@@ -159,7 +199,7 @@ impl Join {
             let whole = self.parts.push(part, line, frame, self.config.limits.text_bytes);
             return whole.is_some_and(|whole| self.whole_line(&whole));
         }
-        self.text(about, line.text, raw)
+        self.text(about, &said, line.text, raw)
     }
 
     /// A line that came in parts.
@@ -174,26 +214,23 @@ impl Join {
             at: whole.at,
             ticket: whole.ticket,
         };
-        self.text(&about, &whole.text, &whole.text)
+        let said = Said::read(&whole.text);
+        self.seen.touch(&about.id, self.hosts.number(about.place)).flags |= said.flags();
+        self.text(&about, &said, &whole.text, &whole.text)
     }
 
-    /// The path of every line about a message: its first bytes decide whether it is looked at.
-    fn text(&mut self, about: &About<'_>, text: &[u8], raw: &[u8]) -> bool {
-        if text.starts_with(b"from=") {
-            return self.from_line(about, text);
+    fn text(&mut self, about: &About<'_>, said: &Said<'_>, text: &[u8], raw: &[u8]) -> bool {
+        match said {
+            Said::From(line) => self.from_line(about, line, text),
+            Said::To(line) => self.to_line(about, *line, text, raw),
+            Said::Other => self.candidate(about, text),
         }
-        if text.starts_with(b"to=") {
-            return self.to_line(about, text, raw);
-        }
-        self.candidate(about, text)
     }
 
-    fn from_line(&mut self, about: &About<'_>, text: &[u8]) -> bool {
-        let Some(line) = FromLine::parse(text) else { return false };
+    fn from_line(&mut self, about: &About<'_>, line: &FromLine<'_>, text: &[u8]) -> bool {
         if !line.collected {
             return self.candidate(about, text);
         }
-        self.seen.touch(&about.id, host_number(about.host)).flags |= flag::COLLECTED;
         let unscanned = self.config.unlogged && self.failed_own(about.place, &about.id).is_some();
         if unscanned || self.store.contains(&about.id) {
             let sender = unscanned.then(|| String::from_utf8_lossy(line.sender).into());
@@ -205,17 +242,8 @@ impl Join {
         false
     }
 
-    fn to_line(&mut self, about: &About<'_>, text: &[u8], raw: &[u8]) -> bool {
-        let Some(line) = ToLine::parse(text) else { return false };
-        let delivery = match line.outcome {
-            Some(Stat::Sent) => Some((Delivery::Sent, flag::SENT)),
-            Some(Stat::Rejected) => Some((Delivery::Rejected, flag::REJECTED)),
-            Some(Stat::TempFailed) => Some((Delivery::TempFailed, flag::TEMP_FAILED)),
-            Some(Stat::Discarded) => Some((Delivery::Discarded, 0)),
-            Some(Stat::Withdrawn) | None => None,
-        };
-        if let Some((delivery, flag)) = delivery {
-            self.seen.touch(&about.id, host_number(about.host)).flags |= flag;
+    fn to_line(&mut self, about: &About<'_>, line: ToLine, text: &[u8], raw: &[u8]) -> bool {
+        if let Some(delivery) = line.outcome.and_then(delivery) {
             if delivery == Delivery::Sent && self.config.unlogged && self.connections.any_failed() {
                 self.passed_unlogged(about, text, raw);
             }
@@ -346,11 +374,7 @@ impl Join {
                     }
                 }
             }
-            let own = |passed: &&recent::Passed| match (&passed.host, host) {
-                (Some(a), Some(b)) => hosts::same_host(a, b),
-                _ => true,
-            };
-            group.others = self.recent.of(id).filter(own).map(|passed| (passed.seq, passed.entry.clone())).collect();
+            group.others = self.passed(id, host);
         }
         if place != NAMELESS || group.host.is_none() {
             group.home = place;

@@ -1,23 +1,25 @@
-//! Entries that have passed, for the failure that is logged after them: a ring bounded by bytes.
+//! Entries that have passed, for the failure that is logged after them: a ring bounded by bytes. An entry is kept as it
+//! came and read again when it is asked for, since almost none ever is.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::Input;
 use crate::queue_id::QueueId;
 
-use super::group::EntryFacts;
 use super::store::Map;
 
 /// An entry that has passed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Passed {
     pub seq: u64,
     pub id: QueueId,
-    pub host: Option<Box<str>>,
-    pub entry: EntryFacts,
-    /// The record, kept only where it may be issued again.
-    pub record: Option<Box<str>>,
+    is_record: bool,
+    #[serde(with = "super::snapshot::bytes")]
+    bytes: Box<[u8]>,
+    /// The number of the entry before it with the same id.
+    before: Option<u64>,
 }
 
 /// The entries, the oldest first.
@@ -26,8 +28,21 @@ pub(crate) struct Recent {
     ring: VecDeque<Passed>,
     /// How many entries have left the ring: the number of its first one.
     gone: u64,
-    by_id: Map<QueueId, Vec<u64>>,
+    /// The number of the last entry with an id.
+    last: Map<QueueId, u64>,
     bytes: usize,
+}
+
+impl Passed {
+    /// What came in.
+    pub(crate) fn input(&self) -> Input<'_> {
+        if self.is_record { Input::Record(&self.bytes) } else { Input::Line(&self.bytes) }
+    }
+
+    /// Bytes of memory, with those of the index.
+    fn weigh(&self) -> usize {
+        160 + self.bytes.len()
+    }
 }
 
 impl Recent {
@@ -36,29 +51,35 @@ impl Recent {
     }
 
     /// Adds an entry, and gives the number of those that had to go for it.
-    pub(crate) fn push(&mut self, passed: Passed, most: usize) -> u64 {
-        self.bytes += weigh(&passed);
-        self.by_id.entry(passed.id).or_default().push(self.gone + self.ring.len() as u64);
-        self.ring.push_back(passed);
+    pub(crate) fn push(&mut self, seq: u64, id: QueueId, input: Input<'_>, most: usize) -> u64 {
+        let (is_record, bytes) = match input {
+            Input::Line(line) => (false, line),
+            Input::Record(record) => (true, record),
+        };
+        self.add(Passed { seq, id, is_record, bytes: bytes.into(), before: None });
         let before = self.gone;
         while self.bytes > most {
             let Some(oldest) = self.ring.pop_front() else { break };
-            self.bytes -= weigh(&oldest);
-            if let Some(numbers) = self.by_id.get_mut(&oldest.id) {
-                numbers.retain(|number| *number != self.gone);
-                if numbers.is_empty() {
-                    self.by_id.remove(&oldest.id);
-                }
+            self.bytes -= oldest.weigh();
+            if self.last.get(&oldest.id) == Some(&self.gone) {
+                self.last.remove(&oldest.id);
             }
             self.gone += 1;
         }
         self.gone - before
     }
 
-    /// The entries of a message, in the order in which they came.
+    fn add(&mut self, passed: Passed) {
+        let number = self.gone + self.ring.len() as u64;
+        let before = self.last.insert(passed.id, number);
+        self.bytes += passed.weigh();
+        self.ring.push_back(Passed { before, ..passed });
+    }
+
+    /// The entries of a message, the latest first.
     pub(crate) fn of(&self, id: &QueueId) -> impl Iterator<Item = &Passed> {
-        let numbers = self.by_id.get(id).map_or(&[][..], Vec::as_slice);
-        numbers.iter().filter_map(|number| self.ring.get((number - self.gone) as usize))
+        let at = |number: u64| self.ring.get(number.checked_sub(self.gone)? as usize);
+        std::iter::successors(self.last.get(id).and_then(|number| at(*number)), move |passed| passed.before.and_then(at))
     }
 
     pub(crate) fn stored(&self) -> Vec<Passed> {
@@ -68,12 +89,8 @@ impl Recent {
     pub(crate) fn restored(entries: Vec<Passed>) -> Recent {
         let mut recent = Recent::default();
         for passed in entries {
-            recent.push(passed, usize::MAX);
+            recent.add(passed);
         }
         recent
     }
-}
-
-fn weigh(passed: &Passed) -> usize {
-    288 + passed.record.as_deref().map_or(0, str::len) + passed.entry.from.as_deref().map_or(0, str::len)
 }

@@ -42,6 +42,10 @@ pub(crate) struct Matcher {
 #[derive(Debug, Clone)]
 struct Group {
     before: Box<[u8]>,
+    /// What may close a filter's name behind `before`: mostly `):`.
+    closes: Vec<Box<[u8]>>,
+    /// Every rule of the group names a filter.
+    all_named: bool,
     rules: Vec<u16>,
 }
 
@@ -108,6 +112,10 @@ impl<'t> Named<'t> {
         Named { text, token }
     }
 
+    fn is_closed_by(&self, close: &[u8]) -> bool {
+        self.text[..self.token].ends_with(close)
+    }
+
     /// Splits at `behind`, whose first word closes the name.
     fn split(self, behind: &[u8]) -> Option<(&'t [u8], &'t [u8])> {
         let close = behind.iter().position(|b| *b == b' ').unwrap_or(behind.len());
@@ -137,9 +145,17 @@ impl Matcher {
                 continue;
             };
             let groups = &mut by_first_byte[usize::from(*first)];
-            match groups.iter_mut().find(|group| group.before == *before) {
-                Some(group) => group.rules.push(index),
-                None => groups.push(Group { before: before.clone(), rules: vec![index] }),
+            let at = groups.iter().position(|group| group.before == *before).unwrap_or_else(|| {
+                groups.push(Group { before: before.clone(), closes: Vec::new(), all_named: true, rules: Vec::new() });
+                groups.len() - 1
+            });
+            groups[at].rules.push(index);
+            groups[at].all_named &= rule.start.1.is_some();
+            if let Some(behind) = &rule.start.1 {
+                let close = behind.split(|b| *b == b' ').next().unwrap_or_default();
+                if !groups[at].closes.iter().any(|known| **known == *close) {
+                    groups[at].closes.push(close.into());
+                }
             }
         }
         Matcher { rules, anywhere, by_first_byte }
@@ -156,6 +172,9 @@ impl Matcher {
             let Some(behind) = text.strip_prefix(&*group.before) else { continue };
             known_start = true;
             let named = Named::new(behind);
+            if group.all_named && !group.closes.iter().any(|close| named.is_closed_by(close)) {
+                continue;
+            }
             for index in &group.rules {
                 if let Some((filter, stage)) = self.rule(*index).fit(text, Some(named)) {
                     return self.checked(*index, text).then_some(Match { rule: *index, filter, stage });

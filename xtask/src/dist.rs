@@ -42,8 +42,13 @@ pub(crate) fn component(toolchain: &Toolchain) -> Result<PathBuf> {
 pub(crate) fn command() -> Result<PathBuf> {
     heading("The command");
     run_command(cargo("build").args(["--locked", "--release", "--package", "abort-reason-host"]))?;
-    let name = format!("abort-reason{}", std::env::consts::EXE_SUFFIX);
+    let name = command_name();
     let file = folder().join(&name);
     copy(&target()?.join("release").join(&name), &file)?;
     Ok(file)
+}
+
+/// The command's file name.
+pub(crate) fn command_name() -> String {
+    format!("abort-reason{}", std::env::consts::EXE_SUFFIX)
 }

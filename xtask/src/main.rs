@@ -8,7 +8,7 @@
 //! | [`demo`] | `demo`: the project at work on logs that a real sendmail wrote |
 //! | [`test`] | `test`: the whole test suite |
 //! | [`check`] | `check`: everything that can be told without running the tests |
-//! | [`shell`], [`workspace`] | running programs and reporting on them; where things are |
+//! | [`shell`], [`workspace`], [`fold`] | running programs and reporting on them; where things are; text to a width |
 
 use std::process::ExitCode;
 
@@ -16,6 +16,7 @@ mod check;
 mod component;
 mod demo;
 mod dist;
+mod fold;
 mod shell;
 mod test;
 mod toolchain;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{IsTerminal, Write};
 use std::process::{Command, ExitCode, Stdio};
+use std::thread;
 use std::time::Duration;
 
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
@@ -55,6 +56,24 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 /// Runs a command, unannounced, and takes what it writes to standard output.
 pub(crate) fn read(command: &mut Command) -> Result<String> {
     let output = command.stderr(Stdio::inherit()).output().map_err(io_failure(program(command)))?;
+    if !output.status.success() {
+        return Err(Failure::new(format!("`{}` failed: {}", line(command), output.status)));
+    }
+    String::from_utf8(output.stdout).map_err(|_| Failure::new(format!("`{}` wrote what is no UTF-8", line(command))))
+}
+
+/// Runs a command, gives it `input` to read, and takes what it writes to standard output.
+pub(crate) fn filter(command: &mut Command, input: &str) -> Result<String> {
+    announce(command);
+    let name = program(command);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(io_failure(&name))?;
+    let stdin = child.stdin.take();
+    let output = thread::scope(|scope| {
+        // Beside the reading: both pipes fill up otherwise. A program that stops reading says why by its exit code.
+        scope.spawn(|| stdin.map(|mut stdin| stdin.write_all(input.as_bytes())));
+        child.wait_with_output()
+    });
+    let output = output.map_err(io_failure(&name))?;
     if !output.status.success() {
         return Err(Failure::new(format!("`{}` failed: {}", line(command), output.status)));
     }

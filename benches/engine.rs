@@ -1,0 +1,87 @@
+//! How many lines a second the streaming engine takes on one core, beside the limit: finding the line ends alone.
+//!
+//! `cargo bench --bench engine`
+
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+use abort_reason::{Config, Engine, Input, Source};
+
+const MESSAGES: usize = 200_000;
+const ROUNDS: usize = 7;
+const DIGITS: &[u8; 60] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx";
+
+fn main() {
+    let ordinary = ordinary_lines();
+    let records = ordinary.lines().map(|line| format!("{{\"message\":\"{line}\",\"file\":\"/var/log/maillog\"}}\n")).collect::<String>();
+    let entries = entries();
+    println!("{:<44} {:>12} {:>9}", "one core, best of 7", "lines/s", "of limit");
+    let limit = measure(&ordinary, |text| memchr::memchr_iter(b'\n', text).count());
+    for (name, text, record) in [
+        ("ordinary mail lines, bare", &ordinary, false),
+        ("ordinary mail lines, JSON records", &records, true),
+        ("ordinary entries of message_log, bare", &entries, false),
+    ] {
+        let took = measure(text, |text| push_all(text, record));
+        let lines = text.lines().count() as f64;
+        println!("{name:<44} {:>12.0} {:>8.1}%", lines / took.as_secs_f64(), 100.0 * limit.as_secs_f64() / took.as_secs_f64());
+    }
+}
+
+fn push_all(text: &[u8], record: bool) -> usize {
+    let mut engine = Engine::new(&Config::default());
+    let mut start = 0;
+    for end in memchr::memchr_iter(b'\n', text) {
+        let line = &text[start..end];
+        let input = if record { Input::Record(line) } else { Input::Line(line) };
+        engine.push(Source::Auto, input, 0, 0);
+        start = end + 1;
+    }
+    assert_eq!((engine.stats().evidence, engine.stats().unreadable), (0, 0));
+    engine.stats().records as usize
+}
+
+fn measure(text: &str, mut run: impl FnMut(&[u8]) -> usize) -> Duration {
+    let mut best = Duration::MAX;
+    for _ in 0..ROUNDS {
+        let start = Instant::now();
+        assert!(std::hint::black_box(run(std::hint::black_box(text.as_bytes()))) > 0);
+        best = best.min(start.elapsed());
+    }
+    best
+}
+
+/// What sendmail writes for a delivery at its default log level.
+fn ordinary_lines() -> String {
+    let mut text = String::new();
+    for n in 0..MESSAGES {
+        let (id, pid, second) = (id(n), pid(n), n / 50 % 60);
+        let head = format!("Nov 20 08:{:02}:{second:02} mx1 sm-mta[{pid}]: {id}: ", n / 3_000 % 60);
+        let _ = writeln!(text, "{head}from=<user{n}@example.com>, size=4711, class=0, nrcpts=1, msgid=<{n}@mail.example.org>, proto=ESMTP, daemon=MTA, relay=host{n}.dyn.example.edu [203.0.113.7]");
+        let _ = writeln!(text, "{head}Milter (PureMessage) add: header: X-PMX-Version: 6.4.9.2830568, Antispam-Engine: 2.7.2.2107409, Antispam-Data: 2026.11.20.75115");
+        let _ = writeln!(text, "{head}to=<rcpt{n}@example.net>, delay=00:00:01, xdelay=00:00:00, mailer=esmtp, pri=30500, relay=store.example.net. [198.51.100.7], dsn=2.0.0, stat=Sent ({id} Message accepted for delivery)");
+    }
+    text
+}
+
+fn entries() -> String {
+    (0..MESSAGES)
+        .map(|n| {
+            format!(
+                "2026-11-20T08:{:02}:{:02} q={} f=<user{n}@example.com> t=<rcpt{n}@example.net> p=0.351 h=__HAS_MSGID h=HTML_70_90 Size=4711 r=host{n}.dyn.example.edu tm=0.80 a=a/eom\n",
+                n / 3_000 % 60,
+                n / 50 % 60,
+                id(n)
+            )
+        })
+        .collect()
+}
+
+fn pid(n: usize) -> usize {
+    1_000 + n * 7 % 60_000
+}
+
+fn id(n: usize) -> String {
+    let digit = |n: usize| char::from(DIGITS[n % 60]);
+    format!("6AK8{}{}{}{}{:06}", digit(n / 216_000), digit(n / 3_600), digit(n / 60), digit(n), pid(n))
+}
