@@ -13,7 +13,10 @@ const DIGITS: &[u8; 60] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 
 fn main() {
     let ordinary = ordinary_lines();
-    let records = ordinary.lines().map(|line| format!("{{\"message\":\"{line}\",\"file\":\"/var/log/maillog\"}}\n")).collect::<String>();
+    let records = ordinary
+        .lines()
+        .map(|line| format!("{{\"message\":\"{line}\",\"file\":\"/var/log/maillog\"}}\n"))
+        .collect::<String>();
     let entries = entries();
     println!("{:<44} {:>12} {:>9}", "one core, best of 7", "lines/s", "of limit");
     let limit = measure(&ordinary, |text| memchr::memchr_iter(b'\n', text).count());
@@ -24,7 +27,11 @@ fn main() {
     ] {
         let took = measure(text, |text| push_all(text, record));
         let lines = text.lines().count() as f64;
-        println!("{name:<44} {:>12.0} {:>8.1}%", lines / took.as_secs_f64(), 100.0 * limit.as_secs_f64() / took.as_secs_f64());
+        println!(
+            "{name:<44} {:>12.0} {:>8.1}%",
+            lines / took.as_secs_f64(),
+            100.0 * limit.as_secs_f64() / took.as_secs_f64()
+        );
     }
 }
 
@@ -57,9 +64,18 @@ fn ordinary_lines() -> String {
     for n in 0..MESSAGES {
         let (id, pid, second) = (id(n), pid(n), n / 50 % 60);
         let head = format!("Nov 20 08:{:02}:{second:02} mx1 sm-mta[{pid}]: {id}: ", n / 3_000 % 60);
-        let _ = writeln!(text, "{head}from=<user{n}@example.com>, size=4711, class=0, nrcpts=1, msgid=<{n}@mail.example.org>, proto=ESMTP, daemon=MTA, relay=host{n}.dyn.example.edu [203.0.113.7]");
-        let _ = writeln!(text, "{head}Milter (PureMessage) add: header: X-PMX-Version: 6.4.9.2830568, Antispam-Engine: 2.7.2.2107409, Antispam-Data: 2026.11.20.75115");
-        let _ = writeln!(text, "{head}to=<rcpt{n}@example.net>, delay=00:00:01, xdelay=00:00:00, mailer=esmtp, pri=30500, relay=store.example.net. [198.51.100.7], dsn=2.0.0, stat=Sent ({id} Message accepted for delivery)");
+        let _ = writeln!(
+            text,
+            "{head}from=<user{n}@example.com>, size=4711, class=0, nrcpts=1, msgid=<{n}@mail.example.org>, proto=ESMTP, daemon=MTA, relay=host{n}.dyn.example.edu [203.0.113.7]"
+        );
+        let _ = writeln!(
+            text,
+            "{head}Milter (PureMessage) add: header: X-PMX-Version: 6.4.9.2830568, Antispam-Engine: 2.7.2.2107409, Antispam-Data: 2026.11.20.75115"
+        );
+        let _ = writeln!(
+            text,
+            "{head}to=<rcpt{n}@example.net>, delay=00:00:01, xdelay=00:00:00, mailer=esmtp, pri=30500, relay=store.example.net. [198.51.100.7], dsn=2.0.0, stat=Sent ({id} Message accepted for delivery)"
+        );
     }
     text
 }

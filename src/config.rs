@@ -165,8 +165,23 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 const KEYS: &[&str] = &[
-    "filter_names", "hold_secs", "lookback_secs", "mode", "others", "unlogged", "reissue", "message_fields", "host_fields",
-    "program_fields", "pid_fields", "time_fields", "source_field", "mail_sources", "message_log_sources", "limits", "rules",
+    "filter_names",
+    "hold_secs",
+    "lookback_secs",
+    "mode",
+    "others",
+    "unlogged",
+    "reissue",
+    "message_fields",
+    "host_fields",
+    "program_fields",
+    "pid_fields",
+    "time_fields",
+    "source_field",
+    "mail_sources",
+    "message_log_sources",
+    "limits",
+    "rules",
 ];
 const LIMIT_KEYS: &[&str] =
     &["join_bytes", "messages", "per_message", "recent_bytes", "seen_ids", "text_bytes", "hosts"];
@@ -178,8 +193,10 @@ impl Config {
         if text.trim().is_empty() {
             return Ok(Config::default());
         }
-        let value: Value = serde_json::from_str(text)
-            .map_err(|error| ConfigError { key: "configuration".to_owned(), problem: format!("no valid JSON: {error}") })?;
+        let value: Value = serde_json::from_str(text).map_err(|error| ConfigError {
+            key: "configuration".to_owned(),
+            problem: format!("no valid JSON: {error}"),
+        })?;
         Config::from_value(&value)
     }
 
@@ -211,7 +228,8 @@ impl Config {
         if config.source_field.is_none() && !(config.mail_sources.is_empty() && config.message_log_sources.is_empty()) {
             return Err(ConfigError {
                 key: "source_field".to_owned(),
-                problem: "missing; mail_sources and message_log_sources are values of the field that it names".to_owned(),
+                problem: "missing; mail_sources and message_log_sources are values of the field that it names"
+                    .to_owned(),
             });
         }
         Ok(config)
@@ -270,7 +288,11 @@ fn rule(path: &str, value: &Value) -> Result<CompiledRule, ConfigError> {
     let id = text("id")?;
     let start = text("start")?;
     if start.is_empty() || start.starts_with("{filter}") {
-        return Err(ConfigError::value(&at("start").0, at("start").1, "a text that begins with a literal: it keeps the search fast and a forged line out"));
+        return Err(ConfigError::value(
+            &at("start").0,
+            at("start").1,
+            "a text that begins with a literal: it keeps the search fast and a forged line out",
+        ));
     }
     let rest = match optional("rest") {
         Some((path, value)) => string(&path, value)?.to_owned(),
@@ -286,14 +308,24 @@ fn rule(path: &str, value: &Value) -> Result<CompiledRule, ConfigError> {
     };
     let timeout = match optional("timeout") {
         Some((path, value)) => Some(
-            value.as_str().and_then(|text| ["C", "S", "R", "E"].contains(&text).then(|| text.chars().next()).flatten())
+            value
+                .as_str()
+                .and_then(|text| ["C", "S", "R", "E"].contains(&text).then(|| text.chars().next()).flatten())
                 .ok_or_else(|| ConfigError::value(&path, value, "C, S, R or E"))?,
         ),
         None => None,
     };
     let base = Rule {
-        id: "", class: word(&class_path, class_value, Class::ALL, Class::as_str)?, rank, role: Role::Cause, stage, timeout,
-        versions: "", start: "", rest: "", example: "",
+        id: "",
+        class: word(&class_path, class_value, Class::ALL, Class::as_str)?,
+        rank,
+        role: Role::Cause,
+        stage,
+        timeout,
+        versions: "",
+        start: "",
+        rest: "",
+        example: "",
     };
     CompiledRule::new(&base, &id, &start, &rest).map_err(|error| ConfigError {
         key: format!("{path}.rest"),
@@ -354,13 +386,25 @@ mod tests {
             (r#"{"hold_secs": -1}"#, "hold_secs: -1 is not allowed; allowed is a number from 0 to 86400"),
             (r#"{"mode": "fast"}"#, r#"mode: "fast" is not allowed; allowed is hold, annotate"#),
             (r#"{"filter_names": "x"}"#, r#"filter_names: "x" is not allowed; allowed is an array of strings"#),
-            (r#"{"message_fields": []}"#, "message_fields: [] is not allowed; allowed is an array of at least one string"),
-            (r#"{"limits": {"messages": 1}}"#, "limits.messages: 1 is not allowed; allowed is a whole number from 16 to 100000000"),
+            (
+                r#"{"message_fields": []}"#,
+                "message_fields: [] is not allowed; allowed is an array of at least one string",
+            ),
+            (
+                r#"{"limits": {"messages": 1}}"#,
+                "limits.messages: 1 is not allowed; allowed is a whole number from 16 to 100000000",
+            ),
             (r#"{"limits": {"x": 1}}"#, "limits.x: unknown key; known are join_bytes"),
             (r#"{"mail_sources": ["x"]}"#, "source_field: missing"),
-            (r#"{"rules": [{"id": "U-1", "class": "nope", "start": "x"}]}"#, r#"rules[0].class: "nope" is not allowed; allowed is peer_disconnected"#),
+            (
+                r#"{"rules": [{"id": "U-1", "class": "nope", "start": "x"}]}"#,
+                r#"rules[0].class: "nope" is not allowed; allowed is peer_disconnected"#,
+            ),
             (r#"{"rules": [{"id": "U-1", "class": "mta_error", "start": ""}]}"#, "rules[0].start: \"\" is not allowed"),
-            (r#"{"rules": [{"id": "U-1", "class": "mta_error", "start": "x", "rest": "("}]}"#, "rules[0].rest: no valid regular expression"),
+            (
+                r#"{"rules": [{"id": "U-1", "class": "mta_error", "start": "x", "rest": "("}]}"#,
+                "rules[0].rest: no valid regular expression",
+            ),
             ("[]", "configuration: [] is not allowed; allowed is an object"),
             ("{", "configuration: no valid JSON"),
         ] {

@@ -99,7 +99,14 @@ impl Engine {
         pass
     }
 
-    fn entry(&mut self, entry: &Entry<'_>, reading: &Reading<'_>, input: Input<'_>, ticket: u64, pass: Disposition) -> Disposition {
+    fn entry(
+        &mut self,
+        entry: &Entry<'_>,
+        reading: &Reading<'_>,
+        input: Input<'_>,
+        ticket: u64,
+        pass: Disposition,
+    ) -> Disposition {
         use crate::join::Taken;
         self.join.stats.entries += 1;
         match self.join.entry(entry, reading, input, ticket) {

@@ -123,8 +123,7 @@ impl<'a> Iterator for Fields<'a> {
             self.rest = behind;
             return Some((key, b""));
         };
-        let length = bracketed(value, separator)
-            .unwrap_or_else(|| memchr(separator, value).unwrap_or(value.len()));
+        let length = bracketed(value, separator).unwrap_or_else(|| memchr(separator, value).unwrap_or(value.len()));
         self.rest = &value[length..];
         Some((key, &value[..length]))
     }
@@ -222,14 +221,30 @@ mod tests {
 
     #[test]
     fn lines_that_are_none() {
-        for line in ["", "2026-11-23T13:01:06 -- MARK --", "q=", "2026-11-23T13:01:06 f=<q=x>", "2026-11-23T13:01:06 q= a=c/abort", "\t", "x\ty"] {
+        for line in [
+            "",
+            "2026-11-23T13:01:06 -- MARK --",
+            "q=",
+            "2026-11-23T13:01:06 f=<q=x>",
+            "2026-11-23T13:01:06 q= a=c/abort",
+            "\t",
+            "x\ty",
+        ] {
             assert_eq!(Entry::parse(line.as_bytes()), None, "{line:?}");
         }
     }
 
     #[test]
     fn processing_times() {
-        for (value, ms) in [("1.80", Some(1_800)), ("0", Some(0)), ("12.3456", Some(12_345)), ("x", None), ("", None), ("1.x", None), ("-1", None)] {
+        for (value, ms) in [
+            ("1.80", Some(1_800)),
+            ("0", Some(0)),
+            ("12.3456", Some(12_345)),
+            ("x", None),
+            ("", None),
+            ("1.x", None),
+            ("-1", None),
+        ] {
             assert_eq!(milliseconds(value.as_bytes()), ms, "{value}");
         }
     }

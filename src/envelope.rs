@@ -46,9 +46,9 @@ pub(crate) fn refused_sender(text: &[u8]) -> Option<&[u8]> {
 
 /// The first digit of the reply in a line about a refusal: `…, reject=451 4.3.2 …`. An address before it may imitate it.
 pub(crate) fn reply_code(text: &[u8]) -> Option<u8> {
-    let address_at = [&b"Milter: from="[..], b"Milter: to=", b"arg1="].iter().find_map(|name| {
-        memmem::find(&text[..text.len().min(80)], name).map(|at| at + name.len())
-    });
+    let address_at = [&b"Milter: from="[..], b"Milter: to=", b"arg1="]
+        .iter()
+        .find_map(|name| memmem::find(&text[..text.len().min(80)], name).map(|at| at + name.len()));
     let behind = match address_at {
         Some(at) => address(&text[at..])?.1,
         None => text,
@@ -92,7 +92,9 @@ impl ToLine {
             b"Command rejected" => Some(Stat::Rejected),
             _ if stat.starts_with(b"Message exceeds") || stat.starts_with(b"Headers too large") => Some(Stat::Rejected),
             b"aborted by sender" => Some(Stat::Withdrawn),
-            _ if [&b"RSET"[..], b"EHLO", b"HELO"].iter().any(|word| stat.eq_ignore_ascii_case(word)) => Some(Stat::Withdrawn),
+            _ if [&b"RSET"[..], b"EHLO", b"HELO"].iter().any(|word| stat.eq_ignore_ascii_case(word)) => {
+                Some(Stat::Withdrawn)
+            }
             _ => None,
         };
         Some(ToLine { outcome, delivery })
@@ -140,9 +142,19 @@ mod tests {
     #[test]
     fn from_lines() {
         for (text, sender, recipients, collected) in [
-            ("from=<a@b>, size=0, class=0, nrcpts=1, proto=ESMTP, daemon=MTA, relay=x [1.2.3.4]", "<a@b>", Some(1), false),
+            (
+                "from=<a@b>, size=0, class=0, nrcpts=1, proto=ESMTP, daemon=MTA, relay=x [1.2.3.4]",
+                "<a@b>",
+                Some(1),
+                false,
+            ),
             ("from=<a@b>, size=1158, class=0, nrcpts=2, msgid=<x@y>, proto=ESMTP, relay=x", "<a@b>", Some(2), true),
-            ("from=<\"x, size=0, class=0, nrcpts=0, msgid=\"@b>, size=99, class=0, nrcpts=3, proto=SMTP", "<\"x, size=0, class=0, nrcpts=0, msgid=\"@b>", Some(3), false),
+            (
+                "from=<\"x, size=0, class=0, nrcpts=0, msgid=\"@b>, size=99, class=0, nrcpts=3, proto=SMTP",
+                "<\"x, size=0, class=0, nrcpts=0, msgid=\"@b>",
+                Some(3),
+                false,
+            ),
             ("from=root, size=0, class=0, nrcpts=0, relay=x", "root", Some(0), false),
         ] {
             let line = FromLine::parse(text.as_bytes()).unwrap();
@@ -157,7 +169,10 @@ mod tests {
         for (text, code) in [
             ("Milter: data, reject=451 4.3.2 Please try again later", Some(b'4')),
             ("Milter: to=<\"x, reject=451\"@y>, reject=550 5.7.1 no", Some(b'5')),
-            ("ruleset=check_rcpt, arg1=<reject=4@x>, relay=h [1.2.3.4], reject=550 5.1.1 <reject=4@x>... User unknown", Some(b'5')),
+            (
+                "ruleset=check_rcpt, arg1=<reject=4@x>, relay=h [1.2.3.4], reject=550 5.1.1 <reject=4@x>... User unknown",
+                Some(b'5'),
+            ),
             ("lost input channel", None),
         ] {
             assert_eq!(reply_code(text.as_bytes()), code, "{text}");
@@ -167,9 +182,21 @@ mod tests {
     #[test]
     fn to_lines() {
         for (text, outcome, delivery) in [
-            ("to=<a@b>,<c@d>, delay=00:00:00, xdelay=00:00:00, mailer=sink, pri=92748, relay=x, dsn=2.0.0, stat=Sent", Some(Stat::Sent), true),
-            ("to=<a@b>, delay=00:00:00, mailer=esmtp, pri=1, relay=x, dsn=4.0.0, stat=Deferred: Connection refused by x", None, true),
-            ("to=<\"x, stat=Sent\"@b>, delay=00:00:02, pri=30024, stat=Please try again later", Some(Stat::TempFailed), false),
+            (
+                "to=<a@b>,<c@d>, delay=00:00:00, xdelay=00:00:00, mailer=sink, pri=92748, relay=x, dsn=2.0.0, stat=Sent",
+                Some(Stat::Sent),
+                true,
+            ),
+            (
+                "to=<a@b>, delay=00:00:00, mailer=esmtp, pri=1, relay=x, dsn=4.0.0, stat=Deferred: Connection refused by x",
+                None,
+                true,
+            ),
+            (
+                "to=<\"x, stat=Sent\"@b>, delay=00:00:02, pri=30024, stat=Please try again later",
+                Some(Stat::TempFailed),
+                false,
+            ),
             ("to=<a@b>, delay=00:00:02, pri=30024, stat=Command rejected", Some(Stat::Rejected), false),
             ("to=<a@b>, delay=00:00:00, pri=0, stat=rset", Some(Stat::Withdrawn), false),
             ("to=<a@b>, delay=00:00:00, pri=0, stat=aborted by sender", Some(Stat::Withdrawn), false),

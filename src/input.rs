@@ -100,14 +100,26 @@ mod tests {
 
     #[test]
     fn what_holds_no_line() {
-        for text in ["", "x", "[]", "{}", r#"{"message":1}"#, r#"{"message":"a""#, r#"{"message":"\q"}"#, "{\"message\":\"a\"} x"] {
+        for text in [
+            "",
+            "x",
+            "[]",
+            "{}",
+            r#"{"message":1}"#,
+            r#"{"message":"a""#,
+            r#"{"message":"\q"}"#,
+            "{\"message\":\"a\"} x",
+        ] {
             assert_eq!(record(text), None, "{text}");
         }
     }
 
     #[test]
     fn the_log_can_be_pinned() {
-        let config = Config::from_json(r#"{"source_field":"file","mail_sources":["/var/log/mail"],"message_log_sources":["/opt/pmx"]}"#).unwrap();
+        let config = Config::from_json(
+            r#"{"source_field":"file","mail_sources":["/var/log/mail"],"message_log_sources":["/opt/pmx"]}"#,
+        )
+        .unwrap();
         let pinned = |text: &'static str| read(&config, Input::Record(text.as_bytes())).unwrap().source;
         assert_eq!(pinned(r#"{"message":"a","file":"/var/log/maillog.1"}"#), Some(Source::Mail));
         assert_eq!(pinned(r#"{"file":"/opt/pmx6/var/log/message_log","message":"a"}"#), Some(Source::MessageLog));

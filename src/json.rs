@@ -91,7 +91,9 @@ pub(crate) fn string(value: &[u8]) -> Option<Cow<'_, [u8]>> {
 
 /// Whether a text is a whole JSON object in UTF-8.
 pub(crate) fn is_object(text: &[u8]) -> bool {
-    Members::new(text).is_some() && std::str::from_utf8(text).is_ok() && serde_json::from_slice::<IgnoredAny>(text).is_ok()
+    Members::new(text).is_some()
+        && std::str::from_utf8(text).is_ok()
+        && serde_json::from_slice::<IgnoredAny>(text).is_ok()
 }
 
 /// An object with one more member behind the others; `None` if the text is no whole object.
@@ -161,7 +163,8 @@ fn value_end(text: &[u8], at: usize) -> Option<usize> {
             }
         }
         b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {
-            let length = text[at..].iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'+' | b'.')).count();
+            let length =
+                text[at..].iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'+' | b'.')).count();
             Some(at + length)
         }
         _ => None,
@@ -187,7 +190,20 @@ mod tests {
             members(" {\"a\" : 1, \"b\":\"x\\\"}\" ,\"c\":{\"d\":[\"]\"]}, \"e\":null}\n"),
             Some(vec![pair("a", "1"), pair("b", "\"x\\\"}\""), pair("c", "{\"d\":[\"]\"]}"), pair("e", "null")])
         );
-        for broken in ["", "[]", "{", "{\"a\"}", "{\"a\":1", "{\"a\":1}}", "{\"a\":1,}", "{,}", "{\"a\":\"x}", "{\"a\":\"\\", "{\"a\":[}", "null"] {
+        for broken in [
+            "",
+            "[]",
+            "{",
+            "{\"a\"}",
+            "{\"a\":1",
+            "{\"a\":1}}",
+            "{\"a\":1,}",
+            "{,}",
+            "{\"a\":\"x}",
+            "{\"a\":\"\\",
+            "{\"a\":[}",
+            "null",
+        ] {
             assert_eq!(members(broken), None, "{broken}");
         }
     }

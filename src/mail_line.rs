@@ -77,7 +77,10 @@ impl<'a> MailLine<'a> {
         let (first, behind) = (&rest[..space], trim_start(&rest[space + 1..]));
         // Some daemons leave the host out, so that the tag stands first.
         let (host, tagged) = if first.ends_with(b":") { (&b""[..], rest) } else { (first, behind) };
-        if !host.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']' | b'/')) {
+        if !host
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']' | b'/'))
+        {
             return None;
         }
         let colon = memchr(b':', tagged)?;
@@ -234,7 +237,12 @@ mod tests {
             ("2026-11-23T13:01:05.022833+00:00mx1 sendmail[14029]: ", "mx1", "sendmail", Some(14_029)),
             ("2026-11-23T13:01:05Z mx1 sendmail[14029]: ", "mx1", "sendmail", Some(14_029)),
             ("<22>1 2026-11-23T13:01:05.022833+00:00 mx1 sendmail 14029 - -  ", "mx1", "sendmail", Some(14_029)),
-            ("<22>1 2026-11-23T13:01:05Z mx1 sendmail 14029 ID7 [a@1 x=\"\\\"]\"][b@2 y=\"z\"] \u{feff}", "mx1", "sendmail", Some(14_029)),
+            (
+                "<22>1 2026-11-23T13:01:05Z mx1 sendmail 14029 ID7 [a@1 x=\"\\\"]\"][b@2 y=\"z\"] \u{feff}",
+                "mx1",
+                "sendmail",
+                Some(14_029),
+            ),
             ("<22>1 - - sendmail - - - ", "", "sendmail", None),
             ("", "", "", None),
         ] {

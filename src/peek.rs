@@ -35,7 +35,9 @@ pub fn peek(line: &[u8], near: Option<i64>) -> Option<Peek> {
         };
         let time = match line.time {
             Some(Stamp::Full(time)) => Some(time.ms()),
-            Some(Stamp::Bsd(time)) => id_secs.or(near.map(|ms| ms.div_euclid(1_000))).map(|near| time.resolve(near).ms()),
+            Some(Stamp::Bsd(time)) => {
+                id_secs.or(near.map(|ms| ms.div_euclid(1_000))).map(|near| time.resolve(near).ms())
+            }
             None => None,
         };
         return Some(Peek { kind: LineKind::Mail, time, id_time: id_secs.map(|secs| secs * 1_000) });

@@ -132,7 +132,9 @@ mod tests {
         for good in ["6ANClIOb031518", "i0S0miXk018339", "g1A2b3C12345", "g1A2b3Cd12345", "6ANClIOb1031518"] {
             assert!(QueueId::parse(good.as_bytes()).is_some(), "{good}");
         }
-        for bad in ["", "NOQUEUE", "6ANClIOb03151x", "6ZNClIOb031518", "STARTTLS=server", "6ANClIOb031518123", "12345678901"] {
+        for bad in
+            ["", "NOQUEUE", "6ANClIOb03151x", "6ZNClIOb031518", "STARTTLS=server", "6ANClIOb031518123", "12345678901"]
+        {
             assert!(QueueId::parse(bad.as_bytes()).is_none(), "{bad}");
         }
         assert_eq!(QueueId::any(b"451AC87F_1271_3613_1").unwrap().as_str(), "451AC87F_1271_3613_1");

@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};
 
 use crate::engine::Input;
-use crate::json;
 use crate::join::{Case, Evidence, Outcome, Status, Verdict};
+use crate::json;
 use crate::reasons::{Matcher, advice, words};
 use crate::time::LogTime;
 

@@ -5,16 +5,14 @@ use crate::engine::Input;
 use crate::entry::{Action, Entry};
 use crate::input::Reading;
 use crate::queue_id::QueueId;
-use crate::reasons::Class;
-use crate::record::{self, Issue, Kind, WhyNot};
+use crate::record::{self, Kind};
 use crate::time::LogTime;
 
 use super::group::{Case, CaseState, Delivery, EntryFacts, Group};
-use super::hosts::{HostIndex, NAMELESS, same_host};
+use super::hosts::{HostIndex, same_host};
 use super::recent::Passed;
 use super::seen::{Found, flag, host_number};
-use super::verdict::{Facts, Status, Verdict, judge};
-use super::{About, Join, Output};
+use super::{About, Join};
 
 /// What becomes of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,9 +33,6 @@ struct Incoming<'a> {
     reading: &'a Reading<'a>,
     ticket: u64,
 }
-
-/// How often, in milliseconds, cases are looked at that wait by the host's clock.
-const SWEEP_MS: u64 = 100;
 
 impl Join {
     /// Takes an entry, as it came in `input`.
@@ -153,7 +148,7 @@ impl Join {
         }
     }
 
-    fn hold_ms(&self) -> i64 {
+    pub(super) fn hold_ms(&self) -> i64 {
         (self.config.hold_secs * 1_000.0) as i64
     }
 
@@ -271,8 +266,12 @@ impl Join {
                     let (revision, before) = (revision + 1, *before);
                     let home = group.home;
                     let case = &mut group.cases[index];
-                    let due = at.map(|at| at + offset).or(case.entry.at).map(|at| at + (self.config.hold_secs * 1_000.0) as i64);
-                    case.state = CaseState::Held { arrived: self.now, caught_up: None, due, revision, told: Some(before) };
+                    let due = at
+                        .map(|at| at + offset)
+                        .or(case.entry.at)
+                        .map(|at| at + (self.config.hold_secs * 1_000.0) as i64);
+                    case.state =
+                        CaseState::Held { arrived: self.now, caught_up: None, due, revision, told: Some(before) };
                     let seq = case.seq;
                     self.wait(id, home, seq, due);
                     if told.settled && !waits {
@@ -281,254 +280,6 @@ impl Join {
                 }
                 _ => {}
             }
-        }
-    }
-
-    /// Judges a case and hands the verdict on.
-    fn with_verdict<T>(&self, id: &QueueId, group: &Group, index: usize, then: impl FnOnce(&Verdict<'_>, i64) -> T) -> Option<T> {
-        let case = group.cases.get(index)?;
-        let offset = self.hosts.clocks(group.home).offset();
-        let transaction = group.align(&self.matcher, offset).get(index).copied().flatten();
-        let last = transaction.is_none_or(|transaction| transaction.last && !transaction.refused);
-        let earlier = self.connections.before(group.home, id).find(|line| {
-            let own = line.filter.as_deref().and_then(|filter| self.config.is_own(filter));
-            // An abort shows that PureMessage was still there.
-            if case.kind == Kind::Abort { own == Some(false) } else { own != Some(false) }
-        });
-        let facts = Facts {
-            kind: case.kind,
-            entry: &case.entry,
-            recipients: case.to.len(),
-            collected: group.collected && last,
-            delivery: group.delivery.filter(|_| last),
-            earlier,
-        };
-        let transaction = transaction.filter(|_| !group.ambiguous);
-        Some(then(&judge(&self.config, &self.matcher, &facts, transaction), offset))
-    }
-
-    fn issue_provisional(&mut self, id: &QueueId, group: &mut Group) {
-        let index = group.cases.len() - 1;
-        let Some((record, told)) = self.with_verdict(id, group, index, |verdict, offset| {
-            if verdict.settled {
-                return None;
-            }
-            let verdict = Verdict { status: Status::Provisional, ..verdict.clone() };
-            let issue = Issue {
-                case: &group.cases[index], queue_id: id.as_str(), host: group.host.as_deref(), verdict: &verdict, why_not: None, revision: 0, offset,
-            };
-            Some((issue.write(&self.matcher), verdict.told()))
-        }).flatten() else { return };
-        if let CaseState::Held { revision, told: before, .. } = &mut group.cases[index].state {
-            *revision = 1;
-            *before = Some(told);
-        }
-        self.stats.provisional += 1;
-        self.stats.issued += 1;
-        self.out.push_back(Output { data: record, ticket: group.cases[index].ticket });
-    }
-
-    /// Issues a case as it stands.
-    fn issue(&mut self, id: &QueueId, group: &mut Group, index: usize) {
-        let CaseState::Held { revision, told: before, .. } = group.cases[index].state else { return };
-        self.unwait(group.home, &group.cases[index]);
-        let why_not = self.why_not(id, group, index);
-        let Some((record, told)) = self.with_verdict(id, group, index, |verdict, offset| {
-            let why_not = (verdict.status == Status::Unexplained).then_some(why_not);
-            let issue = Issue {
-                case: &group.cases[index], queue_id: id.as_str(), host: group.host.as_deref(), verdict, why_not, revision, offset,
-            };
-            (issue.write(&self.matcher), verdict.told())
-        }) else { return };
-        let case = &mut group.cases[index];
-        let unchanged = before.is_some_and(|before| !before.outdated_by(&told));
-        case.state = CaseState::Issued { revision: revision - u32::from(unchanged), told };
-        let ticket = std::mem::take(&mut case.ticket);
-        self.released.extend((ticket != 0).then_some(ticket));
-        if unchanged {
-            return;
-        }
-        if case.kind == Kind::Unnoticed && told.class == Class::Unexplained {
-            // The failure turned out to be another message's. The record leaves as it came, unless it has left.
-            if revision == 0 {
-                self.out.push_back(Output { data: case.record.as_bytes().to_vec(), ticket });
-            }
-            return;
-        }
-        self.count(group.cases[index].kind, told.status, revision);
-        self.out.push_back(Output { data: record, ticket });
-    }
-
-    fn count(&mut self, kind: Kind, status: Status, revision: u32) {
-        let stats = &mut self.stats;
-        stats.issued += 1;
-        if revision > 0 {
-            stats.revisions += 1;
-            return;
-        }
-        match (kind, status) {
-            (Kind::Unnoticed, _) => stats.unnoticed += 1,
-            (Kind::Unlogged, _) => stats.unlogged += 1,
-            (Kind::Abort, Status::Explained) => stats.explained += 1,
-            (Kind::Abort, Status::Inferred) => stats.inferred += 1,
-            (Kind::Abort, _) => stats.unexplained += 1,
-        }
-    }
-
-    /// Takes a case from those that wait.
-    fn unwait(&mut self, home: HostIndex, case: &Case) {
-        self.held.remove(&case.seq);
-        if let CaseState::Held { due: Some(due), .. } = case.state
-            && let Some(queue) = self.due.get_mut(&home)
-        {
-            queue.remove(&(due, case.seq));
-        }
-        self.stats.held = self.held.len() as u64;
-    }
-
-    fn why_not(&self, id: &QueueId, group: &Group, index: usize) -> WhyNot {
-        if group.ambiguous {
-            return WhyNot::AmbiguousHost;
-        }
-        let host = host_number(group.host.as_deref().unwrap_or_default().as_bytes());
-        let entry = &group.cases[index].entry;
-        match self.seen.find(id, host) {
-            Found::Slot(slot) if slot.flags & flag::EVICTED != 0 => WhyNot::Evicted,
-            Found::Slot(slot) if slot.flags & flag::MAIL != 0 => WhyNot::OnlyOrdinaryLines,
-            Found::Displaced => WhyNot::Evicted,
-            _ => {
-                let clocks = self.hosts.clocks(group.home);
-                let began = entry.at.map(|at| at - clocks.offset() - entry.processing_ms.unwrap_or(0) as i64);
-                match (clocks.mail.first, began) {
-                    (Some(first), Some(began)) if began + 1_000 < first => WhyNot::StartedLate,
-                    _ => WhyNot::NoMailLines,
-                }
-            }
-        }
-    }
-
-    /// Issues the case with this number.
-    pub(super) fn settle(&mut self, id: QueueId, seq: u64) {
-        self.held.remove(&seq);
-        let found = self.store.get(&id).iter().enumerate().find_map(|(at, group)| {
-            group.cases.iter().position(|case| case.seq == seq).map(|index| (at, index))
-        });
-        let Some((at, index)) = found else { return };
-        let Some(mut group) = self.store.take_at(&id, at) else { return };
-        self.issue(&id, &mut group, index);
-        self.put(id, group);
-    }
-
-    /// Issues all that waits in a group; gives their number.
-    pub(super) fn issue_held(&mut self, id: &QueueId, group: &mut Group) -> u64 {
-        let held: Vec<usize> = (0..group.cases.len()).filter(|at| matches!(group.cases[*at].state, CaseState::Held { .. })).collect();
-        for index in &held {
-            self.issue(id, group, *index);
-        }
-        held.len() as u64
-    }
-
-    /// Issues what has waited until the mail log passed it.
-    pub(super) fn release_due(&mut self, place: HostIndex) {
-        for home in [place, NAMELESS] {
-            let Some(limit) = self.mail_progress(home) else { continue };
-            while let Some((due, seq)) = self.due.get(&home).and_then(|queue| queue.first().copied()) {
-                if due > limit {
-                    break;
-                }
-                if let Some(queue) = self.due.get_mut(&home) {
-                    queue.remove(&(due, seq));
-                }
-                if let Some(id) = self.held.get(&seq).copied() {
-                    self.settle(id, seq);
-                }
-            }
-        }
-    }
-
-    /// How far the mail log of a host has come, in entry time.
-    fn mail_progress(&self, home: HostIndex) -> Option<i64> {
-        match self.hosts.clocks(home).mail_in_entry_time() {
-            None if home == NAMELESS => self.hosts.all_mail_in_entry_time(),
-            progress => progress,
-        }
-    }
-
-    /// Lets time pass by the host's clock.
-    pub(crate) fn advance(&mut self, now: u64) {
-        self.now = self.now.max(now);
-        if self.held.is_empty() || self.now < self.swept + SWEEP_MS {
-            return;
-        }
-        self.swept = self.now;
-        let hold = self.hold_ms() as u64;
-        let silent = self.hosts.last_mail_arrival().is_none_or(|arrived| arrived + hold <= self.now);
-        let waiting: Vec<(u64, QueueId)> = self.held.iter().map(|(seq, id)| (*seq, *id)).collect();
-        for (seq, id) in waiting {
-            if self.waited(&id, seq, hold, silent) {
-                self.settle(id, seq);
-            }
-        }
-    }
-
-    /// Whether a case has waited long enough by the host's clock: since it came where the mail log is silent, or else since
-    /// the mail log passed it.
-    fn waited(&mut self, id: &QueueId, seq: u64, hold: u64, silent: bool) -> bool {
-        let Some((home, at, arrived, caught_up)) = self.store.get(id).iter().find_map(|group| {
-            let case = group.cases.iter().find(|case| case.seq == seq)?;
-            let CaseState::Held { arrived, caught_up, .. } = case.state else { return None };
-            Some((group.home, case.entry.at, arrived, caught_up))
-        }) else {
-            return true;
-        };
-        if arrived + hold > self.now {
-            return false;
-        }
-        if silent || at.is_none() {
-            return true;
-        }
-        match caught_up {
-            Some(since) => since + hold <= self.now,
-            None => {
-                let passed = self.mail_progress(home).zip(at).is_some_and(|(progress, at)| progress >= at);
-                if passed {
-                    self.mark_caught_up(id, seq);
-                }
-                false
-            }
-        }
-    }
-
-    fn mark_caught_up(&mut self, id: &QueueId, seq: u64) {
-        let now = self.now;
-        self.store.edit_case(id, seq, |case| {
-            if let CaseState::Held { caught_up, .. } = &mut case.state {
-                *caught_up = Some(now);
-            }
-        });
-    }
-
-    /// When [`Join::advance`] should be called at the latest.
-    pub(crate) fn poll_timeout(&self) -> Option<u64> {
-        (!self.held.is_empty()).then_some(self.now.max(self.swept) + SWEEP_MS)
-    }
-
-    /// Gives up evidence and issued cases whose lookback is over, by the progress of `message_log`.
-    fn expire(&mut self, place: HostIndex) {
-        let lookback = (self.config.lookback_secs * 1_000.0) as i64;
-        let clocks = self.hosts.clocks(place);
-        let Some(entries) = clocks.entries_in_mail_time() else { return };
-        let mail = clocks.mail.latest.unwrap_or(i64::MIN);
-        let limit = entries.min(mail).saturating_sub(lookback);
-        let offset = clocks.offset();
-        let over = |group: &Group| {
-            let (mail, entry) = group.latest();
-            let held = group.cases.iter().any(|case| matches!(case.state, CaseState::Held { .. }));
-            group.home == place && !held && mail.is_none_or(|at| at <= limit) && entry.is_none_or(|at| at - offset <= limit)
-        };
-        while let Some((_, group)) = self.store.pop_over(limit, over) {
-            self.stats.expired += 1;
-            self.forget(&group);
         }
     }
 }

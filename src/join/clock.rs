@@ -136,7 +136,9 @@ impl Clocks {
 
     /// Entry time minus mail time.
     pub(crate) fn offset(&self) -> i64 {
-        if self.differences.len() >= 3 || (self.entry_zone.seen == 0 || self.mail_zone.seen == 0) && !self.differences.is_empty() {
+        if self.differences.len() >= 3
+            || (self.entry_zone.seen == 0 || self.mail_zone.seen == 0) && !self.differences.is_empty()
+        {
             let mut sorted = self.differences.clone();
             sorted.sort_unstable();
             return sorted[sorted.len() / 2];

@@ -78,7 +78,10 @@ impl Connections {
             self.failures.get(&(host, connection)).map(|failures| (failures, sequence))
         });
         found.into_iter().flat_map(|(failures, sequence)| {
-            failures.iter().filter(move |failure| (sequence + SEQUENCE - failure.sequence) % SEQUENCE < SEQUENCE / 2).map(|failure| &failure.evidence)
+            failures
+                .iter()
+                .filter(move |failure| (sequence + SEQUENCE - failure.sequence) % SEQUENCE < SEQUENCE / 2)
+                .map(|failure| &failure.evidence)
         })
     }
 
@@ -101,13 +104,18 @@ impl Connections {
     }
 
     pub(crate) fn stored(&self) -> Stored {
-        let failures = self.order.iter().filter_map(|key| self.failures.get(key).map(|failures| (key.0, key.1, failures.clone()))).collect();
+        let failures = self
+            .order
+            .iter()
+            .filter_map(|key| self.failures.get(key).map(|failures| (key.0, key.1, failures.clone())))
+            .collect();
         Stored { failures, tls: self.tls.clone() }
     }
 
     pub(crate) fn restored(stored: Stored) -> Connections {
         let order = stored.failures.iter().map(|(host, connection, _)| (*host, *connection)).collect();
-        let failures = stored.failures.into_iter().map(|(host, connection, failures)| ((host, connection), failures)).collect();
+        let failures =
+            stored.failures.into_iter().map(|(host, connection, failures)| ((host, connection), failures)).collect();
         Connections { failures, order, tls: stored.tls }
     }
 }

@@ -113,10 +113,17 @@ pub(crate) struct Transaction<'g> {
 impl Group {
     /// Puts a line in its place; false if it is there already.
     pub(crate) fn insert(&mut self, evidence: Evidence) -> bool {
-        if self.evidence.iter().any(|known| known.text == evidence.text && known.time == evidence.time && known.pid == evidence.pid) {
+        if self
+            .evidence
+            .iter()
+            .any(|known| known.text == evidence.text && known.time == evidence.time && known.pid == evidence.pid)
+        {
             return false;
         }
-        let behind = self.evidence.iter().rposition(|known| known.at <= evidence.at || known.at.is_none() || evidence.at.is_none());
+        let behind = self
+            .evidence
+            .iter()
+            .rposition(|known| known.at <= evidence.at || known.at.is_none() || evidence.at.is_none());
         self.evidence.insert(behind.map_or(0, |at| at + 1), evidence);
         true
     }
@@ -124,7 +131,10 @@ impl Group {
     /// Gives up a line that decides nothing, the last one first; false if there is none.
     pub(crate) fn make_room(&mut self, matcher: &Matcher, released: &mut impl Extend<u64>) -> bool {
         let found = self.evidence.iter().rposition(|line| matcher.rule(line.rule).rank != Rank::Decisive);
-        found.map(|at| self.evidence.remove(at)).map(|line| released.extend((line.ticket != 0).then_some(line.ticket))).is_some()
+        found
+            .map(|at| self.evidence.remove(at))
+            .map(|line| released.extend((line.ticket != 0).then_some(line.ticket)))
+            .is_some()
     }
 
     /// Notes what a `to=` line says; a delivery to one recipient is what matters most.
@@ -249,7 +259,9 @@ impl Transaction<'_> {
 fn sender<'e>(matcher: &Matcher, line: &'e Evidence) -> Option<&'e str> {
     let bytes = match matcher.rule(line.rule) {
         rule if rule.role == Role::RefusesMail => refused_sender(line.text.as_bytes())?,
-        rule if rule.role == Role::EndOfEnvelope && rule.class == Class::ClientEnded => FromLine::parse(line.text.as_bytes())?.sender,
+        rule if rule.role == Role::EndOfEnvelope && rule.class == Class::ClientEnded => {
+            FromLine::parse(line.text.as_bytes())?.sender
+        }
         _ => return None,
     };
     std::str::from_utf8(bytes).ok()

@@ -49,7 +49,11 @@ impl Hosts {
                 self.places.get(short).copied()
             } else {
                 let full = format!("{short}.");
-                self.places.range(Box::from(full.as_str())..).next().filter(|(known, _)| known.starts_with(&full)).map(|(_, place)| *place)
+                self.places
+                    .range(Box::from(full.as_str())..)
+                    .next()
+                    .filter(|(known, _)| known.starts_with(&full))
+                    .map(|(_, place)| *place)
             }
         });
         let place = known.unwrap_or_else(|| {

@@ -1,6 +1,6 @@
 //! The join: from mail lines and entries to cases with their reasons. Deterministic, without a clock of its own.
 //!
-//! This file takes in mail lines; [`cases`] takes in entries and issues records.
+//! This file takes in mail lines; [`cases`] takes in entries; [`release`] issues records.
 
 mod cases;
 mod clock;
@@ -9,6 +9,7 @@ mod group;
 pub(crate) mod hosts;
 mod parts;
 mod recent;
+mod release;
 mod seen;
 mod snapshot;
 mod store;
@@ -25,8 +26,8 @@ use crate::reasons::{Class, Matcher, Rank, Role};
 use crate::stats::Stats;
 use crate::time::LogTime;
 
-use connections::Connections;
 pub(crate) use cases::Taken;
+use connections::Connections;
 pub(crate) use group::{Case, Evidence};
 use group::{Delivery, Group};
 use hosts::{HostIndex, Hosts, NAMELESS};
@@ -170,7 +171,8 @@ impl Join {
         }
         let kept = match id {
             Some(id) => {
-                let about = About { place, host: line.host, id, program: line.program, pid: line.pid, time, at, ticket };
+                let about =
+                    About { place, host: line.host, id, program: line.program, pid: line.pid, time, at, ticket };
                 self.about_message(&about, line, raw)
             }
             None => self.without_id(place, line, time, at, ticket),
@@ -267,11 +269,22 @@ impl Join {
         let Some(found) = self.matcher.find(text) else { return false };
         let rule = self.matcher.rule(found.rule);
         // Deliveries keep the id but run in another process: their trouble is not the reception's.
-        let other_process = about.pid.is_some_and(|pid| about.id.connection().is_some_and(|(connection, _)| connection.pid() != pid));
+        let other_process =
+            about.pid.is_some_and(|pid| about.id.connection().is_some_and(|(connection, _)| connection.pid() != pid));
         if rule.role == Role::Connection || other_process && &*rule.id == "E-01" {
             return false;
         }
-        let evidence = self.evidence(found.rule, found.stage, found.filter, about.program, about.pid, about.time, about.at, text, about.ticket);
+        let evidence = self.evidence(
+            found.rule,
+            found.stage,
+            found.filter,
+            about.program,
+            about.pid,
+            about.time,
+            about.at,
+            text,
+            about.ticket,
+        );
         self.add(about, evidence)
     }
 
@@ -312,7 +325,9 @@ impl Join {
         let peer_left = matches!(class, Class::PeerDisconnected | Class::PeerTimeout) && role == Role::Cause;
         let own = evidence.filter.as_deref().and_then(|filter| self.config.is_own(filter));
         let mut group = self.take(about.place, &about.id, host_name(about.host).as_deref());
-        if group.evidence.len() >= self.config.limits.per_message && !(rank == Rank::Decisive && group.make_room(&self.matcher, &mut self.released)) {
+        if group.evidence.len() >= self.config.limits.per_message
+            && !(rank == Rank::Decisive && group.make_room(&self.matcher, &mut self.released))
+        {
             self.stats.crowded_out += 1;
             self.put(about.id, group);
             return false;
@@ -336,7 +351,14 @@ impl Join {
     }
 
     /// TLS trouble has no queue id; the lines of the same process that follow have.
-    fn without_id(&mut self, place: HostIndex, line: &MailLine<'_>, time: Option<LogTime>, at: Option<i64>, ticket: u64) -> bool {
+    fn without_id(
+        &mut self,
+        place: HostIndex,
+        line: &MailLine<'_>,
+        time: Option<LogTime>,
+        at: Option<i64>,
+        ticket: u64,
+    ) -> bool {
         if line.id != MailId::None || !line.text.starts_with(b"STARTTLS") || line.pid.is_none() || line.part.is_some() {
             return false;
         }
@@ -344,7 +366,8 @@ impl Join {
         if self.matcher.rule(found.rule).role != Role::Connection {
             return false;
         }
-        let evidence = self.evidence(found.rule, found.stage, None, line.program, line.pid, time, at, line.text, ticket);
+        let evidence =
+            self.evidence(found.rule, found.stage, None, line.program, line.pid, time, at, line.text, ticket);
         let oldest = self.connections.tls(place, evidence);
         self.released.extend(oldest.filter(|ticket| *ticket != 0));
         true
@@ -352,7 +375,9 @@ impl Join {
 
     /// PureMessage's failure in the connection of a message, not after it.
     fn failed_own(&self, place: HostIndex, id: &QueueId) -> Option<&Evidence> {
-        self.connections.before(place, id).find(|line| line.filter.as_deref().and_then(|filter| self.config.is_own(filter)) != Some(false))
+        self.connections
+            .before(place, id)
+            .find(|line| line.filter.as_deref().and_then(|filter| self.config.is_own(filter)) != Some(false))
     }
 
     /// Takes a group out, a new one with what the table of seen ids and the passed entries know of it.
@@ -387,7 +412,8 @@ impl Join {
         let limits = self.config.limits;
         while self.store.bytes() > limits.join_bytes || self.store.len() > limits.messages {
             let Some((id, mut group)) = self.store.pop_first() else { break };
-            self.seen.touch(&id, host_number(group.host.as_deref().unwrap_or_default().as_bytes())).flags |= flag::EVICTED;
+            self.seen.touch(&id, host_number(group.host.as_deref().unwrap_or_default().as_bytes())).flags |=
+                flag::EVICTED;
             self.stats.evicted += 1;
             self.stats.released_early += self.issue_held(&id, &mut group);
             self.forget(&group);

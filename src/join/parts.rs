@@ -72,7 +72,14 @@ impl Parts {
 
 impl Whole {
     /// The frame of a line, still without text.
-    pub(crate) fn frame(line: &MailLine<'_>, id: QueueId, host_index: HostIndex, time: Option<LogTime>, at: Option<i64>, ticket: u64) -> Whole {
+    pub(crate) fn frame(
+        line: &MailLine<'_>,
+        id: QueueId,
+        host_index: HostIndex,
+        time: Option<LogTime>,
+        at: Option<i64>,
+        ticket: u64,
+    ) -> Whole {
         Whole {
             host_index,
             host: line.host.into(),

@@ -79,7 +79,9 @@ impl Recent {
     /// The entries of a message, the latest first.
     pub(crate) fn of(&self, id: &QueueId) -> impl Iterator<Item = &Passed> {
         let at = |number: u64| self.ring.get(number.checked_sub(self.gone)? as usize);
-        std::iter::successors(self.last.get(id).and_then(|number| at(*number)), move |passed| passed.before.and_then(at))
+        std::iter::successors(self.last.get(id).and_then(|number| at(*number)), move |passed| {
+            passed.before.and_then(at)
+        })
     }
 
     pub(crate) fn stored(&self) -> Vec<Passed> {

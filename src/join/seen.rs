@@ -119,7 +119,9 @@ pub(crate) fn host_number(host: &[u8]) -> u32 {
     if short.is_empty() {
         return 0;
     }
-    let hash = short.iter().fold(0x811c_9dc5u32, |hash, b| (hash ^ u32::from(b.to_ascii_lowercase())).wrapping_mul(0x0100_0193));
+    let hash = short
+        .iter()
+        .fold(0x811c_9dc5u32, |hash, b| (hash ^ u32::from(b.to_ascii_lowercase())).wrapping_mul(0x0100_0193));
     hash.max(1)
 }
 

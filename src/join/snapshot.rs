@@ -50,7 +50,11 @@ impl Join {
             due: self.due.clone(),
             held: self.held.clone(),
             seq: self.seq,
-            out: self.out.iter().map(|output| (String::from_utf8_lossy(&output.data).into_owned(), output.ticket)).collect(),
+            out: self
+                .out
+                .iter()
+                .map(|output| (String::from_utf8_lossy(&output.data).into_owned(), output.ticket))
+                .collect(),
             released: self.released.clone(),
             stats: self.stats,
         };
@@ -60,7 +64,8 @@ impl Join {
 
     /// A join that goes on from a snapshot.
     pub(crate) fn restored(config: &Config, bytes: &[u8]) -> Result<Join, String> {
-        let snapshot: Snapshot = serde_json::from_slice(bytes).map_err(|error| format!("no snapshot that can be read: {error}"))?;
+        let snapshot: Snapshot =
+            serde_json::from_slice(bytes).map_err(|error| format!("no snapshot that can be read: {error}"))?;
         if snapshot.format != FORMAT {
             return Err(format!("the snapshot is of {:?}, this is {FORMAT:?}", snapshot.format));
         }

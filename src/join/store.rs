@@ -103,7 +103,9 @@ impl Store {
     /// Puts a group back, in its place by what it now holds.
     pub(crate) fn put(&mut self, id: QueueId, mut group: Group, matcher: &Matcher) {
         let tier = group.tier(matcher);
-        let age = if let Some((_, age)) = group.place { age } else {
+        let age = if let Some((_, age)) = group.place {
+            age
+        } else {
             self.sequence += 1;
             let (mail, entry) = group.latest();
             self.ages.push_back((mail.or(entry).unwrap_or(i64::MIN), id, self.sequence));
@@ -133,7 +135,8 @@ impl Store {
                 return None;
             }
             self.ages.pop_front();
-            let Some(place) = self.get(&id).iter().position(|group| group.place.is_some_and(|(_, own)| own == age)) else {
+            let Some(place) = self.get(&id).iter().position(|group| group.place.is_some_and(|(_, own)| own == age))
+            else {
                 continue;
             };
             let group = &self.get(&id)[place];

@@ -101,8 +101,20 @@ pub(crate) struct Facts<'g> {
 }
 
 /// Judges a case.
-pub(crate) fn judge<'g>(config: &Config, matcher: &Matcher, facts: &Facts<'g>, transaction: Option<Transaction<'g>>) -> Verdict<'g> {
-    Judge { config, matcher, facts, lines: transaction.map_or(&[], |transaction| transaction.evidence), refused: transaction.is_some_and(|transaction| transaction.refused) }.verdict()
+pub(crate) fn judge<'g>(
+    config: &Config,
+    matcher: &Matcher,
+    facts: &Facts<'g>,
+    transaction: Option<Transaction<'g>>,
+) -> Verdict<'g> {
+    Judge {
+        config,
+        matcher,
+        facts,
+        lines: transaction.map_or(&[], |transaction| transaction.evidence),
+        refused: transaction.is_some_and(|transaction| transaction.refused),
+    }
+    .verdict()
 }
 
 struct Judge<'a, 'g> {
@@ -120,7 +132,9 @@ impl<'g> Judge<'_, 'g> {
     fn verdict(&self) -> Verdict<'g> {
         let stated = self.decisive().or_else(|| self.failed_filter()).or_else(|| self.consequence());
         let (found, status) = match stated {
-            Some((line, Class::FilterFailureSuspected)) => (Some((line, Class::FilterFailureSuspected)), Status::Inferred),
+            Some((line, Class::FilterFailureSuspected)) => {
+                (Some((line, Class::FilterFailureSuspected)), Status::Inferred)
+            }
             Some(reason) => (Some(reason), Status::Explained),
             None => (self.inference(), Status::Inferred),
         };
@@ -128,7 +142,9 @@ impl<'g> Judge<'_, 'g> {
         let (reason, class, status) = match found {
             Some((line, class)) => (Some(line), class, status),
             // PureMessage never gave its verdict, and the mail passed all the same.
-            None if delivered && self.facts.kind == Kind::Abort => (None, Class::FilterFailureSuspected, Status::Inferred),
+            None if delivered && self.facts.kind == Kind::Abort => {
+                (None, Class::FilterFailureSuspected, Status::Inferred)
+            }
             None => (None, Class::Unexplained, Status::Unexplained),
         };
         let filter_line = reason.filter(|line| line.filter.is_some()).or_else(|| {
@@ -184,7 +200,8 @@ impl<'g> Judge<'_, 'g> {
     }
 
     fn ranked(&self, rank: Rank) -> impl Iterator<Item = Reason<'g>> {
-        let lines = self.lines.iter().filter(move |line| self.matcher.rule(line.rule).rank == rank && !self.own_verdict(line));
+        let lines =
+            self.lines.iter().filter(move |line| self.matcher.rule(line.rule).rank == rank && !self.own_verdict(line));
         lines.map(|line| (line, self.class(line)))
     }
 
@@ -192,13 +209,17 @@ impl<'g> Judge<'_, 'g> {
         if self.facts.kind == Kind::Abort {
             return self.ranked(Rank::Decisive).next();
         }
-        self.ranked(Rank::Decisive).chain(self.facts.earlier.map(|line| (line, self.class(line)))).find(|(_, class)| class.is_filter_failure())
+        self.ranked(Rank::Decisive)
+            .chain(self.facts.earlier.map(|line| (line, self.class(line))))
+            .find(|(_, class)| class.is_filter_failure())
     }
 
     /// A filter that went to error state for a reason that is not in the log.
     fn failed_filter(&self) -> Option<Reason<'g>> {
         self.ranked(Rank::Circumstantial).find(|(line, class)| {
-            line.filter.is_some() && matches!(class, Class::FilterFailureSuspected | Class::OtherFilter) && self.role(line) == Role::Cause
+            line.filter.is_some()
+                && matches!(class, Class::FilterFailureSuspected | Class::OtherFilter)
+                && self.role(line) == Role::Cause
         })
     }
 
@@ -225,7 +246,9 @@ impl<'g> Judge<'_, 'g> {
 
     fn outcome(&self, class: Class) -> Outcome {
         match self.facts.delivery {
-            Some(Delivery::Sent) if self.facts.kind != Kind::Abort && class == Class::OtherFilter => return Outcome::Delivered,
+            Some(Delivery::Sent) if self.facts.kind != Kind::Abort && class == Class::OtherFilter => {
+                return Outcome::Delivered;
+            }
             Some(Delivery::Sent) => return Outcome::DeliveredUnscanned,
             Some(Delivery::Discarded) => return Outcome::Discarded,
             Some(Delivery::Rejected) => return Outcome::Rejected,
@@ -236,17 +259,23 @@ impl<'g> Judge<'_, 'g> {
         let said = self.lines.iter().rev().filter(|line| match self.role(line) {
             Role::Verdict | Role::RefusesMail => true,
             // One recipient's refusal is the message's only where none was left.
-            Role::RefusesRecipient => class == Class::RecipientsRejected || class.fault() != crate::reasons::Fault::Peer,
+            Role::RefusesRecipient => {
+                class == Class::RecipientsRejected || class.fault() != crate::reasons::Fault::Peer
+            }
             _ => false,
         });
         if let Some(outcome) = said.filter_map(|line| reply(&line.text)).next() {
             return outcome;
         }
-        if self.lines.iter().any(|line| self.class(line) == Class::FilterFailureSuspected && line.text.contains("Please try again later")) {
+        if self.lines.iter().any(|line| {
+            self.class(line) == Class::FilterFailureSuspected && line.text.contains("Please try again later")
+        }) {
             return Outcome::TempFailed;
         }
         match class {
-            Class::PeerDisconnected | Class::PeerTimeout | Class::PeerProtocolError | Class::ClientEnded => Outcome::NotReceived,
+            Class::PeerDisconnected | Class::PeerTimeout | Class::PeerProtocolError | Class::ClientEnded => {
+                Outcome::NotReceived
+            }
             _ if ended && !self.facts.collected => Outcome::NotReceived,
             _ => Outcome::Unknown,
         }

@@ -1,7 +1,5 @@
 //! What happened, whose fault it is, how strongly a line says so, and at which stage of the SMTP transaction.
 
-
-
 /// Writes an enum of words, with their spelling in records and configuration.
 macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {

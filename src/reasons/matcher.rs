@@ -55,12 +55,7 @@ const NEEDLES: &[(&str, &str)] =
 
 impl CompiledRule {
     /// Compiles a rule; the error is the regular expression's.
-    pub(crate) fn new(
-        rule: &Rule,
-        id: &str,
-        start: &str,
-        rest: &str,
-    ) -> Result<CompiledRule, regex::Error> {
+    pub(crate) fn new(rule: &Rule, id: &str, start: &str, rest: &str) -> Result<CompiledRule, regex::Error> {
         let rest = RegexBuilder::new(&format!("^(?:{rest})$"))
             .unicode(false)
             .dot_matches_new_line(true)
@@ -94,7 +89,8 @@ impl CompiledRule {
         };
         let captures = self.rest.captures(rest)?;
         let filter = filter.or_else(|| captures.name("filter").map(|name| name.as_bytes()));
-        let stage = captures.name("stage").and_then(|stage| Stage::from_log(std::str::from_utf8(stage.as_bytes()).ok()?));
+        let stage =
+            captures.name("stage").and_then(|stage| Stage::from_log(std::str::from_utf8(stage.as_bytes()).ok()?));
         Some((filter, stage.or(self.stage)))
     }
 }

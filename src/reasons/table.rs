@@ -296,7 +296,20 @@ pub const TABLE: &[Rule] = &[
 ];
 
 /// Texts of `SYSERR` that come from deliveries, never from the reception of a message: no evidence.
-pub(crate) const DELIVERY_TROUBLE: &[&str] = &["putbody", "DSN: ", "timeout writing", "deliver", "savemail", "returntosender", "sendtolist", "makeconnection", "MX list", "dequeue", "readqf", "orderq"];
+pub(crate) const DELIVERY_TROUBLE: &[&str] = &[
+    "putbody",
+    "DSN: ",
+    "timeout writing",
+    "deliver",
+    "savemail",
+    "returntosender",
+    "sendtolist",
+    "makeconnection",
+    "MX list",
+    "dequeue",
+    "readqf",
+    "orderq",
+];
 
 #[cfg(test)]
 mod tests {
