@@ -5,6 +5,7 @@ use crate::engine::Input;
 use crate::entry::{Action, Entry};
 use crate::input::Reading;
 use crate::queue_id::QueueId;
+use crate::reasons::{Class, Stage};
 use crate::record::{self, Kind};
 use crate::time::LogTime;
 
@@ -128,13 +129,25 @@ impl Join {
     }
 
     /// Puts a case among those that wait.
-    fn hold(&mut self, place: HostIndex, id: &QueueId, group: &mut Group, mut case: Case, revision: u32) {
+    fn hold(&mut self, place: HostIndex, id: &QueueId, group: &mut Group, case: Case, revision: u32) {
+        self.hold_for(self.hold_ms(), place, id, group, case, revision);
+    }
+
+    fn hold_for(
+        &mut self,
+        wait_ms: i64,
+        place: HostIndex,
+        id: &QueueId,
+        group: &mut Group,
+        mut case: Case,
+        revision: u32,
+    ) {
         self.seq += 1;
         case.seq = self.seq;
         if group.cases.is_empty() && group.evidence.is_empty() {
             group.home = place;
         }
-        let due = case.entry.at.map(|at| at + self.hold_ms());
+        let due = case.entry.at.map(|at| at.saturating_add(wait_ms));
         case.state = CaseState::Held { arrived: self.now, caught_up: None, due, revision, told: None };
         self.wait(id, group.home, case.seq, due);
         group.cases.push(case);
@@ -150,6 +163,10 @@ impl Join {
 
     pub(super) fn hold_ms(&self) -> i64 {
         (self.config.hold_secs * 1_000.0) as i64
+    }
+
+    pub(super) fn lookback_ms(&self) -> i64 {
+        (self.config.lookback_secs * 1_000.0) as i64
     }
 
     /// A failure was logged for a message whose entry has passed: the entry becomes a case after all.
@@ -225,9 +242,18 @@ impl Join {
                 state: CaseState::New,
                 ticket: 0,
             };
-            self.hold(about.place, &about.id, &mut group, case, 0);
+            let wait = if self.entry_may_come(&group) { self.lookback_ms() } else { self.hold_ms() };
+            self.hold_for(wait, about.place, &about.id, &mut group, case, 0);
         }
         self.put(about.id, group);
+    }
+
+    /// Whether PureMessage still has the message: it writes the entry when the callback that timed out returns.
+    fn entry_may_come(&self, group: &Group) -> bool {
+        group.evidence.iter().any(|line| {
+            self.matcher.rule(line.rule).class == Class::FilterTimeout
+                && !matches!(line.stage, Some(Stage::Connect | Stage::Helo))
+        })
     }
 
     /// The message has an entry after all.

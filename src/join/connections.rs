@@ -103,6 +103,11 @@ impl Connections {
         self.tls.remove(at).map(|tls| tls.evidence)
     }
 
+    /// Takes the tickets of the lines that wait for others of their process.
+    pub(crate) fn take_tickets(&mut self) -> impl Iterator<Item = u64> {
+        self.tls.iter_mut().map(|tls| std::mem::take(&mut tls.evidence.ticket))
+    }
+
     pub(crate) fn stored(&self) -> Stored {
         let failures = self
             .order

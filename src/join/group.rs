@@ -83,6 +83,8 @@ pub(crate) struct Group {
     pub ambiguous: bool,
     /// The sender of a message that may have passed without an entry.
     pub sender: Option<Box<str>>,
+    /// Tickets of further parts of lines that came in parts.
+    pub part_tickets: Vec<u64>,
     /// The host's clocks.
     pub home: HostIndex,
     /// Place in the order of eviction.
@@ -198,6 +200,12 @@ impl Group {
         aligned
     }
 
+    /// The tickets of all that is in it, 0 for what has none.
+    pub(crate) fn tickets(&self) -> impl Iterator<Item = u64> {
+        let lines = self.evidence.iter().map(|line| line.ticket).chain(self.part_tickets.iter().copied());
+        lines.chain(self.cases.iter().map(|case| case.ticket))
+    }
+
     /// How readily this is given up when memory is short: the lower, the sooner.
     pub(crate) fn tier(&self, matcher: &Matcher) -> u8 {
         let failure = self.evidence.iter().any(|line| {
@@ -226,7 +234,7 @@ impl Group {
             .iter()
             .map(|case| 360 + case.record.len() + case.to.iter().map(|to| to.len() + 16).sum::<usize>())
             .sum();
-        320 + evidence + cases + 112 * self.others.len()
+        320 + evidence + cases + 112 * self.others.len() + 8 * self.part_tickets.len()
     }
 
     /// The latest time of anything in it: mail time, entry time.

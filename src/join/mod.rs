@@ -198,14 +198,15 @@ impl Join {
         }
         if let Some(part) = line.part {
             let frame = Whole::frame(line, about.id, about.place, about.time, about.at, about.ticket);
-            let whole = self.parts.push(part, line, frame, self.config.limits.text_bytes);
-            return whole.is_some_and(|whole| self.whole_line(&whole));
+            let (whole, waits) = self.parts.push(part, line, frame, self.config.limits.text_bytes);
+            let kept = whole.is_some_and(|whole| self.whole_line(&whole, if waits { 0 } else { about.ticket }));
+            return waits || kept;
         }
         self.text(about, &said, line.text, raw)
     }
 
-    /// A line that came in parts.
-    fn whole_line(&mut self, whole: &Whole) -> bool {
+    /// A line that came in parts, `last` the ticket of the one that came now; true if it was kept.
+    fn whole_line(&mut self, whole: &Whole, last: u64) -> bool {
         let about = About {
             place: whole.host_index,
             host: &whole.host,
@@ -214,11 +215,16 @@ impl Join {
             pid: whole.pid,
             time: whole.time,
             at: whole.at,
-            ticket: whole.ticket,
+            ticket: whole.tickets.first().copied().unwrap_or_default(),
         };
         let said = Said::read(&whole.text);
         self.seen.touch(&about.id, self.hosts.number(about.place)).flags |= said.flags();
-        self.text(&about, &said, &whole.text, &whole.text)
+        let kept = self.text(&about, &said, &whole.text, &whole.text);
+        let rest = &whole.tickets[usize::from(kept).min(whole.tickets.len())..];
+        if !kept || !self.store.add_tickets(&about.id, host_name(about.host).as_deref(), rest) {
+            self.released.extend(rest.iter().filter(|ticket| kept || **ticket != last));
+        }
+        kept
     }
 
     fn text(&mut self, about: &About<'_>, said: &Said<'_>, text: &[u8], raw: &[u8]) -> bool {
@@ -423,19 +429,23 @@ impl Join {
 
     /// Gives back the tickets of what is let go.
     fn forget(&mut self, group: &Group) {
-        let tickets = group.evidence.iter().map(|line| line.ticket).chain(group.cases.iter().map(|case| case.ticket));
-        self.released.extend(tickets.filter(|ticket| *ticket != 0));
+        self.released.extend(group.tickets().filter(|ticket| *ticket != 0));
     }
 
     /// No more input will come.
     pub(crate) fn finish(&mut self) {
         let pending: Vec<Whole> = self.parts.drain().collect();
         for whole in pending {
-            self.whole_line(&whole);
+            self.whole_line(&whole, 0);
         }
         while let Some((seq, id)) = self.held.first_key_value().map(|(seq, id)| (*seq, *id)) {
             self.settle(id, seq);
         }
+        // Nothing will come that what is kept could explain.
+        let mut tickets = self.store.take_tickets();
+        tickets.extend(self.connections.take_tickets());
+        tickets.sort_unstable();
+        self.released.extend(tickets.into_iter().filter(|ticket| *ticket != 0));
     }
 }
 

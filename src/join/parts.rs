@@ -29,7 +29,8 @@ pub(crate) struct Whole {
     pub time: Option<LogTime>,
     pub at: Option<i64>,
     pub text: Vec<u8>,
-    pub ticket: u64,
+    /// Those of its parts.
+    pub tickets: Vec<u64>,
     next: u16,
 }
 
@@ -40,8 +41,9 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Takes a part; gives the line if it is whole now, and the oldest one if there are too many.
-    pub(crate) fn push(&mut self, part: u16, line: &MailLine<'_>, whole: Whole, most: usize) -> Option<Whole> {
+    /// Takes a part. Gives the line if it is whole now, or the oldest one if there are too many; and whether this part
+    /// waits here.
+    pub(crate) fn push(&mut self, part: u16, line: &MailLine<'_>, whole: Whole, most: usize) -> (Option<Whole>, bool) {
         let (text, more) = match line.text.strip_suffix(MORE) {
             Some(text) => (text, true),
             None => (line.text, false),
@@ -49,19 +51,22 @@ impl Parts {
         if part == 1 {
             let whole = Whole { text: text[..text.len().min(most)].to_vec(), next: 2, ..whole };
             if !more {
-                return Some(whole);
+                return (Some(whole), false);
             }
             self.pending.push_back(whole);
-            return if self.pending.len() > PENDING { self.pending.pop_front() } else { None };
+            return (if self.pending.len() > PENDING { self.pending.pop_front() } else { None }, true);
         }
-        let at = self.pending.iter().position(|known| {
+        let Some(at) = self.pending.iter().position(|known| {
             known.id == whole.id && known.host_index == whole.host_index && known.pid == whole.pid && known.next == part
-        })?;
+        }) else {
+            return (None, false);
+        };
         let known = &mut self.pending[at];
         let room = most.saturating_sub(known.text.len());
         known.text.extend_from_slice(&text[..text.len().min(room)]);
+        known.tickets.extend(whole.tickets);
         known.next = part.saturating_add(1);
-        if more { None } else { self.pending.remove(at) }
+        if more { (None, true) } else { (self.pending.remove(at), false) }
     }
 
     /// Gives up waiting: the lines as far as they came.
@@ -89,7 +94,7 @@ impl Whole {
             time,
             at,
             text: Vec::new(),
-            ticket,
+            tickets: (ticket != 0).then_some(ticket).into_iter().collect(),
             next: 1,
         }
     }

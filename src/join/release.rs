@@ -233,21 +233,23 @@ impl Join {
     /// Whether a case has waited long enough by the host's clock: since it came where the mail log is silent, or else since
     /// the mail log passed it.
     fn waited(&mut self, id: &QueueId, seq: u64, hold: u64, silent: bool) -> bool {
-        let Some((home, at, arrived, caught_up)) = self.store.get(id).iter().find_map(|group| {
+        let Some((home, at, arrived, caught_up, due)) = self.store.get(id).iter().find_map(|group| {
             let case = group.cases.iter().find(|case| case.seq == seq)?;
-            let CaseState::Held { arrived, caught_up, .. } = case.state else { return None };
-            Some((group.home, case.entry.at, arrived, caught_up))
+            let CaseState::Held { arrived, caught_up, due, .. } = case.state else { return None };
+            Some((group.home, case.entry.at, arrived, caught_up, due.filter(|_| case.kind == Kind::Unlogged)))
         }) else {
             return true;
         };
-        if arrived + hold > self.now {
+        // A message without an entry may have a wait of its own.
+        let hold = due.zip(at).map_or(hold, |(due, at)| hold.max(due.saturating_sub(at) as u64));
+        if arrived.saturating_add(hold) > self.now {
             return false;
         }
         if silent || at.is_none() {
             return true;
         }
         match caught_up {
-            Some(since) => since + hold <= self.now,
+            Some(since) => since.saturating_add(hold) <= self.now,
             None => {
                 let passed = self.mail_progress(home).zip(at).is_some_and(|(progress, at)| progress >= at);
                 if passed {
@@ -274,7 +276,7 @@ impl Join {
 
     /// Gives up evidence and issued cases whose lookback is over, by the progress of `message_log`.
     pub(super) fn expire(&mut self, place: HostIndex) {
-        let lookback = (self.config.lookback_secs * 1_000.0) as i64;
+        let lookback = self.lookback_ms();
         let clocks = self.hosts.clocks(place);
         let Some(entries) = clocks.entries_in_mail_time() else { return };
         let mail = clocks.mail.latest.unwrap_or(i64::MIN);

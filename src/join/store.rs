@@ -157,6 +157,29 @@ impl Store {
         }
     }
 
+    /// Adds tickets to the group of a host; false if there is none.
+    pub(crate) fn add_tickets(&mut self, id: &QueueId, host: Option<&str>, tickets: &[u64]) -> bool {
+        let Some(at) = self.find(id, host) else { return false };
+        let Some(group) = self.groups.get_mut(id).and_then(|groups| groups.get_mut(at)) else { return false };
+        group.part_tickets.extend(tickets);
+        let bytes = group.weigh();
+        self.bytes = self.bytes + bytes - group.bytes;
+        group.bytes = bytes;
+        true
+    }
+
+    /// Takes the tickets of all that is kept, in no order.
+    pub(crate) fn take_tickets(&mut self) -> Vec<u64> {
+        let mut taken = Vec::new();
+        for group in self.groups.values_mut().flatten() {
+            taken.extend(group.tickets());
+            group.part_tickets.clear();
+            group.evidence.iter_mut().for_each(|line| line.ticket = 0);
+            group.cases.iter_mut().for_each(|case| case.ticket = 0);
+        }
+        taken
+    }
+
     pub(crate) fn stored(&self) -> Stored {
         let mut groups: Vec<_> = self.groups.iter().map(|(id, groups)| (*id, groups.clone())).collect();
         groups.sort_by_key(|(id, _)| *id);

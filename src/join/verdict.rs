@@ -130,7 +130,7 @@ type Reason<'g> = (&'g Evidence, Class);
 
 impl<'g> Judge<'_, 'g> {
     fn verdict(&self) -> Verdict<'g> {
-        let stated = self.decisive().or_else(|| self.failed_filter()).or_else(|| self.consequence());
+        let stated = self.decisive().or_else(|| self.ranked(Rank::Consequence).next());
         let (found, status) = match stated {
             Some((line, Class::FilterFailureSuspected)) => {
                 (Some((line, Class::FilterFailureSuspected)), Status::Inferred)
@@ -212,19 +212,6 @@ impl<'g> Judge<'_, 'g> {
         self.ranked(Rank::Decisive)
             .chain(self.facts.earlier.map(|line| (line, self.class(line))))
             .find(|(_, class)| class.is_filter_failure())
-    }
-
-    /// A filter that went to error state for a reason that is not in the log.
-    fn failed_filter(&self) -> Option<Reason<'g>> {
-        self.ranked(Rank::Circumstantial).find(|(line, class)| {
-            line.filter.is_some()
-                && matches!(class, Class::FilterFailureSuspected | Class::OtherFilter)
-                && self.role(line) == Role::Cause
-        })
-    }
-
-    fn consequence(&self) -> Option<Reason<'g>> {
-        self.ranked(Rank::Consequence).next()
     }
 
     /// What circumstantial lines say together.

@@ -178,7 +178,7 @@ pub const TABLE: &[Rule] = &[
     row("M-40", FilterProtocolError, ALL, "Milter ({filter}): init failed to ", "(?:open|negotiate)",
         "Milter (PureMessage): init failed to open").ranked(Consequence).at(Stage::Connect),
     row("M-90", FilterFailureSuspected, ALL, "Milter ({filter}): to error state", "",
-        "Milter (PureMessage): to error state").ranked(Circumstantial),
+        "Milter (PureMessage): to error state").ranked(Consequence),
     // Failures of sendmail itself while it talks to a filter.
     row("M-14", MtaError, ALL, "Milter ({filter}): select(", concat!(r"(?:read|write)\): ", errno!()),
         "Milter (PureMessage): select(read): Bad file descriptor"),
@@ -200,7 +200,7 @@ pub const TABLE: &[Rule] = &[
     row("N-11", OtherFilter, ALL, "milter=", r"(?P<filter>[^,\s]+), (?:reject(?:=.*)?|discard|tempfail)",
         "milter=avscan, reject=550 5.7.1 virus").role(Role::Verdict).at(Stage::Eom),
     row("N-01", FilterFailureSuspected, ALL, "Milter: initialization failed, ", "(?:rejecting commands|temp failing commands|closing connection)",
-        "Milter: initialization failed, temp failing commands").ranked(Circumstantial).at(Stage::Connect),
+        "Milter: initialization failed, temp failing commands").ranked(Consequence).at(Stage::Connect),
     row("N-02", OtherFilter, ALL, "Milter: connect: host=", ".*, (?:(?:rejecting commands|temp failing commands|shutdown)(?:=.*)?|reject=.*)",
         "Milter: connect: host=relay.example.com, addr=192.0.2.1, temp failing commands").role(Role::Verdict).ranked(Consequence).at(Stage::Connect),
     row("N-03", OtherFilter, ALL, "Milter: helo=", ".*, reject=.*",

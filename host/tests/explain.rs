@@ -1,0 +1,201 @@
+//! `abort-reason explain`: its formats, its order of files, what it unpacks.
+
+mod common;
+
+use std::io::Write;
+
+use common::{Folder, MAILLOG, MESSAGE_LOG, Ran, program, run, run_with};
+use serde_json::Value;
+
+/// Queue id and class of each record.
+fn classes(ran: &Ran) -> Vec<(String, String)> {
+    let word = |object: &Value, name: &str| object["abort"][name].as_str().unwrap().to_owned();
+    ran.objects().iter().map(|object| (word(object, "queue_id"), word(object, "class"))).collect()
+}
+
+fn expected() -> Vec<(String, String)> {
+    [("6AND15d3014029", "filter_timeout"), ("6AND18bb014032", "unexplained")]
+        .map(|(id, class)| (id.to_owned(), class.to_owned()))
+        .into()
+}
+
+#[test]
+fn ndjson_is_the_default_away_from_a_terminal() {
+    let folder = Folder::new();
+    let ran = run(&mut folder.explain(MAILLOG, MESSAGE_LOG)).ok();
+    assert_eq!(classes(&ran), expected());
+    assert_eq!(ran.objects()[0]["message"], MESSAGE_LOG.lines().next().unwrap());
+    assert_eq!(ran.stderr, "");
+}
+
+#[test]
+fn json_is_one_array_of_the_same_records() {
+    let folder = Folder::new();
+    let lines = run(&mut folder.explain(MAILLOG, MESSAGE_LOG)).ok();
+    let array = run(folder.explain(MAILLOG, MESSAGE_LOG).args(["--format", "json"])).ok();
+    assert_eq!(serde_json::from_slice::<Vec<Value>>(&array.stdout).unwrap(), lines.objects());
+    let none = run(folder.explain(MAILLOG, "").args(["--format", "json"])).ok();
+    assert_eq!(none.text(), "[]\n");
+}
+
+#[test]
+fn csv_has_a_header_and_flat_columns() {
+    let folder = Folder::new();
+    let ran = run(folder.explain(MAILLOG, MESSAGE_LOG).args(["--format", "csv"])).ok();
+    let mut rows = csv::Reader::from_reader(ran.stdout.as_slice());
+    let header = rows.headers().unwrap().clone();
+    assert_eq!(header.iter().take(4).collect::<Vec<_>>(), ["id", "kind", "queue_id", "host"]);
+    let rows: Vec<_> = rows.records().map(Result::unwrap).collect();
+    let at = |row: usize, name: &str| rows[row].get(header.iter().position(|column| column == name).unwrap()).unwrap();
+    assert_eq!(rows.len(), 2);
+    assert_eq!((at(0, "class"), at(0, "stage"), at(0, "timeout"), at(0, "own_filter")), ("filter_timeout", "rcpt", "R", "true"));
+    assert_eq!((at(0, "from"), at(0, "to"), at(0, "processing_secs")), ("<a@example.org>", "<b@example.net>", "1.04"));
+    assert_eq!((at(1, "status"), at(1, "reason"), at(1, "why_not")), ("unexplained", "", "no_mail_lines"));
+}
+
+#[test]
+fn csv_holds_no_formula() {
+    let folder = Folder::new();
+    let message_log = "2026-11-23T13:01:06 q=6AND15d3014029 f==HYPERLINK(\"http://x\") t=@SUM(1) r=+1 a=c/abort\n";
+    let ran = run(folder.explain(MAILLOG, message_log).args(["--format", "csv"])).ok();
+    for cell in csv::Reader::from_reader(ran.stdout.as_slice()).records().flat_map(|row| row.unwrap().into_iter().map(str::to_owned).collect::<Vec<_>>()) {
+        assert!(!cell.starts_with(['=', '+', '-', '@']), "{cell}");
+    }
+    assert!(ran.text().contains("'=HYPERLINK"), "{}", ran.text());
+}
+
+#[test]
+fn the_table_says_what_to_do() {
+    let folder = Folder::new();
+    let ran = run(folder.explain(MAILLOG, MESSAGE_LOG).args(["--format", "table"])).ok();
+    let text = ran.text();
+    for part in [
+        "QUEUE ID", "6AND15d3014029", "filter timeout", "timeout before data read, where=rcpt",
+        "2 aborts: 1 want action, ", "Raise the timeout", "no line of the mail log has this queue id",
+        "Read 3 lines of the mail log and 3 of message_log; all could be read.",
+    ] {
+        assert!(text.contains(part), "{part:?} is missing in\n{text}");
+    }
+    assert!(!text.contains('\x1b'));
+    let none = run(folder.explain(MAILLOG, "").args(["--format", "table"])).ok();
+    assert!(none.text().starts_with("No aborts.\n"), "{none:?}");
+}
+
+#[test]
+fn what_was_delivered_unscanned_comes_first() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/corpus/filter-Fnone-L9");
+    let ran = run(program()
+        .args(["explain", "--format", "table", "--filter-name", "PureMessage", "--maillog"])
+        .args([format!("{corpus}/maillog.iso"), format!("{corpus}/message_log")]))
+    .ok();
+    let loud = ran.text().find("DELIVERED UNSCANNED: ").expect("a warning");
+    assert!(loud < ran.text().find("WHAT TO DO").unwrap(), "{}", ran.text());
+    assert!(ran.text().contains("The mail was: DELIVERED UNSCANNED "), "{}", ran.text());
+}
+
+#[test]
+fn files_may_come_in_any_order_and_compressed_under_any_name() {
+    let folder = Folder::new();
+    let gzip = |text: &str| {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        packed.write_all(text.as_bytes()).unwrap();
+        packed.finish().unwrap()
+    };
+    let xz = |text: &str| {
+        let mut packed = liblzma::write::XzEncoder::new(Vec::new(), 6);
+        packed.write_all(text.as_bytes()).unwrap();
+        packed.finish().unwrap()
+    };
+    let zstd = |text: &str| zstd::encode_all(text.as_bytes(), 0).unwrap();
+    let mail: Vec<&str> = MAILLOG.split_inclusive('\n').collect();
+    let entries: Vec<&str> = MESSAGE_LOG.split_inclusive('\n').collect();
+    let maillogs = [
+        folder.file("new", mail[2]),
+        // Two streams in one file, as concatenated rotations have them.
+        folder.file("old.txt", [gzip(mail[0]), gzip(mail[1])].concat()),
+    ];
+    let message_logs =
+        [folder.file("c", zstd(entries[2])), folder.file("b.gz", xz(entries[1])), folder.file("a", entries[0])];
+    let mut command = program();
+    command.args(["explain", "--filter-name", "PureMessage"]);
+    for file in &maillogs {
+        command.arg("--maillog").arg(file);
+    }
+    let ran = run(command.args(&message_logs)).ok();
+    let plain = run(&mut folder.explain(MAILLOG, MESSAGE_LOG)).ok();
+    assert_eq!(ran.text(), plain.text());
+}
+
+#[test]
+fn one_log_may_come_from_standard_input() {
+    let folder = Folder::new();
+    let plain = run(&mut folder.explain(MAILLOG, MESSAGE_LOG)).ok();
+    let files = ["maillog", "message_log"].map(|name| folder.path(name));
+    let mut command = program();
+    command.args(["explain", "--filter-name", "PureMessage", "--maillog", "-"]).arg(&files[1]);
+    assert_eq!(run_with(&mut command, MAILLOG.as_bytes()).ok().text(), plain.text());
+    let mut command = program();
+    command.args(["explain", "--filter-name", "PureMessage", "--maillog"]).arg(&files[0]).arg("-");
+    let packed = zstd::encode_all(MESSAGE_LOG.as_bytes(), 0).unwrap();
+    assert_eq!(run_with(&mut command, &packed).ok().text(), plain.text());
+}
+
+#[test]
+fn logs_whose_clocks_are_hours_apart_are_read_side_by_side() {
+    let folder = Folder::new();
+    let local = MESSAGE_LOG.replace("2026-11-23T13:", "2026-11-23T18:").replace(":01:0", ":31:0");
+    let ran = run(&mut folder.explain(MAILLOG, &local)).ok();
+    assert_eq!(classes(&ran), expected());
+}
+
+#[test]
+fn two_hosts_with_overlapping_logs_are_read_side_by_side() {
+    let folder = Folder::new();
+    let other = MAILLOG.replace(" mx1 ", " mx2 ").replace("6AND1", "6AND2").replace("13:01", "13:02");
+    let entries = format!("{MESSAGE_LOG}{}", MESSAGE_LOG.replace("6AND1", "6AND2").replace("13:01", "13:02"));
+    let other = folder.file("other", other);
+    let ran = run(folder.explain(MAILLOG, &entries).arg("--maillog").arg(other)).ok();
+    let ids: Vec<String> = classes(&ran).into_iter().map(|(id, _)| id).collect();
+    assert_eq!(ids, ["6AND15d3014029", "6AND18bb014032", "6AND25d3014029", "6AND28bb014032"]);
+}
+
+#[test]
+fn no_line_is_too_long_or_too_strange() {
+    let folder = Folder::new();
+    let mut maillog = b"\xff\xfe\x00garbage\n\r\n".to_vec();
+    maillog.extend_from_slice(MAILLOG.replace('\n', "\r\n").as_bytes());
+    maillog.extend_from_slice(&vec![b'x'; 3 << 20]);
+    let ran = run(folder.explain(&maillog, MESSAGE_LOG.trim_end()).args(["--format", "table"])).ok();
+    assert!(ran.text().contains("timeout before data read"), "{ran:?}");
+    assert!(ran.text().contains("1 was longer than 1 MiB and cut."), "{ran:?}");
+}
+
+#[test]
+fn a_late_reason_replaces_the_abort_that_was_issued_without_it() {
+    let folder = Folder::new();
+    // The mail log passes the abort by an hour, then names the reason, as a delayed forwarder does.
+    let maillog = "\
+Nov 23 13:01:05 mx1 sendmail[14000]: 6AND15aa014000: from=<x@example.org>, size=12, class=0, nrcpts=1, proto=ESMTP, daemon=MTA, relay=r [192.0.2.7]
+Nov 23 13:31:05 mx1 sendmail[14001]: 6ANDV5aa014001: from=<x@example.org>, size=12, class=0, nrcpts=1, proto=ESMTP, daemon=MTA, relay=r [192.0.2.7]
+Nov 23 13:31:06 mx1 sendmail[14029]: 6AND15d3014029: Milter (PureMessage): timeout before data read, where=rcpt
+";
+    let entry = MESSAGE_LOG.lines().next().unwrap();
+    let ran = run(&mut folder.explain(maillog, entry)).ok();
+    let objects = ran.objects();
+    assert_eq!(objects.len(), 1, "{ran:?}");
+    assert_eq!((&objects[0]["abort"]["class"], &objects[0]["abort"]["revision"]), (&"filter_timeout".into(), &1.into()));
+}
+
+#[test]
+fn an_output_file_appears_only_when_it_is_complete() {
+    let folder = Folder::new();
+    let target = folder.file("out.ndjson", "old");
+    run(folder.explain(MAILLOG, MESSAGE_LOG).args(["--config", "/nonexistent", "--output"]).arg(&target)).failed(66, &[]);
+    assert_eq!(std::fs::read_to_string(&target).unwrap(), "old");
+    let ran = run(folder.explain(MAILLOG, MESSAGE_LOG).arg("--output").arg(&target)).ok();
+    assert_eq!(ran.text(), "");
+    let plain = run(&mut folder.explain(MAILLOG, MESSAGE_LOG)).ok();
+    assert_eq!(std::fs::read_to_string(&target).unwrap(), plain.text());
+    let left = std::fs::read_dir(target.parent().unwrap()).unwrap().count();
+    assert_eq!(left, 3, "a temporary file was left behind");
+}
