@@ -244,7 +244,7 @@ impl Config {
 fn limits(value: &Value) -> Result<Limits, ConfigError> {
     let mut limits = Limits::default();
     for (name, value) in object("limits", value)? {
-        let (field, least, most) = match name.as_str() {
+        let (field, least, most): (_, u64, u64) = match name.as_str() {
             "join_bytes" => (&mut limits.join_bytes, 64 << 10, 64 << 30),
             "messages" => (&mut limits.messages, 16, 100_000_000),
             "per_message" => (&mut limits.per_message, 8, 1_024),
@@ -256,8 +256,8 @@ fn limits(value: &Value) -> Result<Limits, ConfigError> {
         };
         *field = value
             .as_u64()
-            .and_then(|number| usize::try_from(number).ok())
             .filter(|number| (least..=most).contains(number))
+            .and_then(|number| usize::try_from(number).ok())
             .ok_or_else(|| {
                 ConfigError::value(&format!("limits.{name}"), value, &format!("a whole number from {least} to {most}"))
             })?;

@@ -6,7 +6,8 @@ use crate::config::{Config, Others};
 use crate::entry::Entry;
 use crate::input::{self, Reading};
 use crate::join::Join;
-use crate::mail_line::MailLine;
+use crate::mail_line::{MailId, MailLine};
+use crate::queue_id::QueueId;
 use crate::stats::Stats;
 
 /// Which log a record belongs to, as far as the host knows.
@@ -139,6 +140,36 @@ impl Engine {
     /// No more input will come: issues all that is held.
     pub fn finish(&mut self) {
         self.join.finish();
+    }
+
+    /// The message that a record or line is about. Nothing is taken in.
+    pub fn queue_id(&self, input: Input<'_>) -> Option<QueueId> {
+        let reading = input::read(self.join.config(), input)?;
+        match mail_line(&reading, reading.source.unwrap_or_default()) {
+            Some(MailLine { id: MailId::Queue(id), .. }) => Some(id),
+            Some(_) => None,
+            None => Entry::parse(&reading.line).map(|entry| entry.id),
+        }
+    }
+
+    /// Whether evidence or an entry of a message is kept.
+    pub fn holds(&self, id: &QueueId) -> bool {
+        self.join.holds(id)
+    }
+
+    /// The messages of which evidence or an entry is kept, in no order.
+    pub fn messages(&self) -> impl Iterator<Item = &QueueId> {
+        self.join.messages()
+    }
+
+    /// Notes that lines about a message were given up before they came here.
+    pub fn lost(&mut self, id: &QueueId) {
+        self.join.lost(id);
+    }
+
+    /// Uses every rule once, so that what they make at their first use is made: for hosts that store a finished engine.
+    pub fn warm_up(&self) {
+        self.join.warm_up();
     }
 
     /// The counters.

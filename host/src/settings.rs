@@ -52,7 +52,7 @@ pub fn check(options: &cli::Check) -> Result<()> {
 }
 
 /// Reads a file as YAML, of which JSON is a part. An empty file means the defaults.
-fn read(path: &Path) -> Result<Value> {
+pub(crate) fn read(path: &Path) -> Result<Value> {
     let name = name(path);
     let unreadable = |error: io::Error| {
         Failure::new(Exit::NoInput, format!("cannot read the configuration {name}: {error}"))
@@ -78,7 +78,7 @@ fn read(path: &Path) -> Result<Value> {
     Ok(if matches!(value, Value::Null) { json!({}) } else { value })
 }
 
-fn invalid(name: &str, problem: &str) -> Failure {
+pub(crate) fn invalid(name: &str, problem: &str) -> Failure {
     Failure::new(Exit::Config, format!("the configuration in {name} is not valid: {problem}"))
         .hint("`abort-reason check FILE` validates a configuration without running anything.")
 }

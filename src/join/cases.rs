@@ -111,6 +111,7 @@ impl Join {
     /// Makes an entry a case of its message, unless it is one already.
     fn keep(&mut self, kind: Kind, incoming: Incoming<'_>, mut group: Group, record: String) -> Taken {
         let Incoming { place, host, entry, reading, ticket } = incoming;
+        group.nameless |= host.is_none();
         let name = record::case_id(kind, host, entry.id.as_str(), &reading.line);
         let repeated = group.cases.iter().any(|case| *case.id == *name);
         if repeated {
@@ -149,16 +150,18 @@ impl Join {
         }
         let due = case.entry.at.map(|at| at.saturating_add(wait_ms));
         case.state = CaseState::Held { arrived: self.now, caught_up: None, due, revision, told: None };
-        self.wait(id, group.home, case.seq, due);
+        // What has no entry waits for the other log.
+        self.wait(id, group.home, case.seq, due.filter(|_| case.kind != Kind::Unlogged));
         group.cases.push(case);
     }
 
     fn wait(&mut self, id: &QueueId, home: HostIndex, seq: u64, due: Option<i64>) {
         self.held.insert(seq, *id);
         self.stats.held = self.held.len() as u64;
-        if let Some(due) = due {
-            self.due.entry(home).or_default().insert((due, seq));
-        }
+        match due {
+            Some(due) => self.due.entry(home).or_default().insert((due, seq)),
+            None => self.timeless.insert(seq),
+        };
     }
 
     pub(super) fn hold_ms(&self) -> i64 {
@@ -182,6 +185,7 @@ impl Join {
             let name = record::case_id(Kind::Unnoticed, host.as_deref(), id.as_str(), &reading.line);
             if !group.cases.iter().any(|case| *case.id == *name) {
                 // The record has passed once without the object.
+                group.nameless |= host.is_none();
                 let case = new_case(Kind::Unnoticed, name, record, &entry, &reading);
                 self.hold(group.home, id, group, case, 1);
             }

@@ -15,6 +15,9 @@ const LEAP_LINES: u8 = 3;
 /// How many differences between the logs are remembered; their median counts.
 const SAMPLES: usize = 9;
 
+/// No two clocks are further apart than this.
+const WIDEST_MS: i64 = 15 * 3_600_000;
+
 /// How many lines a log's zone is guessed from.
 const GUESSES: u8 = 16;
 
@@ -80,6 +83,10 @@ impl ZoneGuess {
             return;
         }
         let distance = half_hours(at - id_secs * 1_000);
+        // Messages from the queue are older than any zone is wide.
+        if distance.abs() > WIDEST_MS {
+            return;
+        }
         self.least = if self.seen == 0 { distance } else { self.least.min(distance) };
         self.seen += 1;
     }
@@ -125,7 +132,7 @@ impl Clocks {
     /// Notes that a message stands in both logs.
     pub(crate) fn see_both(&mut self, entry_at: i64, mail_at: i64) {
         let difference = half_hours(entry_at - mail_at);
-        if difference.abs() > 15 * 3_600_000 {
+        if difference.abs() > WIDEST_MS {
             return;
         }
         if self.differences.len() == SAMPLES {

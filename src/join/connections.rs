@@ -12,7 +12,7 @@ use super::store::Map;
 
 /// How many connections with a failed filter are remembered, and how many lines of TLS trouble.
 const CONNECTIONS: usize = 16_384;
-const TLS_LINES: usize = 4_096;
+const TLS_LINES: usize = 512;
 
 /// TLS trouble belongs to a line of the same process that comes this soon behind it, in milliseconds.
 const TLS_MS: i64 = 10_000;

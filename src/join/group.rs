@@ -79,6 +79,8 @@ pub(crate) struct Group {
     pub collected: bool,
     /// What a delivery or refusal said last.
     pub delivery: Option<Delivery>,
+    /// An entry names no host.
+    pub nameless: bool,
     /// Another host has the same queue id, and the entries don't say which is theirs.
     pub ambiguous: bool,
     /// The sender of a message that may have passed without an entry.
@@ -198,6 +200,11 @@ impl Group {
             }
         }
         aligned
+    }
+
+    /// The host, where it is known whose message this is.
+    pub(crate) fn only_host(&self) -> Option<&str> {
+        self.host.as_deref().filter(|_| !self.ambiguous)
     }
 
     /// The tickets of all that is in it, 0 for what has none.

@@ -97,9 +97,26 @@ impl Hosts {
         self.clocks.iter().filter_map(Clocks::mail_in_entry_time).min()
     }
 
-    /// When the last mail line came from any host, by the host's clock.
-    pub(crate) fn last_mail_arrival(&self) -> Option<u64> {
-        self.clocks.iter().filter(|clocks| clocks.mail.latest.is_some()).map(|clocks| clocks.mail.arrived).max()
+    /// How far `message_log` of a host has come; where its entries name no host, how far those have come.
+    pub(crate) fn entries(&self, place: HostIndex) -> Option<i64> {
+        self.clocks(place).entries.latest.or(self.clocks(NAMELESS).entries.latest)
+    }
+
+    /// When the last entry came from any host, by the host's clock.
+    pub(crate) fn last_entry_arrival(&self) -> Option<u64> {
+        let seen = self.clocks.iter().filter(|clocks| clocks.entries.latest.is_some());
+        seen.map(|clocks| clocks.entries.arrived).max()
+    }
+
+    /// When the last mail line came from a host, by the host's clock; from any host where the place has no name, and from
+    /// one without a name where the host has given none.
+    pub(crate) fn mail_arrival(&self, place: HostIndex) -> Option<u64> {
+        let of = |clocks: &Clocks| clocks.mail.latest.map(|_| clocks.mail.arrived);
+        match of(self.clocks(place)) {
+            None if place == NAMELESS => self.clocks.iter().filter_map(of).max(),
+            None => of(self.clocks(NAMELESS)),
+            arrived => arrived,
+        }
     }
 }
 

@@ -51,6 +51,8 @@ pub(crate) struct Join {
     parts: Parts,
     /// Held cases by what they wait for: the entry time that the mail log must pass, per host.
     due: BTreeMap<HostIndex, BTreeSet<(i64, u64)>>,
+    /// Held cases without a time.
+    timeless: BTreeSet<u64>,
     /// All held cases: their number, and where they are.
     held: BTreeMap<u64, QueueId>,
     seq: u64,
@@ -129,6 +131,7 @@ impl Join {
             connections: Connections::default(),
             parts: Parts::default(),
             due: BTreeMap::new(),
+            timeless: BTreeSet::new(),
             held: BTreeMap::new(),
             seq: 0,
             now: 0,
@@ -141,6 +144,24 @@ impl Join {
 
     pub(crate) fn config(&self) -> &Config {
         &self.config
+    }
+
+    pub(crate) fn holds(&self, id: &QueueId) -> bool {
+        self.store.contains(id)
+    }
+
+    pub(crate) fn messages(&self) -> impl Iterator<Item = &QueueId> {
+        self.store.ids()
+    }
+
+    pub(crate) fn lost(&mut self, id: &QueueId) {
+        if self.seen.find(id, 0) == seen::Found::Never {
+            self.seen.touch(id, 0).flags |= flag::EVICTED;
+        }
+    }
+
+    pub(crate) fn warm_up(&self) {
+        self.matcher.warm_up();
     }
 
     pub(crate) fn poll(&mut self) -> Option<Output> {
@@ -251,6 +272,8 @@ impl Join {
     }
 
     fn to_line(&mut self, about: &About<'_>, line: ToLine, text: &[u8], raw: &[u8]) -> bool {
+        // The line first, so that a record that leaves because of it has it.
+        let kept = !line.delivery && self.candidate(about, text);
         if let Some(delivery) = line.outcome.and_then(delivery) {
             if delivery == Delivery::Sent && self.config.unlogged && self.connections.any_failed() {
                 self.passed_unlogged(about, text, raw);
@@ -259,7 +282,7 @@ impl Join {
                 self.change(about, |group| group.deliver(delivery));
             }
         }
-        !line.delivery && self.candidate(about, text)
+        kept
     }
 
     /// Changes what is known of a message that something is known of, and looks at its cases again.

@@ -1,5 +1,6 @@
 //! When cases leave, and how: settled ones at once, the others when the mail log has passed them or time is over.
 
+use crate::config::Others;
 use crate::queue_id::QueueId;
 use crate::reasons::Class;
 use crate::record::{Issue, Kind, WhyNot};
@@ -26,7 +27,9 @@ impl Join {
         let offset = self.hosts.clocks(group.home).offset();
         let transaction = group.align(&self.matcher, offset).get(index).copied().flatten();
         let last = transaction.is_none_or(|transaction| transaction.last && !transaction.refused);
-        let earlier = self.connections.before(group.home, id).find(|line| {
+        // Of a message that may be another host's, nothing that was logged is known.
+        let ours = last && !group.ambiguous;
+        let earlier = self.connections.before(group.home, id).filter(|_| !group.ambiguous).find(|line| {
             let own = line.filter.as_deref().and_then(|filter| self.config.is_own(filter));
             // An abort shows that PureMessage was still there.
             if case.kind == Kind::Abort { own == Some(false) } else { own != Some(false) }
@@ -35,8 +38,8 @@ impl Join {
             kind: case.kind,
             entry: &case.entry,
             recipients: case.to.len(),
-            collected: group.collected && last,
-            delivery: group.delivery.filter(|_| last),
+            collected: group.collected && ours,
+            delivery: group.delivery.filter(|_| ours),
             earlier,
         };
         let transaction = transaction.filter(|_| !group.ambiguous);
@@ -54,7 +57,7 @@ impl Join {
                 let issue = Issue {
                     case: &group.cases[index],
                     queue_id: id.as_str(),
-                    host: group.host.as_deref(),
+                    host: group.only_host(),
                     verdict: &verdict,
                     why_not: None,
                     revision: 0,
@@ -85,7 +88,7 @@ impl Join {
             let issue = Issue {
                 case: &group.cases[index],
                 queue_id: id.as_str(),
-                host: group.host.as_deref(),
+                host: group.only_host(),
                 verdict,
                 why_not,
                 revision,
@@ -105,20 +108,21 @@ impl Join {
         }
         if case.kind == Kind::Unnoticed && told.class == Class::Unexplained {
             // The failure turned out to be another message's. The record leaves as it came, unless it has left.
-            if revision == 0 {
+            if revision == 0 && self.config.others == Others::Pass {
                 self.out.push_back(Output { data: case.record.as_bytes().to_vec(), ticket });
             }
             return;
         }
-        self.count(group.cases[index].kind, told.status, revision);
+        let first = before.is_none_or(|before| before.status == Status::Provisional);
+        self.count(group.cases[index].kind, told.status, revision, first);
         self.out.push_back(Output { data: record, ticket });
     }
 
-    fn count(&mut self, kind: Kind, status: Status, revision: u32) {
+    fn count(&mut self, kind: Kind, status: Status, revision: u32, first: bool) {
         let stats = &mut self.stats;
         stats.issued += 1;
-        if revision > 0 {
-            stats.revisions += 1;
+        stats.revisions += u64::from(revision > 0);
+        if !first {
             return;
         }
         match (kind, status) {
@@ -133,6 +137,7 @@ impl Join {
     /// Takes a case from those that wait.
     pub(super) fn unwait(&mut self, home: HostIndex, case: &Case) {
         self.held.remove(&case.seq);
+        self.timeless.remove(&case.seq);
         if let CaseState::Held { due: Some(due), .. } = case.state
             && let Some(queue) = self.due.get_mut(&home)
         {
@@ -209,6 +214,7 @@ impl Join {
     fn mail_progress(&self, home: HostIndex) -> Option<i64> {
         match self.hosts.clocks(home).mail_in_entry_time() {
             None if home == NAMELESS => self.hosts.all_mail_in_entry_time(),
+            None => self.hosts.clocks(NAMELESS).mail_in_entry_time(),
             progress => progress,
         }
     }
@@ -220,44 +226,72 @@ impl Join {
             return;
         }
         self.swept = self.now;
-        let hold = self.hold_ms() as u64;
-        let silent = self.hosts.last_mail_arrival().is_none_or(|arrived| arrived + hold <= self.now);
-        let waiting: Vec<(u64, QueueId)> = self.held.iter().map(|(seq, id)| (*seq, *id)).collect();
-        for (seq, id) in waiting {
-            if self.waited(&id, seq, hold, silent) {
+        for seq in self.candidates() {
+            if let Some(id) = self.held.get(&seq).copied()
+                && self.waited(&id, seq)
+            {
                 self.settle(id, seq);
             }
         }
     }
 
-    /// Whether a case has waited long enough by the host's clock: since it came where the mail log is silent, or else since
-    /// the mail log passed it.
-    fn waited(&mut self, id: &QueueId, seq: u64, hold: u64, silent: bool) -> bool {
-        let Some((home, at, arrived, caught_up, due)) = self.store.get(id).iter().find_map(|group| {
-            let case = group.cases.iter().find(|case| case.seq == seq)?;
-            let CaseState::Held { arrived, caught_up, due, .. } = case.state else { return None };
-            Some((group.home, case.entry.at, arrived, caught_up, due.filter(|_| case.kind == Kind::Unlogged)))
-        }) else {
+    /// Cases whose time the mail log has reached or will not reach because it is silent, and those that don't wait for it:
+    /// only they can be over by the host's clock.
+    fn candidates(&self) -> Vec<u64> {
+        let mut list: Vec<u64> = self.timeless.iter().copied().collect();
+        for (home, queue) in &self.due {
+            let limit = if self.mail_silent(*home) { Some(i64::MAX) } else { self.mail_progress(*home) };
+            let Some(limit) = limit.map(|progress| progress.saturating_add(self.hold_ms())) else { continue };
+            list.extend(queue.iter().take_while(|(due, _)| *due <= limit).map(|(_, seq)| *seq));
+        }
+        list.sort_unstable();
+        list
+    }
+
+    /// Whether a case has waited long enough by the host's clock: since it came where the log that it waits for is silent,
+    /// or else since that log reached its time.
+    fn waited(&mut self, id: &QueueId, seq: u64) -> bool {
+        let found = self
+            .store
+            .get(id)
+            .iter()
+            .find_map(|group| group.cases.iter().find(|case| case.seq == seq).map(|case| (group.home, case)));
+        let Some((home, Case { kind, entry, state: CaseState::Held { arrived, caught_up, due, .. }, .. })) = found
+        else {
             return true;
         };
-        // A message without an entry may have a wait of its own.
-        let hold = due.zip(at).map_or(hold, |(due, at)| hold.max(due.saturating_sub(at) as u64));
-        if arrived.saturating_add(hold) > self.now {
-            return false;
-        }
-        if silent || at.is_none() {
-            return true;
-        }
-        match caught_up {
-            Some(since) => since.saturating_add(hold) <= self.now,
-            None => {
-                let passed = self.mail_progress(home).zip(at).is_some_and(|(progress, at)| progress >= at);
-                if passed {
-                    self.mark_caught_up(id, seq);
-                }
-                false
+        let (arrived, caught_up, due) = (*arrived, *caught_up, *due);
+        // What has no entry waits for the other log, and may have a wait of its own.
+        let (silent, progress, hold) = match (kind, due.zip(entry.at)) {
+            (Kind::Unlogged, Some((due, at))) => {
+                (self.entries_silent(), self.hosts.entries(home), due.saturating_sub(at))
             }
+            _ => (self.mail_silent(home), self.mail_progress(home), self.hold_ms()),
+        };
+        let over = |since: u64| since.saturating_add(hold.max(0) as u64) <= self.now;
+        if silent || due.is_none() {
+            return over(arrived);
         }
+        if let Some(since) = caught_up {
+            return over(since.max(arrived));
+        }
+        if progress.zip(due).is_some_and(|(progress, due)| progress >= due.saturating_sub(hold)) {
+            self.mark_caught_up(id, seq);
+        }
+        false
+    }
+
+    /// Whether a host's mail log has given nothing for as long as an abort waits.
+    fn mail_silent(&self, home: HostIndex) -> bool {
+        self.gives_nothing(self.hosts.mail_arrival(home))
+    }
+
+    fn entries_silent(&self) -> bool {
+        self.gives_nothing(self.hosts.last_entry_arrival())
+    }
+
+    fn gives_nothing(&self, arrived: Option<u64>) -> bool {
+        arrived.is_none_or(|arrived| arrived.saturating_add(self.hold_ms() as u64) <= self.now)
     }
 
     fn mark_caught_up(&mut self, id: &QueueId, seq: u64) {

@@ -29,6 +29,7 @@ struct Snapshot {
     connections: connections::Stored,
     parts: Parts,
     due: BTreeMap<HostIndex, BTreeSet<(i64, u64)>>,
+    timeless: BTreeSet<u64>,
     held: BTreeMap<u64, QueueId>,
     seq: u64,
     out: VecDeque<(String, u64)>,
@@ -48,6 +49,7 @@ impl Join {
             connections: self.connections.stored(),
             parts: self.parts.clone(),
             due: self.due.clone(),
+            timeless: self.timeless.clone(),
             held: self.held.clone(),
             seq: self.seq,
             out: self
@@ -77,6 +79,7 @@ impl Join {
         join.connections = Connections::restored(snapshot.connections);
         join.parts = snapshot.parts;
         join.due = snapshot.due;
+        join.timeless = snapshot.timeless;
         join.held = snapshot.held;
         join.seq = snapshot.seq;
         join.out = snapshot.out.into_iter().map(|(data, ticket)| Output { data: data.into_bytes(), ticket }).collect();

@@ -52,6 +52,11 @@ impl Store {
         self.count > 0 && self.groups.contains_key(id)
     }
 
+    /// All ids, in no order.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &QueueId> {
+        self.groups.keys()
+    }
+
     /// All groups under an id.
     pub(crate) fn get(&self, id: &QueueId) -> &[Group] {
         self.groups.get(id).map_or(&[], Vec::as_slice)
@@ -76,7 +81,8 @@ impl Store {
     /// Takes a group out to change it, or a new one; [`Store::put`] it back.
     pub(crate) fn take(&mut self, id: &QueueId, host: Option<&str>) -> Group {
         let Some(at) = self.find(id, host) else {
-            let ambiguous = host.is_none() && !self.get(id).is_empty();
+            let others = self.groups.get_mut(id).into_iter().flatten();
+            let ambiguous = others.map(|group| group.ambiguous |= group.nameless).count() > 0 && host.is_none();
             return Group { host: host.map(Box::from), ambiguous, ..Group::default() };
         };
         self.take_at(id, at).unwrap_or_default()

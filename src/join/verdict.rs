@@ -245,6 +245,8 @@ impl<'g> Judge<'_, 'g> {
         let ended = self.lines.iter().any(|line| self.role(line) == Role::EndOfEnvelope);
         let said = self.lines.iter().rev().filter(|line| match self.role(line) {
             Role::Verdict | Role::RefusesMail => true,
+            // Of sendmail's rules only those whose arguments are its own: a header may hold any reply.
+            Role::Cause => self.class(line) == Class::PolicyRejected && line.stage.is_some(),
             // One recipient's refusal is the message's only where none was left.
             Role::RefusesRecipient => {
                 class == Class::RecipientsRejected || class.fault() != crate::reasons::Fault::Peer

@@ -1,5 +1,7 @@
 //! Finds the row of the table that a text fits: first by literal bytes, and only then by a regular expression.
 
+use std::sync::LazyLock;
+
 use memchr::memmem;
 use regex::bytes::{Regex, RegexBuilder};
 
@@ -48,6 +50,10 @@ struct Group {
     all_named: bool,
     rules: Vec<u16>,
 }
+
+/// The rows of the table, compiled once; a test compiles every row.
+static ROWS: LazyLock<Vec<CompiledRule>> =
+    LazyLock::new(|| TABLE.iter().filter_map(|row| CompiledRule::new(row, row.id, row.start, row.rest).ok()).collect());
 
 /// What all texts of the rules without a start contain.
 const NEEDLES: &[(&str, &str)] =
@@ -124,10 +130,10 @@ impl Matcher {
     /// A matcher of the table with the rules of the configuration, which come first; one with the id of a row replaces it.
     pub(crate) fn new(added: Vec<CompiledRule>) -> Matcher {
         let mut rules = added;
-        for row in TABLE {
-            if !rules.iter().any(|rule| *rule.id == *row.id) {
-                // A test compiles every row.
-                rules.extend(CompiledRule::new(row, row.id, row.start, row.rest));
+        let replaced = rules.len();
+        for row in ROWS.iter() {
+            if !rules[..replaced].iter().any(|rule| rule.id == row.id) {
+                rules.push(row.clone());
             }
         }
         let mut by_first_byte: Vec<Vec<Group>> = vec![Vec::new(); 256];
@@ -159,6 +165,13 @@ impl Matcher {
 
     pub(crate) fn rule(&self, index: u16) -> &CompiledRule {
         &self.rules[usize::from(index)]
+    }
+
+    /// Matches every row's example, so that the regular expressions have made what they make at their first use.
+    pub(crate) fn warm_up(&self) {
+        for row in TABLE {
+            std::hint::black_box(self.find(row.example.as_bytes()));
+        }
     }
 
     /// The first rule that the whole text fits.

@@ -84,13 +84,11 @@ pub fn compare(path: &Path, now: &str) -> Result<(), String> {
         return Ok(());
     }
     let at = expected.lines().zip(now.lines()).take_while(|(a, b)| a == b).count();
-    Err(format!(
-        "{} differs at line {}; BLESS=1 rewrites it\n  expected {}\n  now      {}",
-        path.display(),
-        at + 1,
-        expected.lines().nth(at).unwrap_or("nothing"),
-        now.lines().nth(at).unwrap_or("nothing"),
-    ))
+    let [old, new] = [&*expected, now].map(|text| text.lines().nth(at).unwrap_or("nothing"));
+    let same = old.chars().zip(new.chars()).take_while(|(a, b)| a == b).count();
+    let around = |text: &str| text.chars().skip(same.saturating_sub(60)).take(200).collect::<String>();
+    let (path, line) = (path.display(), at + 1);
+    Err(format!("{path} differs at line {line}; BLESS=1 rewrites it\n  was …{}\n  now …{}", around(old), around(new)))
 }
 
 /// The lines of both logs in an order, each with the host's clock at its arrival: the time of a live host for

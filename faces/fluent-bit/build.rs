@@ -1,0 +1,8 @@
+//! Tells the linker the module's bounds: all memory that it may ever have.
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    if std::env::var("CARGO_CFG_TARGET_FAMILY").is_ok_and(|family| family == "wasm") {
+        println!("cargo::rustc-link-arg-cdylib=--max-memory={}", 256 << 20);
+    }
+}

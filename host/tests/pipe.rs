@@ -1,0 +1,193 @@
+//! `abort-reason pipe`: what passes, what is issued, when it leaves, and what happens if the component fails.
+
+mod common;
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use common::{Folder, MAILLOG, MESSAGE_LOG, broken, pipe, program, record, run, run_with};
+use serde_json::Value;
+
+/// Both logs as records, in order of time.
+fn records() -> Vec<String> {
+    let mail: Vec<&str> = MAILLOG.lines().collect();
+    let entries: Vec<&str> = MESSAGE_LOG.lines().collect();
+    [mail[0], mail[1], entries[0], mail[2], entries[1], entries[2]].map(record).into()
+}
+
+#[test]
+fn aborts_leave_with_their_reason_and_the_rest_unchanged() {
+    let records = records();
+    let ran = run_with(pipe().arg("--stats"), (records.join("\n") + "\n").as_bytes()).ok();
+    let out: Vec<&str> = ran.text().lines().collect();
+    let (issued, passed): (Vec<&str>, Vec<&str>) = out.iter().partition(|line| line.contains("\"abort\":"));
+    assert_eq!(passed, [&records[0], &records[1], &records[3], &records[4]]);
+    let stats: Value = serde_json::from_str(ran.stderr.trim()).unwrap();
+    assert_eq!((&stats["pipe"]["lines"], &stats["component"]["aborts"]), (&6.into(), &2.into()));
+    // The same bytes as offline.
+    let folder = Folder::new();
+    let mut explained: Vec<String> =
+        run(&mut folder.explain(MAILLOG, MESSAGE_LOG)).ok().text().lines().map(str::to_owned).collect();
+    let mut issued: Vec<String> = issued.into_iter().map(str::to_owned).collect();
+    explained.sort();
+    issued.sort();
+    assert_eq!(issued, explained);
+}
+
+#[test]
+fn what_is_no_record_passes_byte_for_byte() {
+    let mut input = Vec::new();
+    for line in [
+        &b""[..], b"\r", b"   ", b"no JSON", b"[1,2]", b"\"text\"", b"{\"message\":", b"{\"message\":\"\xff\xfe\"}", b"{}}", b"{}",
+        b"{\"message\":1}", b" {\"message\":\"other\"} \r", b"\0\x1b[31m", b"{\"message\":\"a\\u0000b\"}", b"{\"a\":{\"b\":[{}]}}",
+    ] {
+        input.extend_from_slice(line);
+        input.push(b'\n');
+    }
+    input.push(b'{');
+    input.extend_from_slice(&vec![b'x'; 3 << 20]);
+    input.extend_from_slice(b"}\n");
+    input.extend_from_slice(&[b"{\"message\":\"".as_slice(), &vec![b'y'; 900_000], b"\"}\nno line end"].concat());
+    let ran = run_with(&mut pipe(), &input).ok();
+    assert!(ran.stdout == input, "{} bytes became {}", input.len(), ran.stdout.len());
+    assert_eq!(ran.stderr, "");
+}
+
+#[test]
+fn a_last_line_without_its_end_is_no_trap_for_a_record() {
+    let abort = record(MESSAGE_LOG.lines().next().unwrap());
+    let ran = run_with(&mut pipe(), format!("{abort}\nlast").as_bytes()).ok();
+    let lines: Vec<&str> = ran.text().lines().collect();
+    assert_eq!((lines.len(), lines[0]), (2, "last"));
+    assert!(lines[1].contains("\"abort\":{"));
+    let ran = run_with(&mut pipe(), abort.as_bytes()).ok();
+    assert!(ran.text().ends_with("}\n"), "{ran:?}");
+}
+
+/// A running pipe, with what it says line by line.
+struct Live {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lines: Receiver<String>,
+}
+
+impl Live {
+    fn start(command: &mut Command) -> Live {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || stdout.lines().map_while(Result::ok).all(|line| sender.send(line).is_ok()));
+        let stdin = child.stdin.take();
+        Live { child, stdin, lines }
+    }
+
+    fn say(&mut self, line: &str) {
+        writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    fn hear(&self) -> String {
+        self.lines.recv_timeout(Duration::from_secs(60)).expect("nothing came")
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.stdin = None;
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn held_aborts_leave_in_time_while_nothing_comes_in() {
+    let folder = Folder::new();
+    let config = folder.file("config.yaml", "hold_secs: 1\n");
+    let mut live = Live::start(pipe().arg("--config").arg(config));
+    // What is forwarded does not wait in a buffer.
+    live.say("first");
+    assert_eq!(live.hear(), "first");
+    let said = Instant::now();
+    live.say(&record(MESSAGE_LOG.lines().next().unwrap()));
+    assert!(live.hear().contains("\"abort\":{"));
+    let waited = said.elapsed();
+    assert!(waited >= Duration::from_millis(900), "the abort did not wait for its reason: {waited:?}");
+    assert!(waited < Duration::from_secs(30), "{waited:?}");
+    live.stdin = None;
+    assert!(live.child.wait().unwrap().success());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_to_end_lets_go_of_what_is_held() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let mut live = Live::start(&mut pipe());
+    live.say(&record(MESSAGE_LOG.lines().next().unwrap()));
+    live.say("after");
+    // The abort came before it, and so is held by now.
+    assert_eq!(live.hear(), "after");
+    kill_process(Pid::from_child(&live.child), Signal::TERM).unwrap();
+    assert!(live.hear().contains("\"abort\":{"));
+    assert!(live.child.wait().unwrap().success());
+}
+
+/// `pipe` with a component made for the test.
+fn broken_pipe(folder: &Folder, bodies: &broken::Bodies) -> Command {
+    let mut command = program();
+    command.args(["pipe", "--stats", "--component"]).arg(folder.file("component.wasm", bodies.component()));
+    command
+}
+
+fn counts(stderr: &str) -> Value {
+    serde_json::from_str::<Value>(stderr.lines().last().unwrap()).unwrap()["pipe"].clone()
+}
+
+#[test]
+fn a_component_that_traps_loses_no_line() {
+    let folder = Folder::new();
+    let bodies = broken::Bodies { push: "unreachable", ..broken::Bodies::default() };
+    let input = "{\"a\":1}\nno record\n{\"b\":2}\n";
+    let ran = run_with(&mut broken_pipe(&folder, &bodies), input.as_bytes()).ok();
+    assert_eq!(ran.text(), input);
+    assert_eq!(ran.stderr.matches("unreachable").count(), 1, "{}", ran.stderr);
+    let counts = counts(&ran.stderr);
+    assert_eq!((&counts["failures"], &counts["passed_after_failure"]), (&2.into(), &2.into()), "{counts}");
+}
+
+#[test]
+fn what_a_component_held_leaves_unchanged_when_it_fails() {
+    let folder = Folder::new();
+    // It holds whatever it gets, never issues anything, and traps at the poison.
+    let bodies = broken::Bodies { push: broken::TRAPS_AT_POISON, disposition: 2, ..broken::Bodies::default() };
+    let mut live = Live::start(&mut broken_pipe(&folder, &bodies).stderr(Stdio::piped()));
+    live.say("{\"held\":1}");
+    live.say("one");
+    assert_eq!(live.hear(), "one");
+    live.say("{\"poison\":1}");
+    assert_eq!(live.hear(), "{\"poison\":1}");
+    live.say("{\"held\":2}");
+    live.say("two");
+    assert_eq!(live.hear(), "two");
+    live.stdin = None;
+    assert_eq!([live.hear(), live.hear()], ["{\"held\":1}", "{\"held\":2}"]);
+    assert!(live.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_component_that_hangs_is_stopped() {
+    let folder = Folder::new();
+    let bodies = broken::Bodies { push: broken::HANGS, ..broken::Bodies::default() };
+    let ran = run_with(broken_pipe(&folder, &bodies).args(["--call-timeout", "0.3"]), b"{\"a\":1}\n").ok();
+    assert_eq!(ran.text(), "{\"a\":1}\n");
+    assert!(ran.stderr.contains("took longer than 300ms"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_component_that_swells_is_stopped() {
+    let folder = Folder::new();
+    let bodies = broken::Bodies { push: broken::SWELLS, ..broken::Bodies::default() };
+    let ran = run_with(broken_pipe(&folder, &bodies).args(["--memory-limit", "16"]), b"{\"a\":1}\n").ok();
+    assert_eq!(ran.text(), "{\"a\":1}\n");
+    assert_eq!(counts(&ran.stderr)["failures"], 2);
+}
