@@ -1,4 +1,7 @@
 //! The command line: subcommands, options and their help.
+//!
+//! The doc comments of the options are their help: plain text, no Markdown.
+#![allow(clippy::doc_markdown)]
 
 use std::io;
 use std::path::PathBuf;

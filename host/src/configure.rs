@@ -33,8 +33,7 @@ pub fn run(options: &Configure) -> Result<()> {
         let (mut instance, _) = Running::start(&read(path)?, path, false)?;
         let text = instance.control("show", "{}")?.map_err(|problem| unfit(path, &problem))?;
         let shown = if text.is_empty() { "(none: this module is not set up yet)" } else { &text };
-        return writeln!(io::stdout().lock(), "{shown}")
-            .map_err(|error| Failure::writing("standard output", &error));
+        return writeln!(io::stdout().lock(), "{shown}").map_err(|error| Failure::writing("standard output", &error));
     }
     let text = match &options.config {
         Some(path) => settings::read(path)?.to_string(),

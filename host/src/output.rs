@@ -19,7 +19,10 @@ enum Place {
     /// A device, pipe or socket: there is nothing to rename.
     Special(File),
     /// A file beside the one that it will replace.
-    Temporary { file: NamedTempFile, target: PathBuf },
+    Temporary {
+        file: NamedTempFile,
+        target: PathBuf,
+    },
 }
 
 impl Output {

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
-use abort_reason::reasons::{Class, Rule, TABLE, advice};
+use abort_reason::reasons::{Class, Rule, Stage, TABLE, advice};
 use serde_json::json;
 
 use crate::cli::{self, ReasonsFormat};
-use crate::explain::table::Style;
+use crate::explain::table::{Style, text_of};
 use crate::failure::{Failure, Result};
 
 /// Runs `abort-reason reasons`.
@@ -35,7 +35,7 @@ fn table(style: Style) -> String {
             rule.example,
         ]);
     }
-    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    text_of(&table)
 }
 
 /// The reference page.
@@ -45,11 +45,16 @@ fn markdown() -> String {
     for class in Class::ALL {
         let advice = advice(*class);
         let _ = writeln!(page, "\n## `{}`\n", class.as_str());
-        let _ = writeln!(page, "Fault: {}. Ignorable: {}.\n", class.fault().as_str(), match class.ignorable() {
-            Some(true) => "yes",
-            Some(false) => "no",
-            None => "depends",
-        });
+        let _ = writeln!(
+            page,
+            "Fault: {}. Ignorable: {}.\n",
+            class.fault().as_str(),
+            match class.ignorable() {
+                Some(true) => "yes",
+                Some(false) => "no",
+                None => "depends",
+            }
+        );
         let _ = writeln!(page, "{}", advice.text);
         if let Some(url) = advice.url {
             let _ = writeln!(page, "See <{url}>.");
@@ -112,7 +117,7 @@ fn json() -> String {
                 "fault": rule.class.fault().as_str(),
                 "ignorable": rule.class.ignorable(),
                 "rank": rule.rank.as_str(),
-                "stage": rule.stage.map(|stage| stage.as_str()),
+                "stage": rule.stage.map(Stage::as_str),
                 "timeout": rule.timeout,
                 "versions": rule.versions,
                 "start": rule.start,
@@ -129,7 +134,7 @@ fn json() -> String {
 }
 
 fn stage(rule: &Rule) -> &'static str {
-    rule.stage.map_or("", |stage| stage.as_str())
+    rule.stage.map_or("", Stage::as_str)
 }
 
 fn timeout(rule: &Rule) -> String {

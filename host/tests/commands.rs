@@ -35,7 +35,12 @@ fn check_says_what_a_configuration_means() {
         assert!(ran.text().contains(part), "{part:?} is missing in\n{}", ran.text());
     }
     for empty in ["", "# nothing\n", "{}", "  \n"] {
-        assert!(run_with(program().args(["check", "-"]), empty.as_bytes()).ok().text().contains("5 s for its reason (default)"));
+        assert!(
+            run_with(program().args(["check", "-"]), empty.as_bytes())
+                .ok()
+                .text()
+                .contains("5 s for its reason (default)")
+        );
     }
 }
 

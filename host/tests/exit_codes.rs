@@ -20,12 +20,14 @@ fn wrong_usage_is_64() {
 #[test]
 fn unusable_input_is_65() {
     let folder = Folder::new();
-    run(&mut folder.explain(MAILLOG, MAILLOG)).failed(65, &["is given as a message_log, but holds sendmail's log", "--maillog"]);
+    run(&mut folder.explain(MAILLOG, MAILLOG))
+        .failed(65, &["is given as a message_log, but holds sendmail's log", "--maillog"]);
     run(&mut folder.explain(MESSAGE_LOG, MESSAGE_LOG)).failed(65, &["is given with --maillog, but holds"]);
     let packed = zstd::encode_all(MAILLOG.as_bytes(), 0).unwrap();
     run(&mut folder.explain(&packed[..packed.len() / 2], MESSAGE_LOG)).failed(65, &["maillog ends in the middle"]);
     run(&mut folder.explain(b"BZh91AY&SY....", MESSAGE_LOG)).failed(65, &["compressed by bzip2", "bzip2 -dc"]);
-    run(&mut folder.explain(b"\xfd7zXZ\0garbage, garbage, garbage", MESSAGE_LOG)).failed(65, &["cannot unpack", "damaged"]);
+    run(&mut folder.explain(b"\xfd7zXZ\0garbage, garbage, garbage", MESSAGE_LOG))
+        .failed(65, &["cannot unpack", "damaged"]);
     for file in [folder.file("text", "no module"), folder.file("module", wat::parse_str("(module)").unwrap())] {
         run(program().args(["pipe", "--component"]).arg(file)).failed(65, &["not a component", "--component"]);
     }
@@ -39,8 +41,10 @@ fn missing_input_is_66() {
     let missing = folder.path("nowhere");
     run(folder.explain(MAILLOG, MESSAGE_LOG).arg(&missing)).failed(66, &["cannot find", "nowhere", "Check the name"]);
     run(folder.explain(MAILLOG, MESSAGE_LOG).arg(folder.path("."))).failed(66, &["is a directory"]);
-    run(folder.explain(MAILLOG, MESSAGE_LOG).arg("--config").arg(&missing)).failed(66, &["cannot read the configuration"]);
-    run(program().args(["pipe", "--component"]).arg(&missing)).failed(66, &["cannot read the component", "xtask build"]);
+    run(folder.explain(MAILLOG, MESSAGE_LOG).arg("--config").arg(&missing))
+        .failed(66, &["cannot read the configuration"]);
+    run(program().args(["pipe", "--component"]).arg(&missing))
+        .failed(66, &["cannot read the component", "xtask build"]);
 }
 
 /// The program without a component beside it, by another link to the same file.
@@ -72,7 +76,8 @@ fn a_component_that_does_not_start_is_69_and_one_that_refuses_is_78() {
 fn an_output_that_cannot_be_made_is_73() {
     let folder = Folder::new();
     for target in [folder.path("no/such/folder"), folder.path(".")] {
-        run(folder.explain(MAILLOG, MESSAGE_LOG).arg("--output").arg(target)).failed(73, &["cannot create", "--output"]);
+        run(folder.explain(MAILLOG, MESSAGE_LOG).arg("--output").arg(target))
+            .failed(73, &["cannot create", "--output"]);
     }
 }
 
@@ -88,7 +93,8 @@ fn a_full_disk_is_74() {
         run(folder.explain(MAILLOG, MESSAGE_LOG).args(["--format", format]).stdout(full()))
             .failed(74, &["cannot write to standard output", "Make room"]);
     }
-    run(folder.explain(MAILLOG, MESSAGE_LOG).args(["--output", "/dev/full"])).failed(74, &["cannot write to /dev/full"]);
+    run(folder.explain(MAILLOG, MESSAGE_LOG).args(["--output", "/dev/full"]))
+        .failed(74, &["cannot write to /dev/full"]);
     run(program().arg("reasons").stdout(full())).failed(74, &["cannot write"]);
 }
 
@@ -101,7 +107,8 @@ fn a_reader_that_has_gone_away_is_0() {
         Stdio::from(writer)
     };
     let quiet = |command: &mut std::process::Command| {
-        let ran: common::Ran = command.stdout(gone()).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap().into();
+        let ran: common::Ran =
+            command.stdout(gone()).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap().into();
         assert_eq!(ran.ok().stderr, "");
     };
     quiet(&mut folder.explain(MAILLOG, MESSAGE_LOG));
@@ -109,7 +116,9 @@ fn a_reader_that_has_gone_away_is_0() {
     quiet(program().args(["reasons", "--format", "json"]));
     quiet(program().args(["completions", "bash"]));
     let file = folder.file("forwards", broken::Bodies::default().component());
-    quiet(program().args(["pipe", "--component"]).arg(file).stdin(std::fs::File::open(folder.path("maillog")).unwrap()));
+    quiet(
+        program().args(["pipe", "--component"]).arg(file).stdin(std::fs::File::open(folder.path("maillog")).unwrap()),
+    );
 }
 
 #[test]

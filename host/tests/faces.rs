@@ -16,11 +16,16 @@ fn root() -> PathBuf {
 
 fn scenarios() -> Vec<PathBuf> {
     let folder = root().join("tests/corpus");
-    let mut list: Vec<PathBuf> =
-        fs::read_dir(folder).expect("tests/corpus").map(|entry| entry.expect("entry").path()).filter(|path| path.is_dir()).collect();
+    let mut list: Vec<PathBuf> = fs::read_dir(folder)
+        .expect("tests/corpus")
+        .map(|entry| entry.expect("entry").path())
+        .filter(|path| path.is_dir())
+        .collect();
     assert!(list.len() >= 19, "the corpus is not whole: {list:?}");
     // The oldest first: what is older than the first line that was read is told as such.
-    list.sort_by_key(|folder| fs::read_to_string(folder.join("maillog.iso")).expect("maillog.iso").lines().next().map(str::to_owned));
+    list.sort_by_key(|folder| {
+        fs::read_to_string(folder.join("maillog.iso")).expect("maillog.iso").lines().next().map(str::to_owned)
+    });
     list
 }
 
@@ -50,7 +55,8 @@ fn explain_and_pipe_issue_the_same_bytes() {
 
 /// The records with the object, in an order of their own: the two commands read the logs in different orders.
 fn issued(text: &str) -> Vec<String> {
-    let mut list: Vec<String> = text.lines().filter(|line| line.contains(",\"abort\":{\"schema\"")).map(str::to_owned).collect();
+    let mut list: Vec<String> =
+        text.lines().filter(|line| line.contains(",\"abort\":{\"schema\"")).map(str::to_owned).collect();
     list.sort();
     list
 }

@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 use common::{Folder, MAILLOG, MESSAGE_LOG, broken, pipe, program, record, run, run_with};
 use serde_json::Value;
 
+/// How long to wait for what must come.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// Both logs as records, in order of time.
 fn records() -> Vec<String> {
     let mail: Vec<&str> = MAILLOG.lines().collect();
@@ -40,8 +43,21 @@ fn aborts_leave_with_their_reason_and_the_rest_unchanged() {
 fn what_is_no_record_passes_byte_for_byte() {
     let mut input = Vec::new();
     for line in [
-        &b""[..], b"\r", b"   ", b"no JSON", b"[1,2]", b"\"text\"", b"{\"message\":", b"{\"message\":\"\xff\xfe\"}", b"{}}", b"{}",
-        b"{\"message\":1}", b" {\"message\":\"other\"} \r", b"\0\x1b[31m", b"{\"message\":\"a\\u0000b\"}", b"{\"a\":{\"b\":[{}]}}",
+        &b""[..],
+        b"\r",
+        b"   ",
+        b"no JSON",
+        b"[1,2]",
+        b"\"text\"",
+        b"{\"message\":",
+        b"{\"message\":\"\xff\xfe\"}",
+        b"{}}",
+        b"{}",
+        b"{\"message\":1}",
+        b" {\"message\":\"other\"} \r",
+        b"\0\x1b[31m",
+        b"{\"message\":\"a\\u0000b\"}",
+        b"{\"a\":{\"b\":[{}]}}",
     ] {
         input.extend_from_slice(line);
         input.push(b'\n');
@@ -88,7 +104,7 @@ impl Live {
     }
 
     fn hear(&self) -> String {
-        self.lines.recv_timeout(Duration::from_secs(60)).expect("nothing came")
+        self.lines.recv_timeout(PATIENCE).expect("nothing came")
     }
 }
 
@@ -160,7 +176,7 @@ fn what_a_component_held_leaves_unchanged_when_it_fails() {
     let folder = Folder::new();
     // It holds whatever it gets, never issues anything, and traps at the poison.
     let bodies = broken::Bodies { push: broken::TRAPS_AT_POISON, disposition: 2, ..broken::Bodies::default() };
-    let mut live = Live::start(&mut broken_pipe(&folder, &bodies).stderr(Stdio::piped()));
+    let mut live = Live::start(broken_pipe(&folder, &bodies).stderr(Stdio::piped()));
     live.say("{\"held\":1}");
     live.say("one");
     assert_eq!(live.hear(), "one");

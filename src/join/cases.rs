@@ -13,7 +13,7 @@ use super::group::{Case, CaseState, Delivery, EntryFacts, Group};
 use super::hosts::{HostIndex, same_host};
 use super::recent::Passed;
 use super::seen::{Found, flag, host_number};
-use super::{About, Join};
+use super::{About, Join, host_name};
 
 /// What becomes of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ struct Incoming<'a> {
 impl Join {
     /// Takes an entry, as it came in `input`.
     pub(crate) fn entry(&mut self, entry: &Entry<'_>, reading: &Reading<'_>, input: Input<'_>, ticket: u64) -> Taken {
-        let host = reading.host.as_deref().map(String::from_utf8_lossy);
+        let host = reading.host.as_deref().and_then(host_name);
         let host = host.as_deref();
         let place = match host {
             Some(name) => self.hosts.place(name.as_bytes()),
@@ -181,7 +181,7 @@ impl Join {
             let Some(entry) = Entry::parse(&reading.line).filter(ends) else { continue };
             let Some(record) = record::of_input(passed.input()) else { continue };
             group.others.retain(|(seq, _)| *seq != passed.seq);
-            let host = reading.host.as_deref().map(String::from_utf8_lossy);
+            let host = reading.host.as_deref().and_then(host_name);
             let name = record::case_id(Kind::Unnoticed, host.as_deref(), id.as_str(), &reading.line);
             if !group.cases.iter().any(|case| *case.id == *name) {
                 // The record has passed once without the object.
@@ -196,7 +196,7 @@ impl Join {
     pub(super) fn passed(&self, id: &QueueId, host: Option<&str>) -> Vec<(u64, EntryFacts)> {
         let read = |passed: &Passed| {
             let reading = crate::input::read(&self.config, passed.input())?;
-            let theirs = reading.host.as_deref().map(String::from_utf8_lossy);
+            let theirs = reading.host.as_deref().and_then(host_name);
             if let (Some(a), Some(b)) = (theirs.as_deref(), host)
                 && !same_host(a, b)
             {
@@ -212,7 +212,7 @@ impl Join {
 
     /// A message was delivered after PureMessage had failed in its connection, perhaps without an entry.
     pub(super) fn passed_unlogged(&mut self, about: &About<'_>, text: &[u8], raw: &[u8]) {
-        let host = super::host_name(about.host);
+        let host = host_name(about.host);
         if self.failed_own(about.place, &about.id).is_none() {
             return;
         }

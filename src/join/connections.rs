@@ -17,6 +17,9 @@ const TLS_LINES: usize = 512;
 /// TLS trouble belongs to a line of the same process that comes this soon behind it, in milliseconds.
 const TLS_MS: i64 = 10_000;
 
+/// Bytes around a line here.
+const FRAME: usize = 64;
+
 /// Ids of one connection count up modulo this.
 const SEQUENCE: u32 = 3_600;
 
@@ -40,6 +43,9 @@ pub(crate) struct Connections {
     failures: Map<(HostIndex, ConnectionId), Vec<Failure>>,
     order: VecDeque<(HostIndex, ConnectionId)>,
     tls: VecDeque<Tls>,
+    /// Bytes of the failures, and of the lines of TLS trouble.
+    failure_bytes: usize,
+    tls_bytes: usize,
 }
 
 /// The connections for a snapshot.
@@ -49,14 +55,22 @@ pub(crate) struct Stored {
     tls: VecDeque<Tls>,
 }
 
+fn weigh(failures: &[Failure]) -> usize {
+    failures.iter().map(|failure| FRAME + failure.evidence.weigh()).sum()
+}
+
 impl Connections {
     /// Whether any filter failed in any connection: the common case is that none did.
     pub(crate) fn any_failed(&self) -> bool {
         !self.order.is_empty()
     }
 
-    /// Notes that a filter failed while this message was under way.
-    pub(crate) fn failed(&mut self, host: HostIndex, id: &QueueId, evidence: &Evidence) {
+    pub(crate) fn bytes(&self) -> usize {
+        self.failure_bytes + self.tls_bytes
+    }
+
+    /// Notes that a filter failed while this message was under way. `most` bounds the bytes of all failures.
+    pub(crate) fn failed(&mut self, host: HostIndex, id: &QueueId, evidence: &Evidence, most: usize) {
         let Some((connection, sequence)) = id.connection() else { return };
         let failures = self.failures.entry((host, connection)).or_insert_with(|| {
             self.order.push_back((host, connection));
@@ -64,11 +78,11 @@ impl Connections {
         });
         if failures.len() < 4 && !failures.iter().any(|known| known.evidence.filter == evidence.filter) {
             failures.push(Failure { sequence, evidence: Evidence { ticket: 0, ..evidence.clone() } });
+            self.failure_bytes += FRAME + evidence.weigh();
         }
-        if self.order.len() > CONNECTIONS
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.failures.remove(&oldest);
+        while self.order.len() > CONNECTIONS || self.failure_bytes > most {
+            let Some(oldest) = self.order.pop_front() else { break };
+            self.failure_bytes -= weigh(&self.failures.remove(&oldest).unwrap_or_default());
         }
     }
 
@@ -85,12 +99,17 @@ impl Connections {
         })
     }
 
-    /// Notes TLS trouble of a process; gives the ticket of a line that had to go for it.
-    pub(crate) fn tls(&mut self, host: HostIndex, evidence: Evidence) -> Option<u64> {
-        let Some(pid) = evidence.pid else { return Some(evidence.ticket) };
-        let oldest = if self.tls.len() == TLS_LINES { self.tls.pop_front() } else { None };
+    /// Notes TLS trouble of a process; gives the tickets of lines that had to go for it. `most` bounds their bytes.
+    pub(crate) fn tls(&mut self, host: HostIndex, pid: u32, evidence: Evidence, most: usize) -> Vec<u64> {
+        self.tls_bytes += FRAME + evidence.weigh();
         self.tls.push_back(Tls { host, pid, evidence });
-        oldest.map(|oldest| oldest.evidence.ticket)
+        let mut gone = Vec::new();
+        while self.tls.len() > TLS_LINES || self.tls_bytes > most {
+            let Some(oldest) = self.tls.pop_front() else { break };
+            self.tls_bytes -= FRAME + oldest.evidence.weigh();
+            gone.push(oldest.evidence.ticket);
+        }
+        gone
     }
 
     /// Takes the TLS trouble that came just before a line of the same process.
@@ -100,7 +119,9 @@ impl Connections {
             let apart = line.at.zip(tls.evidence.at).map(|(line, tls)| line - tls);
             tls.host == host && tls.pid == pid && apart.is_none_or(|apart| (-1_000..=TLS_MS).contains(&apart))
         })?;
-        self.tls.remove(at).map(|tls| tls.evidence)
+        let evidence = self.tls.remove(at)?.evidence;
+        self.tls_bytes -= FRAME + evidence.weigh();
+        Some(evidence)
     }
 
     /// Takes the tickets of the lines that wait for others of their process.
@@ -119,8 +140,10 @@ impl Connections {
 
     pub(crate) fn restored(stored: Stored) -> Connections {
         let order = stored.failures.iter().map(|(host, connection, _)| (*host, *connection)).collect();
+        let failure_bytes = stored.failures.iter().map(|(.., failures)| weigh(failures)).sum();
+        let tls_bytes = stored.tls.iter().map(|tls| FRAME + tls.evidence.weigh()).sum();
         let failures =
             stored.failures.into_iter().map(|(host, connection, failures)| ((host, connection), failures)).collect();
-        Connections { failures, order, tls: stored.tls }
+        Connections { failures, order, tls: stored.tls, failure_bytes, tls_bytes }
     }
 }

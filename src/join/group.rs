@@ -233,15 +233,22 @@ impl Group {
         }
     }
 
+    /// Whether this is its age in the store.
+    pub(crate) fn has_age(&self, age: u64) -> bool {
+        self.place.is_some_and(|(_, own)| own == age)
+    }
+
     /// Bytes of memory, with an allowance for what surrounds them.
     pub(crate) fn weigh(&self) -> usize {
-        let evidence: usize = self.evidence.iter().map(|line| 176 + line.text.len() + line.program.len()).sum();
-        let cases: usize = self
-            .cases
-            .iter()
-            .map(|case| 360 + case.record.len() + case.to.iter().map(|to| to.len() + 16).sum::<usize>())
-            .sum();
-        320 + evidence + cases + 112 * self.others.len() + 8 * self.part_tickets.len()
+        let evidence: usize = self.evidence.iter().map(Evidence::weigh).sum();
+        let cases: usize = self.cases.iter().map(Case::weigh).sum();
+        let others: usize = self.others.iter().map(|(_, entry)| 112 + length(entry.from.as_ref())).sum();
+        320 + length(self.host.as_ref())
+            + length(self.sender.as_ref())
+            + evidence
+            + cases
+            + others
+            + 8 * self.part_tickets.len()
     }
 
     /// The latest time of anything in it: mail time, entry time.
@@ -249,6 +256,24 @@ impl Group {
         let entries = self.cases.iter().map(|case| &case.entry).chain(self.others.iter().map(|(_, entry)| entry));
         (self.evidence.iter().filter_map(|line| line.at).max(), entries.filter_map(|entry| entry.at).max())
     }
+}
+
+impl Evidence {
+    /// Bytes of memory.
+    pub(crate) fn weigh(&self) -> usize {
+        176 + self.text.len() + self.program.len() + length(self.filter.as_ref())
+    }
+}
+
+impl Case {
+    fn weigh(&self) -> usize {
+        let to: usize = self.to.iter().map(|to| to.len() + 16).sum();
+        360 + self.record.len() + to + length(self.relay.as_ref()) + length(self.entry.from.as_ref())
+    }
+}
+
+fn length(text: Option<&Box<str>>) -> usize {
+    text.map_or(0, |text| text.len())
 }
 
 impl Transaction<'_> {

@@ -24,6 +24,9 @@ pub(crate) struct Hosts {
     last: Option<(Box<[u8]>, HostIndex)>,
 }
 
+/// The longest name of a host.
+const LONGEST: usize = 255;
+
 /// The place of hosts without a name, and of those beyond the limit.
 pub(crate) const NAMELESS: HostIndex = 0;
 
@@ -34,6 +37,7 @@ impl Hosts {
 
     /// The place of a host, made for it if need be. A short name and a full one that begins with it are one host.
     pub(crate) fn place(&mut self, host: &[u8]) -> HostIndex {
+        let host = clipped(host);
         if host.is_empty() {
             return NAMELESS;
         }
@@ -97,6 +101,14 @@ impl Hosts {
         self.clocks.iter().filter_map(Clocks::mail_in_entry_time).min()
     }
 
+    /// Sets all times of arrival back.
+    pub(crate) fn set_back(&mut self, by: u64) {
+        for clocks in &mut self.clocks {
+            clocks.mail.arrived = clocks.mail.arrived.saturating_sub(by);
+            clocks.entries.arrived = clocks.entries.arrived.saturating_sub(by);
+        }
+    }
+
     /// How far `message_log` of a host has come; where its entries name no host, how far those have come.
     pub(crate) fn entries(&self, place: HostIndex) -> Option<i64> {
         self.clocks(place).entries.latest.or(self.clocks(NAMELESS).entries.latest)
@@ -118,6 +130,11 @@ impl Hosts {
             arrived => arrived,
         }
     }
+}
+
+/// A host's name as far as it can be one.
+pub(crate) fn clipped(host: &[u8]) -> &[u8] {
+    &host[..host.len().min(LONGEST)]
 }
 
 /// The first label of a host's name; an address is its own.

@@ -56,8 +56,11 @@ pub(crate) struct Join {
     /// All held cases: their number, and where they are.
     held: BTreeMap<u64, QueueId>,
     seq: u64,
+    /// The host's clock, and when it last ended waits.
     now: u64,
     swept: u64,
+    /// Goes on from a snapshot, and has not been told the time yet.
+    resumed: bool,
     out: VecDeque<Output>,
     released: VecDeque<u64>,
     pub stats: Stats,
@@ -136,6 +139,7 @@ impl Join {
             seq: 0,
             now: 0,
             swept: 0,
+            resumed: false,
             out: VecDeque::new(),
             released: VecDeque::new(),
             stats: Stats::default(),
@@ -193,7 +197,7 @@ impl Join {
         let kept = match id {
             Some(id) => {
                 let about =
-                    About { place, host: line.host, id, program: line.program, pid: line.pid, time, at, ticket };
+                    About { place, host: hosts::clipped(line.host), id, program: line.program, pid: line.pid, time, at, ticket };
                 self.about_message(&about, line, raw)
             }
             None => self.without_id(place, line, time, at, ticket),
@@ -336,7 +340,7 @@ impl Join {
             seq: self.seq,
             time,
             at,
-            program: String::from_utf8_lossy(program).into(),
+            program: String::from_utf8_lossy(hosts::clipped(program)).into(),
             pid,
             text: String::from_utf8_lossy(text).into(),
             rule,
@@ -362,10 +366,13 @@ impl Join {
             return false;
         }
         if failed {
-            self.connections.failed(about.place, &about.id, &evidence);
+            self.connections.failed(about.place, &about.id, &evidence, self.config.limits.join_bytes / 8);
         }
         if peer_left && let Some(tls) = self.connections.take_tls(about.place, &evidence) {
-            group.insert(Evidence { at: evidence.at.min(tls.at), ..tls });
+            let ticket = tls.ticket;
+            if !group.insert(Evidence { at: evidence.at.min(tls.at), ..tls }) {
+                self.released.extend((ticket != 0).then_some(ticket));
+            }
         }
         let kept = group.insert(evidence);
         if kept {
@@ -388,7 +395,8 @@ impl Join {
         at: Option<i64>,
         ticket: u64,
     ) -> bool {
-        if line.id != MailId::None || !line.text.starts_with(b"STARTTLS") || line.pid.is_none() || line.part.is_some() {
+        let Some(pid) = line.pid else { return false };
+        if line.id != MailId::None || !line.text.starts_with(b"STARTTLS") || line.part.is_some() {
             return false;
         }
         let Some(found) = self.matcher.find(line.text) else { return false };
@@ -397,8 +405,8 @@ impl Join {
         }
         let evidence =
             self.evidence(found.rule, found.stage, None, line.program, line.pid, time, at, line.text, ticket);
-        let oldest = self.connections.tls(place, evidence);
-        self.released.extend(oldest.filter(|ticket| *ticket != 0));
+        let gone = self.connections.tls(place, pid, evidence, self.config.limits.join_bytes / 16);
+        self.released.extend(gone.into_iter().filter(|ticket| *ticket != 0));
         true
     }
 
@@ -430,7 +438,8 @@ impl Join {
             }
             group.others = self.passed(id, host);
         }
-        if place != NAMELESS || group.host.is_none() {
+        if (place != NAMELESS || group.host.is_none()) && group.home != place {
+            self.move_waits(&group, place);
             group.home = place;
         }
         group
@@ -439,7 +448,7 @@ impl Join {
     fn put(&mut self, id: QueueId, group: Group) {
         self.store.put(id, group, &self.matcher);
         let limits = self.config.limits;
-        while self.store.bytes() > limits.join_bytes || self.store.len() > limits.messages {
+        while self.store.bytes() + self.connections.bytes() > limits.join_bytes || self.store.len() > limits.messages {
             let Some((id, mut group)) = self.store.pop_first() else { break };
             self.seen.touch(&id, host_number(group.host.as_deref().unwrap_or_default().as_bytes())).flags |=
                 flag::EVICTED;
@@ -447,7 +456,7 @@ impl Join {
             self.stats.released_early += self.issue_held(&id, &mut group);
             self.forget(&group);
         }
-        self.stats.bytes = (self.store.bytes() + self.recent.bytes()) as u64;
+        self.stats.bytes = (self.store.bytes() + self.connections.bytes() + self.recent.bytes()) as u64;
     }
 
     /// Gives back the tickets of what is let go.
@@ -474,5 +483,5 @@ impl Join {
 
 /// A host's name; none if the line has none.
 fn host_name(host: &[u8]) -> Option<std::borrow::Cow<'_, str>> {
-    (!host.is_empty()).then(|| String::from_utf8_lossy(host))
+    (!host.is_empty()).then(|| String::from_utf8_lossy(hosts::clipped(host)))
 }

@@ -10,10 +10,13 @@ use crate::mail_line::MailLine;
 use crate::queue_id::QueueId;
 use crate::time::LogTime;
 
-use super::hosts::HostIndex;
+use super::hosts::{HostIndex, clipped};
 
 /// How many lines may be under way at once; beyond, the oldest is read as far as it came.
 const PENDING: usize = 256;
+
+/// sendmail ends a line after this many parts.
+const MOST: u16 = 999;
 
 /// Ends every part but the last.
 const MORE: &[u8] = b" ...";
@@ -56,6 +59,9 @@ impl Parts {
             self.pending.push_back(whole);
             return (if self.pending.len() > PENDING { self.pending.pop_front() } else { None }, true);
         }
+        if part > MOST {
+            return (None, false);
+        }
         let Some(at) = self.pending.iter().position(|known| {
             known.id == whole.id && known.host_index == whole.host_index && known.pid == whole.pid && known.next == part
         }) else {
@@ -87,9 +93,9 @@ impl Whole {
     ) -> Whole {
         Whole {
             host_index,
-            host: line.host.into(),
+            host: clipped(line.host).into(),
             id,
-            program: line.program.into(),
+            program: clipped(line.program).into(),
             pid: line.pid,
             time,
             at,

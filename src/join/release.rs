@@ -29,7 +29,12 @@ impl Join {
         let last = transaction.is_none_or(|transaction| transaction.last && !transaction.refused);
         // Of a message that may be another host's, nothing that was logged is known.
         let ours = last && !group.ambiguous;
+        let end = transaction.and_then(|transaction| transaction.evidence.last());
         let earlier = self.connections.before(group.home, id).filter(|_| !group.ambiguous).find(|line| {
+            // Under the same id it may have come later.
+            if end.is_some_and(|end| line.seq > end.seq) {
+                return false;
+            }
             let own = line.filter.as_deref().and_then(|filter| self.config.is_own(filter));
             // An abort shows that PureMessage was still there.
             if case.kind == Kind::Abort { own == Some(false) } else { own != Some(false) }
@@ -146,6 +151,17 @@ impl Join {
         self.stats.held = self.held.len() as u64;
     }
 
+    /// What waits for one host's log waits for another's.
+    pub(super) fn move_waits(&mut self, group: &Group, home: HostIndex) {
+        for case in &group.cases {
+            if let CaseState::Held { due: Some(due), .. } = case.state
+                && self.due.get_mut(&group.home).is_some_and(|queue| queue.remove(&(due, case.seq)))
+            {
+                self.due.entry(home).or_default().insert((due, case.seq));
+            }
+        }
+    }
+
     fn why_not(&self, id: &QueueId, group: &Group, index: usize) -> WhyNot {
         if group.ambiguous {
             return WhyNot::AmbiguousHost;
@@ -221,6 +237,9 @@ impl Join {
 
     /// Lets time pass by the host's clock.
     pub(crate) fn advance(&mut self, now: u64) {
+        if std::mem::take(&mut self.resumed) && now < self.now {
+            self.set_back(self.now - now);
+        }
         self.now = self.now.max(now);
         if self.held.is_empty() || self.now < self.swept + SWEEP_MS {
             return;
@@ -299,6 +318,19 @@ impl Join {
         self.store.edit_case(id, seq, |case| {
             if let CaseState::Held { caught_up, .. } = &mut case.state {
                 *caught_up = Some(now);
+            }
+        });
+    }
+
+    /// The host's clock begins anew after a restart: as if no time had passed.
+    fn set_back(&mut self, by: u64) {
+        self.now -= by;
+        self.swept = self.swept.saturating_sub(by);
+        self.hosts.set_back(by);
+        self.store.edit_cases(|case| {
+            if let CaseState::Held { arrived, caught_up, .. } = &mut case.state {
+                *arrived = arrived.saturating_sub(by);
+                *caught_up = caught_up.map(|since| since.saturating_sub(by));
             }
         });
     }

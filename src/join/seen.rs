@@ -33,7 +33,7 @@ pub(crate) struct Slot {
     pub flags: u8,
 }
 
-/// The table.
+/// The table. Ids share slots in pairs: the newer one stands first, and one id of two hosts has room.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     slots: Vec<Slot>,
@@ -51,17 +51,26 @@ pub(crate) enum Found {
 
 impl Seen {
     pub(crate) fn new(ids: usize) -> Seen {
-        Seen { slots: vec![Slot::default(); ids.next_power_of_two()] }
+        Seen { slots: vec![Slot::default(); ids.max(2).next_power_of_two()] }
     }
 
     /// The slot of an id, made for it if need be.
     pub(crate) fn touch(&mut self, id: &QueueId, host: u32) -> &mut Slot {
         let hash = hash(id);
-        let index = self.index(hash);
-        let slot = &mut self.slots[index];
-        if slot.hash != hash || !may_be_same(slot.host, host) {
-            *slot = Slot { hash, host, ..Slot::default() };
+        let first = self.index(hash);
+        let is = |slot: &Slot| slot.hash == hash && may_be_same(slot.host, host);
+        let mut index = first;
+        if !is(&self.slots[first]) {
+            index = first + 1;
+            if !is(&self.slots[index]) {
+                if self.slots[first].hash != 0 {
+                    self.slots[index] = self.slots[first];
+                }
+                index = first;
+                self.slots[index] = Slot { hash, host, ..Slot::default() };
+            }
         }
+        let slot = &mut self.slots[index];
         if slot.host == 0 {
             slot.host = host;
         }
@@ -70,18 +79,20 @@ impl Seen {
 
     pub(crate) fn find(&self, id: &QueueId, host: u32) -> Found {
         let hash = hash(id);
-        let slot = self.slots[self.index(hash)];
-        if slot.hash == hash && may_be_same(slot.host, host) {
-            Found::Slot(slot)
-        } else if slot.hash == 0 {
+        let first = self.index(hash);
+        let pair = &self.slots[first..first + 2];
+        if let Some(slot) = pair.iter().find(|slot| slot.hash == hash && may_be_same(slot.host, host)) {
+            Found::Slot(*slot)
+        } else if pair.iter().any(|slot| slot.hash == 0) {
             Found::Never
         } else {
             Found::Displaced
         }
     }
 
+    /// The first of the two slots for a hash.
     fn index(&self, hash: u64) -> usize {
-        (hash >> 20) as usize & (self.slots.len() - 1)
+        (hash >> 20) as usize & (self.slots.len() - 2)
     }
 
     /// The slots in use, for a snapshot.
@@ -91,7 +102,8 @@ impl Seen {
 
     pub(crate) fn fill(&mut self, slots: &[Slot]) {
         for slot in slots {
-            let index = self.index(slot.hash);
+            let first = self.index(slot.hash);
+            let index = first + usize::from(self.slots[first].hash != 0);
             self.slots[index] = *slot;
         }
     }

@@ -32,13 +32,15 @@ struct Snapshot {
     timeless: BTreeSet<u64>,
     held: BTreeMap<u64, QueueId>,
     seq: u64,
+    now: u64,
+    swept: u64,
     out: VecDeque<(String, u64)>,
     released: VecDeque<u64>,
     stats: Stats,
 }
 
 impl Join {
-    /// The state, what waits to be polled with it. The host's clock is not part of it.
+    /// The state, what waits to be polled with it.
     pub(crate) fn snapshot(&self) -> Vec<u8> {
         let snapshot = Snapshot {
             format: FORMAT.to_owned(),
@@ -52,6 +54,8 @@ impl Join {
             timeless: self.timeless.clone(),
             held: self.held.clone(),
             seq: self.seq,
+            now: self.now,
+            swept: self.swept,
             out: self
                 .out
                 .iter()
@@ -82,6 +86,7 @@ impl Join {
         join.timeless = snapshot.timeless;
         join.held = snapshot.held;
         join.seq = snapshot.seq;
+        (join.now, join.swept, join.resumed) = (snapshot.now, snapshot.swept, true);
         join.out = snapshot.out.into_iter().map(|(data, ticket)| Output { data: data.into_bytes(), ticket }).collect();
         join.released = snapshot.released;
         join.stats = snapshot.stats;

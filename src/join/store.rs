@@ -115,6 +115,12 @@ impl Store {
             self.sequence += 1;
             let (mail, entry) = group.latest();
             self.ages.push_back((mail.or(entry).unwrap_or(i64::MIN), id, self.sequence));
+            if self.ages.len() > 2 * self.count + 64 {
+                let groups = &self.groups;
+                let here = |id, age| groups.get(id).is_some_and(|list| list.iter().any(|group| group.has_age(age)));
+                // The group itself is put back below.
+                self.ages.retain(|(_, id, age)| *age == self.sequence || here(id, *age));
+            }
             self.sequence
         };
         group.place = Some((tier, age));
@@ -128,7 +134,7 @@ impl Store {
     /// Takes out what is to be given up first.
     pub(crate) fn pop_first(&mut self) -> Option<(QueueId, Group)> {
         let (_, age, id) = *self.order.first()?;
-        let at = self.get(&id).iter().position(|group| group.place.is_some_and(|(_, place)| place == age))?;
+        let at = self.get(&id).iter().position(|group| group.has_age(age))?;
         self.take_at(&id, at).map(|group| (id, group))
     }
 
@@ -141,10 +147,7 @@ impl Store {
                 return None;
             }
             self.ages.pop_front();
-            let Some(place) = self.get(&id).iter().position(|group| group.place.is_some_and(|(_, own)| own == age))
-            else {
-                continue;
-            };
+            let Some(place) = self.get(&id).iter().position(|group| group.has_age(age)) else { continue };
             let group = &self.get(&id)[place];
             if over(group) {
                 return self.take_at(&id, place).map(|group| (id, group));
@@ -161,6 +164,11 @@ impl Store {
         if let Some(case) = groups.flat_map(|group| &mut group.cases).find(|case| case.seq == seq) {
             edit(case);
         }
+    }
+
+    /// Changes every case; as above.
+    pub(crate) fn edit_cases(&mut self, edit: impl FnMut(&mut Case)) {
+        self.groups.values_mut().flatten().flat_map(|group| &mut group.cases).for_each(edit);
     }
 
     /// Adds tickets to the group of a host; false if there is none.

@@ -113,6 +113,12 @@ extern "C" fn malloc(size: usize) -> *mut u8 {
         module.record_in_use = true;
         return module.record.as_mut_ptr();
     }
+    allocate(size)
+}
+
+/// Memory from the allocator, which knows no sizes of its own.
+#[inline(never)]
+fn allocate(size: usize) -> *mut u8 {
     if size > LONGEST {
         return std::ptr::null_mut();
     }
@@ -142,13 +148,19 @@ extern "C" fn free(pointer: *mut u8) {
         module.record_in_use = false;
     } else if !pointer.is_null() && module.state == State::Well {
         // After a failure the allocator may be broken: what little is left to take back stays.
-        // SAFETY: the host frees what `malloc` gave it, once; there the header and the layout were made.
-        unsafe {
-            let block = pointer.sub(HEADER);
-            let size = block.cast::<usize>().read();
-            if let Ok(layout) = Layout::from_size_align(size + HEADER, HEADER) {
-                std::alloc::dealloc(block, layout);
-            }
+        give_back(pointer);
+    }
+}
+
+/// The counterpart of `allocate`.
+#[inline(never)]
+fn give_back(pointer: *mut u8) {
+    // SAFETY: the host frees what `malloc` gave it, once; there the header and the layout were made.
+    unsafe {
+        let block = pointer.sub(HEADER);
+        let size = block.cast::<usize>().read();
+        if let Ok(layout) = Layout::from_size_align(size + HEADER, HEADER) {
+            std::alloc::dealloc(block, layout);
         }
     }
 }
@@ -203,6 +215,7 @@ fn given(record: *const u8) -> *const u8 {
 
 impl Module {
     /// The pointer of a record with its NUL; none if it would not arrive whole.
+    #[inline(never)]
     fn answer_with(&mut self, record: Vec<u8>) -> Option<*const u8> {
         if record.contains(&0) {
             return None;
@@ -213,6 +226,7 @@ impl Module {
     }
 
     /// A call of `abort-reason configure`: takes a configuration, or shows it.
+    #[inline(never)]
     fn control(&mut self, verb: &[u8], text: &[u8]) -> *const u8 {
         let answer = match verb {
             b"configure" => self.configure(&String::from_utf8_lossy(text)),
@@ -241,6 +255,7 @@ impl Module {
     }
 
     /// Keeps the record of a call that failed.
+    #[inline(never)]
     fn rescue(&mut self) {
         let record = self.under_way;
         self.under_way = std::ptr::null();
@@ -255,6 +270,7 @@ impl Module {
     }
 
     /// After a failure every record passes; the ticks are the slots for what is left.
+    #[inline(never)]
     fn after_failure(&mut self, tag: &[u8], record: *const u8) -> *const u8 {
         if !self.under_way.is_null() {
             self.rescue();

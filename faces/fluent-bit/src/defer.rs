@@ -87,11 +87,18 @@ impl Deferred {
         records
     }
 
+    /// Bytes written since the start.
+    pub(crate) fn written(&self) -> u64 {
+        self.head
+    }
+
     /// The oldest record, once older ones have been given up.
     pub(crate) fn oldest(&self) -> Option<&[u8]> {
         // The place behind the newest one may be in the middle of a record: the list of any message leads to a whole one.
         // That of the message in the first slots is as good as any to tell how far back the ring reaches.
-        let full = self.head > RING as u64;
+        if self.head <= RING as u64 {
+            return None;
+        }
         let limit = self.head.saturating_sub(RING as u64);
         let oldest = |slot: &Slot| {
             let mut at = slot.last;
@@ -103,7 +110,7 @@ impl Deferred {
                 at = before;
             }
         };
-        let there = self.slots.iter().filter(|slot| full && self.is_there(slot.last)).take(64);
+        let there = self.slots.iter().filter(|slot| self.is_there(slot.last)).take(64);
         there.filter_map(oldest).min_by_key(|(at, _)| *at).map(|(_, record)| record)
     }
 

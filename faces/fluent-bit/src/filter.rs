@@ -24,6 +24,9 @@ const BUSY_TICK: u64 = 1_000;
 /// More records than this since the last tick are a stream.
 const BUSY: u64 = 500;
 
+/// Bytes deferred between two looks at how far back they reach.
+const LOOK_BACK: u64 = 256 << 10;
+
 /// What goes out.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
@@ -48,6 +51,9 @@ pub(crate) struct Filter {
     live: Vec<bool>,
     live_count: usize,
     tag: TagMemo,
+    /// The time of the oldest message of which something is deferred, and when to look for it again.
+    oldest: Option<i64>,
+    look_back_at: u64,
     /// Records that wait for a slot, by the number of their abort, so that the oldest leaves first.
     waiting: BTreeMap<(u64, u64), Vec<u8>>,
     waiting_bytes: usize,
@@ -116,6 +122,8 @@ impl Filter {
             live: vec![false; 1 << 16],
             live_count: 0,
             tag: TagMemo::default(),
+            oldest: None,
+            look_back_at: 0,
             waiting: BTreeMap::new(),
             waiting_bytes: 0,
             sequence: 0,
@@ -176,6 +184,7 @@ impl Filter {
     }
 
     /// Answers a call whose record the host did not pass.
+    #[inline(never)]
     pub(crate) fn not_passed(&mut self, tag: &[u8], sec: u32, nsec: u32, length: usize) -> Answer {
         if self.tag.kind(tag, &self.settings) == TagKind::Tick {
             return self.tick(u64::from(sec) * 1_000 + u64::from(nsec) / 1_000_000);
@@ -192,6 +201,7 @@ impl Filter {
     }
 
     /// The record that has waited longest.
+    #[inline(never)]
     pub(crate) fn next_waiting(&mut self) -> Option<Vec<u8>> {
         let (_, record) = self.waiting.pop_first()?;
         self.waiting_bytes -= record.len();
@@ -213,12 +223,13 @@ impl Filter {
     }
 
     fn slot(&mut self) -> Answer {
-        match self.next_waiting() {
-            Some(record) => Answer::Record(record),
-            None => Answer::Nothing,
+        if self.waiting_bytes == 0 {
+            return Answer::Nothing;
         }
+        self.next_waiting().map_or(Answer::Nothing, Answer::Record)
     }
 
+    #[inline(never)]
     fn tick(&mut self, time: u64) -> Answer {
         let busy = std::mem::take(&mut self.since_tick) > BUSY;
         let (first, last, mut reported) = self.ticks.unwrap_or((time, time, time));
@@ -242,12 +253,14 @@ impl Filter {
     }
 
     /// The record with the counters.
+    #[inline(never)]
     pub(crate) fn report(&self, failure: &str) -> Vec<u8> {
         let age = self.ticks.map_or(0, |(first, last, _)| (last - first) / 1_000);
         report::write(&self.counts, self.engine.stats(), self.waiting.len(), age, failure)
     }
 
     /// Reads a record in full.
+    #[inline(never)]
     fn read(&mut self, kind: TagKind, record: &[u8]) -> Answer {
         if record.len() > LONGEST {
             self.counts.too_long += 1;
@@ -268,10 +281,12 @@ impl Filter {
         let ticket = self.sequence;
         let disposition = self.engine.push(Source::Auto, Input::Record(record), ticket, self.now);
         let own = self.collect(ticket);
+        let stats = *self.engine.stats();
         if let Some((id, number)) = id.zip(number) {
-            self.note(&id, number);
+            // Of a message whose entry was read in full, its mail lines are, too: by such messages, ordinary ones above
+            // all, the engine tells how far the clocks of the two logs are apart.
+            self.note(&id, number, stats.entries > before.entries);
         }
-        let stats = self.engine.stats();
         let is_mail = stats.mail_lines > before.mail_lines;
         if is_mail {
             self.glance.learn_mail(record);
@@ -289,15 +304,18 @@ impl Filter {
     }
 
     /// Hands the engine what was deferred of a message, in the order in which it came.
+    #[inline(never)]
     fn bring_back(&mut self, id: &QueueId, number: u32) {
         if self.is_live(number) && !self.deferred.knows(number) {
             return;
         }
         let records = self.deferred.take(number);
         if records.is_empty() {
-            if let Some(secs) = id.utc_secs()
-                && self.oldest_deferred().is_some_and(|oldest| secs < oldest)
-            {
+            if self.deferred.written() >= self.look_back_at {
+                self.oldest = self.oldest_deferred();
+                self.look_back_at = self.deferred.written() + LOOK_BACK;
+            }
+            if id.utc_secs().zip(self.oldest).is_some_and(|(secs, oldest)| secs < oldest) {
                 self.engine.lost(id);
             }
             return;
@@ -319,8 +337,9 @@ impl Filter {
     }
 
     /// Notes whether the engine keeps something of a message now.
-    fn note(&mut self, id: &QueueId, number: u32) {
-        if !self.engine.holds(id) || std::mem::replace(&mut self.live[number as usize & 0xffff], true) {
+    #[inline(never)]
+    fn note(&mut self, id: &QueueId, number: u32, sample: bool) {
+        if !(sample || self.engine.holds(id)) || std::mem::replace(&mut self.live[number as usize & 0xffff], true) {
             return;
         }
         self.live_count += 1;
@@ -334,6 +353,7 @@ impl Filter {
     }
 
     /// Takes what the engine issues; gives back what answers the record with this ticket.
+    #[inline(never)]
     fn collect(&mut self, ticket: u64) -> Option<Vec<u8>> {
         let mut own = None;
         while let Some(output) = self.engine.poll() {
@@ -348,5 +368,30 @@ impl Filter {
         }
         while self.engine.poll_released().is_some() {}
         own
+    }
+}
+
+#[cfg(test)]
+mod bench_tmp {
+    use super::*;
+    #[test]
+    #[ignore]
+    #[allow(clippy::disallowed_methods)]
+    fn bench() {
+        let read = |f: &str| std::fs::read_to_string(format!("/tmp/abort-reason-peers/{f}")).unwrap().lines().map(|l| format!("{{\"log\":\"{l}\"}}").into_bytes()).collect::<Vec<_>>();
+        let (m, e) = (read("maillog"), read("message_log"));
+        let mut f = Filter::new(Settings::from_json("").unwrap());
+        let t = std::time::Instant::now();
+        let only = std::env::var("ONLY").is_ok();
+        let (mut i, mut j, mut n) = (0, 0, 0);
+        while i < m.len() || j < e.len() {
+            n += 1;
+            if n % 40 == 0 { for _ in 0..20 { f.call(b"abort_reason.tick", n as u32 / 40, 0, b"{}"); }
+              if n % 80 == 0 { eprintln!("{n} {} {} {:?}", f.engine.stats().unexplained, f.engine.stats().held, t.elapsed()); } }
+            for _ in 0..500 { if i < m.len() { f.call(b"evidence.maillog", 1, 0, &m[i]); i += 1; } }
+            for _ in 0..1000 { if !only && j < e.len() { f.call(b"message_log", 1, 0, &e[j]); j += 1; } }
+            if only { j = e.len(); }
+        }
+        eprintln!("{:?} {:?}", t.elapsed(), String::from_utf8(f.report("")));
     }
 }

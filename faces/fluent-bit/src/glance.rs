@@ -115,7 +115,9 @@ impl Glance {
     /// Looks at a record.
     #[inline]
     pub(crate) fn look(&mut self, record: &[u8]) -> Look {
-        if !SIZES.contains(&record.len()) || !self.opens(record) || !record.ends_with(b"\"}") {
+        let Some(tail) = record.last_chunk().filter(|_| SIZES.contains(&record.len())) else { return Look::Unknown };
+        let tail = u64::from_le_bytes(*tail);
+        if tail >> 48 != CLOSE || !self.opens(record) {
             return Look::Unknown;
         }
         let line = self.opening.len();
@@ -123,15 +125,21 @@ impl Glance {
         if let Some(prefix) = self.prefixes.get(self.last)
             && let Some(pid) = prefix.end(record, line)
         {
-            return mail(record, pid);
+            return mail(record, pid, tail);
         }
         if self.entry_time.is_at(record, line) {
-            return entry(record, line + 19);
+            return entry(record, line + 19, tail);
         }
+        self.look_again(record, line, tail)
+    }
+
+    /// Looks for another writer.
+    #[inline(never)]
+    fn look_again(&mut self, record: &[u8], line: usize, tail: u64) -> Look {
         for at in 0..self.prefixes.len() {
             if let Some(pid) = self.prefixes[at].end(record, line) {
                 self.last = at;
-                return mail(record, pid);
+                return mail(record, pid, tail);
             }
         }
         Look::Unknown
@@ -201,63 +209,74 @@ impl Prefix {
 
 /// Looks at a mail line from its process id on.
 #[inline]
-fn mail(record: &[u8], pid: usize) -> Look {
-    // Mostly of four to seven digits.
-    let Some(digits) = record.get(pid..pid + 10).and_then(|text| text.iter().position(|b| *b == b']')) else {
-        return Look::Unknown;
-    };
-    let at = pid + digits;
-    // `]: `, an id of 14 characters, `: `, and a text.
-    let Some(rest) = record.get(at..).filter(|rest| rest.len() > 32) else { return Look::Unknown };
+fn mail(record: &[u8], pid: usize, tail: u64) -> Look {
+    // Mostly of four to seven digits; then `]: `, an id of 14 characters, `: `, and a text.
+    let Some(start) = record.get(pid..).and_then(|start| start.first_chunk::<48>()) else { return Look::Unknown };
+    let mut at = 1;
+    while start[at] != b']' {
+        at += 1;
+        if at == 10 {
+            return Look::Unknown;
+        }
+    }
+    let rest = &start[at..];
     if rest[1] != b':' || rest[2] != b' ' {
         return Look::Unknown;
     }
     let head = word(rest, 3).unwrap_or_default();
     if rest[17] != b':' || rest[18] != b' ' {
-        let nothing = head == u64::from_le_bytes(*b"NOQUEUE:")
-            || head == u64::from_le_bytes(*b"STARTTLS") && rest[11] == b'='
-            || head == u64::from_le_bytes(*b"AUTH=ser");
+        let nothing = head == NOQUEUE || head == STARTTLS && rest[11] == b'=' || head == AUTH;
         return if nothing { Look::Idle } else { Look::Unknown };
     }
-    if head == u64::from_le_bytes(*b"STARTTLS") {
+    if head == STARTTLS {
         return Look::Unknown;
     }
     let number = number(head, word(rest, 9).unwrap_or_default());
-    let text = &rest[19..];
-    match word(text, 0).unwrap_or_default() as u32 {
+    let text = word(rest, 19).unwrap_or_default();
+    match text as u32 {
         FROM => Look::Mail(number),
-        TO if delivered(record) => Look::Mail(number),
+        // A line of a delivery ends as `stat=Sent (…)`.
+        TO if (tail >> 40) as u8 == b')' || tail == SENT => Look::Mail(number),
         // `Milter (name) add: …` is ordinary, `Milter (name): …` may be a failure.
-        MILTER if text.starts_with(b"Milter (") && !names_closed(&text[8..]) => Look::Mention(number),
+        _ if text == MILTER && !closes(&record[pid + at + 27..]) => Look::Mention(number),
         _ => Look::Unknown,
     }
 }
 
+const fn letters(text: [u8; 8]) -> u64 {
+    u64::from_le_bytes(text)
+}
+
+/// `"}` as the last two of eight bytes.
+const CLOSE: u64 = u16::from_le_bytes(*b"\"}") as u64;
 const FROM: u32 = u32::from_le_bytes(*b"from");
 const TO: u32 = u32::from_le_bytes(*b"to=<");
-const MILTER: u32 = u32::from_le_bytes(*b"Milt");
-
-/// Whether a `to=` line ends as one of a delivery does: `stat=Sent (…)`.
-#[inline]
-fn delivered(record: &[u8]) -> bool {
-    record.ends_with(b")\"}") || record.ends_with(b"stat=Sent\"}")
-}
+const MILTER: u64 = letters(*b"Milter (");
+const NOQUEUE: u64 = letters(*b"NOQUEUE:");
+const STARTTLS: u64 = letters(*b"STARTTLS");
+const AUTH: u64 = letters(*b"AUTH=ser");
+const SENT: u64 = letters(*b"t=Sent\"}");
+const END_OF_MESSAGE: u64 = letters(*b"=a/eom\"}");
 
 /// Whether the first word ends with a colon, or does not end.
 #[inline]
-fn names_closed(text: &[u8]) -> bool {
-    match text.iter().take(64).position(|b| *b == b' ' || *b == b',') {
-        Some(end) => text[..end].ends_with(b":"),
-        None => true,
+fn closes(text: &[u8]) -> bool {
+    let mut before = 0;
+    for byte in text.iter().take(64) {
+        if *byte == b' ' || *byte == b',' {
+            return before == b':';
+        }
+        before = *byte;
     }
+    true
 }
 
 /// Looks at an entry behind its time.
 #[inline]
-fn entry(record: &[u8], at: usize) -> Look {
-    let Some(rest) = record.get(at..).filter(|rest| rest.len() > 24) else { return Look::Unknown };
+fn entry(record: &[u8], at: usize, tail: u64) -> Look {
+    let Some(rest) = record.get(at..).and_then(|rest| rest.first_chunk::<18>()) else { return Look::Unknown };
     let id = rest[0] == b' ' && rest[1] == b'q' && rest[2] == b'=' && rest[17] == b' ';
-    if !id || !record.ends_with(b" a=a/eom\"}") {
+    if !id || tail != END_OF_MESSAGE {
         return Look::Unknown;
     }
     Look::Entry(number(word(rest, 3).unwrap_or_default(), word(rest, 9).unwrap_or_default()))

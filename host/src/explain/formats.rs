@@ -1,7 +1,7 @@
 //! The formats for programs: `ndjson`, `json` and `csv`.
 
 use std::borrow::Cow;
-use std::io::Write;
+use std::io::{self, Write};
 
 use super::issued::Latest;
 use super::record::{self, Abort};
@@ -32,14 +32,36 @@ pub(super) fn write_json(latest: &mut Latest, out: &mut Output, array: bool) -> 
 }
 
 const COLUMNS: [&str; 21] = [
-    "id", "kind", "queue_id", "host", "time", "from", "to", "relay", "processing_secs", "status", "class", "fault",
-    "ignorable", "reason", "filter", "own_filter", "stage", "timeout", "outcome", "why_not", "revision",
+    "id",
+    "kind",
+    "queue_id",
+    "host",
+    "time",
+    "from",
+    "to",
+    "relay",
+    "processing_secs",
+    "status",
+    "class",
+    "fault",
+    "ignorable",
+    "reason",
+    "filter",
+    "own_filter",
+    "stage",
+    "timeout",
+    "outcome",
+    "why_not",
+    "revision",
 ];
 
 /// Flat columns for a spreadsheet. Several recipients stand in one cell, a blank between them; what is unknown is empty.
 pub(super) fn write_csv(latest: &mut Latest, out: &mut Output) -> Result<()> {
     let name = out.name().to_owned();
-    let failed = |error: csv::Error| Failure::writing(&name, &error.into());
+    let failed = |error: csv::Error| match error.into_kind() {
+        csv::ErrorKind::Io(error) => Failure::writing(&name, &error),
+        kind => Failure::writing(&name, &io::Error::other(format!("{kind:?}"))),
+    };
     let mut rows = csv::Writer::from_writer(&mut *out);
     rows.write_record(COLUMNS).map_err(failed)?;
     while let Some(record) = latest.next()? {

@@ -51,7 +51,7 @@ fn read(files: Vec<LogFile>, settings: &settings::Loaded) -> Result<(Issued, Cou
     let mut issued = Issued::new();
     let mut merge = Merge::new(files)?;
     let mut lines = 0u64;
-    while let Some((source, line)) = merge.next()? {
+    while let Some((source, line)) = merge.next_line()? {
         engine.push(source, Input::Line(line), 0, NOW);
         take(&mut engine, &mut issued)?;
         lines += 1;
@@ -77,10 +77,9 @@ fn take(engine: &mut Engine, issued: &mut Issued) -> Result<()> {
 fn progress(files: &[LogFile]) -> ProgressBar {
     let target = ProgressDrawTarget::stderr_with_hz(5);
     let (bar, template) = match logs::total_bytes(files) {
-        Some(bytes) => (
-            ProgressBar::with_draw_target(Some(bytes), target),
-            "{bar:40} {bytes} of {total_bytes}, {eta} left",
-        ),
+        Some(bytes) => {
+            (ProgressBar::with_draw_target(Some(bytes), target), "{bar:40} {bytes} of {total_bytes}, {eta} left")
+        }
         None => (ProgressBar::with_draw_target(None, target), "{spinner} {bytes} read in {elapsed}"),
     };
     // A template that can't be read falls back on indicatif's own.

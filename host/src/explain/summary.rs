@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Effects};
 use comfy_table::Cell;
 
 use super::record::Abort;
-use super::table::{Style, spaced};
+use super::table::{Style, spaced, text_of};
 use crate::logs::Counts;
 use crate::text::visible;
 
@@ -67,12 +67,14 @@ impl Summary {
             let _ = writeln!(text, "\n{}\n", self.headline());
             if let Some(warning) = self.warning() {
                 let loud = AnsiColor::Red.on_default().effects(Effects::BOLD);
-                let (on, off) = if style.colour { (loud.render().to_string(), loud.render_reset().to_string()) } else { Default::default() };
+                let (on, off) = if style.colour {
+                    (loud.render().to_string(), loud.render_reset().to_string())
+                } else {
+                    Default::default()
+                };
                 let _ = writeln!(text, "{on}{warning}{off}\n");
             }
-            for line in self.class_table(style).lines() {
-                let _ = writeln!(text, "{}", line.trim_end());
-            }
+            text.push_str(&text_of(&self.class_table(style)));
             let _ = writeln!(text, "\nThe mail was: {}.", self.outcomes());
         }
         let _ = writeln!(text, "{}", self.read());
@@ -88,18 +90,24 @@ impl Summary {
             .iter()
             .filter_map(|kind| Some((*kind, *self.kinds.get(*kind)?)))
             .map(|(kind, count)| match kind {
-                "unnoticed" => many(count, "failure that message_log does not tell", "failures that message_log does not tell"),
+                "unnoticed" => {
+                    many(count, "failure that message_log does not tell", "failures that message_log does not tell")
+                }
                 "unlogged" => many(count, "message without an entry", "messages without an entry"),
                 _ => many(count, "abort", "aborts"),
             })
             .collect();
-        format!(
-            "{}: {} want action, {} can be ignored, {} depend on what you find.",
-            kinds.join(", "),
-            count(Some(false)),
-            count(Some(true)),
-            count(None)
-        )
+        let parts = [
+            (count(Some(false)), "want action", "wants action"),
+            (count(None), "depend on what you find", "depends on what you find"),
+            (count(Some(true)), "can be ignored", "can be ignored"),
+        ];
+        let parts: Vec<String> = parts
+            .into_iter()
+            .filter(|(count, ..)| *count > 0)
+            .map(|(count, more, one)| many(count, one, more))
+            .collect();
+        format!("{}: {}.", kinds.join(", "), parts.join(", "))
     }
 
     fn warning(&self) -> Option<String> {

@@ -81,8 +81,12 @@ pub(super) fn write(latest: &mut Latest, out: &mut Output, hosts: bool, mut summ
 }
 
 fn write_page(page: &Table, out: &mut Output) -> Result<()> {
-    let text: String = page.lines().map(|line| format!("{}\n", line.trim_end())).collect();
-    out.write_all(text.as_bytes()).map_err(|error| out.failure(&error))
+    out.write_all(text_of(page).as_bytes()).map_err(|error| out.failure(&error))
+}
+
+/// A table as text, without the blanks that fill its lines up.
+pub(crate) fn text_of(table: &Table) -> String {
+    table.lines().flat_map(|line| [line.trim_end().to_owned(), "\n".to_owned()]).collect()
 }
 
 /// What a column shows.
@@ -104,25 +108,23 @@ impl Columns {
     /// As many columns as fit; the reason gets what the others leave.
     fn for_width(width: u16, hosts: bool) -> Columns {
         let mut columns = vec![(Column::Time, 21), (Column::QueueId, 17), (Column::Class, 26)];
-        let mut left = width.saturating_sub(columns.iter().map(|(_, width)| width).sum());
+        let taken: u16 = columns.iter().map(|(_, width)| width).sum();
+        let mut left = width.saturating_sub(taken);
         // In order of importance; the reason must keep enough.
-        for (column, width, reason, wanted) in [
-            (Column::Outcome, 21, 40, true),
-            (Column::Host, 12, 40, hosts),
-            (Column::From, 26, 50, true),
-        ] {
+        for (column, width, reason, wanted) in
+            [(Column::Outcome, 21, 40, true), (Column::Host, 12, 40, hosts), (Column::From, 26, 50, true)]
+        {
             if wanted && left >= width + reason {
                 columns.push((column, width));
                 left -= width;
             }
         }
-        if left >= 20 {
-            columns.push((Column::Reason, left));
-        } else {
+        if left < 20 {
             // On a narrow terminal the time gives way to the reason.
-            columns.remove(0);
-            columns.push((Column::Reason, left + 21));
+            let (_, time) = columns.remove(0);
+            left = (width + time).saturating_sub(taken);
         }
+        columns.push((Column::Reason, left));
         columns.sort_by_key(|(column, _)| *column as u8);
         Columns(columns)
     }
@@ -143,7 +145,8 @@ impl Columns {
     }
 
     fn row(&self, abort: &Abort, style: Style) -> comfy_table::Row {
-        let mut row = comfy_table::Row::from(self.0.iter().map(|(column, _)| column.cell(abort, style)).collect::<Vec<_>>());
+        let mut row =
+            comfy_table::Row::from(self.0.iter().map(|(column, _)| column.cell(abort, style)).collect::<Vec<_>>());
         row.max_height(ROW_LINES);
         row
     }
@@ -165,7 +168,9 @@ impl Column {
     fn cell(self, abort: &Abort, style: Style) -> Cell {
         let text = match self {
             // To the second, without the zone: the rows are in order, and the formats for programs have it all.
-            Column::Time => abort.time.as_deref().map(|time| time.chars().take(19).collect::<String>().replace('T', " ")),
+            Column::Time => {
+                abort.time.as_deref().map(|time| time.chars().take(19).collect::<String>().replace('T', " "))
+            }
             Column::Host => abort.host.clone(),
             Column::QueueId => Some(abort.queue_id.clone()),
             Column::From => abort.from.clone(),
@@ -204,14 +209,17 @@ fn class(abort: &Abort) -> String {
 }
 
 fn why_not(word: &str) -> String {
-    format!("({})", match word {
-        "no_mail_lines" => "no line of the mail log has this queue id",
-        "only_ordinary_lines" => "only ordinary lines in the mail log",
-        "evicted" => "given up because memory was short",
-        "started_late" => "the mail log begins after it",
-        "ambiguous_host" => "several hosts have this queue id",
-        other => other,
-    })
+    format!(
+        "({})",
+        match word {
+            "no_mail_lines" => "no line of the mail log has this queue id",
+            "only_ordinary_lines" => "only ordinary lines in the mail log",
+            "evicted" => "given up because memory was short",
+            "started_late" => "the mail log begins after it",
+            "ambiguous_host" => "several hosts have this queue id",
+            other => other,
+        }
+    )
 }
 
 /// A word of the record as people write it.

@@ -96,7 +96,9 @@ mod tests {
 
     fn learn(lines: &[Peek]) -> Clock {
         let mut clock = Clock::default();
-        lines.iter().for_each(|line| clock.observe(line));
+        for line in lines {
+            clock.observe(line);
+        }
         clock.settle();
         clock
     }
@@ -133,7 +135,8 @@ mod tests {
         assert_eq!(clock.peek(b"Dec 31 23:59:59 mx1 sendmail[7]: starting daemon").and_then(|peek| peek.time), None);
         let id = b"Dec 31 23:59:59 mx1 sendmail[7]: 6BVNxxoB000007: to=<a@example.org>, stat=Sent";
         let old_year = clock.peek(id).and_then(|peek| peek.time).unwrap();
-        let new_year = clock.peek(b"Jan  1 00:00:01 mx1 sendmail[7]: starting daemon").and_then(|peek| peek.time).unwrap();
+        let new_year =
+            clock.peek(b"Jan  1 00:00:01 mx1 sendmail[7]: starting daemon").and_then(|peek| peek.time).unwrap();
         assert_eq!(new_year - old_year, 2_000);
     }
 }

@@ -20,7 +20,7 @@ use crate::failure::Result;
 pub struct Counts {
     /// Lines of sendmail's log.
     pub mail: u64,
-    /// Lines of message_log.
+    /// Lines of `message_log`.
     pub message_log: u64,
     /// Lines that are neither, where they stood.
     pub unreadable: u64,
@@ -64,11 +64,18 @@ impl Merge {
             waiting.push((due(probed.start, probed.file.source, order), probed));
         }
         waiting.sort_by_key(|(due, _)| Reverse(*due));
-        Ok(Merge { waiting, heads: BinaryHeap::new(), open: Vec::new(), current: None, bytes_read, counts: Counts::default() })
+        Ok(Merge {
+            waiting,
+            heads: BinaryHeap::new(),
+            open: Vec::new(),
+            current: None,
+            bytes_read,
+            counts: Counts::default(),
+        })
     }
 
     /// The next line, without its line end, and its log.
-    pub fn next(&mut self) -> Result<Option<(Source, &[u8])>> {
+    pub fn next_line(&mut self) -> Result<Option<(Source, &[u8])>> {
         if let Some(at) = self.current.take() {
             self.read(at)?;
         }

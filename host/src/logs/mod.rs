@@ -59,7 +59,10 @@ pub fn files(maillog: &[PathBuf], message_log: &[PathBuf]) -> Result<Vec<LogFile
 
 /// The bytes that reading the files will take, if all are regular files.
 pub fn total_bytes(files: &[LogFile]) -> Option<u64> {
-    files.iter().map(|file| std::fs::metadata(&file.path).ok().filter(std::fs::Metadata::is_file).map(|m| m.len())).sum()
+    files
+        .iter()
+        .map(|file| std::fs::metadata(&file.path).ok().filter(std::fs::Metadata::is_file).map(|m| m.len()))
+        .sum()
 }
 
 fn is_stdin(path: &Path) -> bool {

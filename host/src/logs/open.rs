@@ -43,15 +43,19 @@ pub fn open(path: &Path, bytes_read: &BytesRead) -> Result<LogReader> {
         Compression::None => Box::new(packed),
         Compression::Gzip => Box::new(unpacked(MultiGzDecoder::new(packed))),
         Compression::Xz => {
-            let stream = Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED).map_err(|error| unreadable(path, &error.into()))?;
+            let stream =
+                Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED).map_err(|error| unreadable(path, &error.into()))?;
             Box::new(unpacked(XzDecoder::new_stream(packed, stream)))
         }
         Compression::Zstd => {
             Box::new(unpacked(zstd::Decoder::with_buffer(packed).map_err(|error| unreadable(path, &error))?))
         }
         Compression::Unknown(program) => {
-            return Err(Failure::new(Exit::Data, format!("{} is compressed by {program}, which is not read here", super::name(path)))
-                .hint(format!("Unpack it first, or give `-` for it and pipe it in: {program} -dc FILE | abort-reason …")));
+            return Err(Failure::new(
+                Exit::Data,
+                format!("{} is compressed by {program}, which is not read here", super::name(path)),
+            )
+            .hint(format!("Unpack it first, or give `-` for it and pipe it in: {program} -dc FILE | abort-reason …")));
         }
     })
 }
@@ -88,9 +92,8 @@ impl Compression {
         match magic {
             [0x1f, 0x8b, ..] => Compression::Gzip,
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Compression::Xz,
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Compression::Zstd,
-            // A frame of zstd that only carries notes, as `pzstd` writes them in front.
-            [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
+            // A frame of zstd, or one that only carries notes, as `pzstd` writes them in front.
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
             [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..] => Compression::Unknown("bzip2"),
             [0x04, 0x22, 0x4d, 0x18, ..] => Compression::Unknown("lz4"),
             [0x1f, 0x9d, ..] => Compression::Unknown("uncompress"),

@@ -97,10 +97,11 @@ impl Seen {
                 Err(Failure::new(Exit::Data, format!("{name} is given as a message_log, but holds sendmail's log"))
                     .hint("Put --maillog in front of it; every file of sendmail's log needs a --maillog of its own."))
             }
-            Source::Mail if self.mail == 0 && self.message_log > 0 => {
-                Err(Failure::new(Exit::Data, format!("{name} is given with --maillog, but holds PureMessage's message_log"))
-                    .hint("Leave --maillog away in front of it."))
-            }
+            Source::Mail if self.mail == 0 && self.message_log > 0 => Err(Failure::new(
+                Exit::Data,
+                format!("{name} is given with --maillog, but holds PureMessage's message_log"),
+            )
+            .hint("Leave --maillog away in front of it.")),
             Source::Mail if self.mail == 0 && self.lines > 0 => {
                 say(&format!("{name}: no line at its beginning looks like sendmail's log"));
                 Ok(())

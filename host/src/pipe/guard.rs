@@ -76,13 +76,11 @@ impl Guard {
         let events: Vec<Event> = pieces.iter().filter_map(record).map(|data| self.event(data)).collect();
         self.counts.lines += pieces.len() as u64;
         self.counts.no_records += (pieces.len() - events.len()) as u64;
-        let dispositions = match self.attempt(out, |sandbox| sandbox.push(&events, now_ms))? {
-            Some(dispositions) => dispositions,
-            None => {
-                self.counts.passed_after_failure += events.len() as u64;
-                vec![Disposition::FORWARD; events.len()]
-            }
-        };
+        let pushed = self.attempt(out, |sandbox| sandbox.push(&events, now_ms))?;
+        let dispositions = pushed.unwrap_or_else(|| {
+            self.counts.passed_after_failure += events.len() as u64;
+            vec![Disposition::FORWARD; events.len()]
+        });
         let mut answers = (first_ticket..).zip(dispositions);
         for piece in pieces {
             if record(&piece).is_none() {
@@ -95,10 +93,10 @@ impl Guard {
                 out.pass(piece.bytes())?;
             }
             if disposition.contains(Disposition::KEEP) {
-                self.kept.insert(ticket, Kept {
-                    line: piece.bytes().to_vec(),
-                    state: if forward { State::Forwarded } else { State::Owed },
-                });
+                self.kept.insert(
+                    ticket,
+                    Kept { line: piece.bytes().to_vec(), state: if forward { State::Forwarded } else { State::Owed } },
+                );
             }
         }
         self.drain(out)
@@ -215,7 +213,11 @@ impl Guard {
         for tickets in tickets.chunks(BATCH) {
             let events: Vec<Event> = tickets
                 .iter()
-                .map(|ticket| Event { source: Source::Auto, ticket: *ticket, data: trimmed(&self.kept[ticket].line).to_vec() })
+                .map(|ticket| Event {
+                    source: Source::Auto,
+                    ticket: *ticket,
+                    data: trimmed(&self.kept[ticket].line).to_vec(),
+                })
                 .collect();
             let Some(sandbox) = self.sandbox.as_mut() else { return Ok(Ok(())) };
             let dispositions = match sandbox.push(&events, self.now_ms) {

@@ -33,10 +33,8 @@ pub fn run(options: &cli::Pipe) -> Result<()> {
     let path = component_path(options.component.as_deref())?;
     let failed = |error: &SandboxError| unusable(&path, error);
     let component = Component::load(&path).map_err(|error| failed(&error))?;
-    let limits = Limits {
-        memory_bytes: options.memory_limit as usize * 1024 * 1024,
-        call_timeout: options.call_timeout,
-    };
+    let limits =
+        Limits { memory_bytes: options.memory_limit as usize * 1024 * 1024, call_timeout: options.call_timeout };
     let mut guard = Guard::new(component, settings.json, limits).map_err(|error| failed(&error))?;
     let input = Input::start(io::stdin()).map_err(|error| reading(&error))?;
     let mut out = Sink::new(io::stdout().lock());
@@ -111,16 +109,22 @@ fn component_path(told: Option<&Path>) -> Result<PathBuf> {
 fn unusable(path: &Path, error: &SandboxError) -> Failure {
     let path = path.display();
     match error {
-        SandboxError::Unreadable(error) => Failure::new(Exit::NoInput, format!("cannot read the component {path}: {error}"))
-            .hint("Name abort_reason.component.wasm with --component; `cargo xtask build` puts it into dist/."),
+        SandboxError::Unreadable(error) => {
+            Failure::new(Exit::NoInput, format!("cannot read the component {path}: {error}"))
+                .hint("Name abort_reason.component.wasm with --component; `cargo xtask build` puts it into dist/.")
+        }
         SandboxError::Unfit(_) => Failure::new(Exit::Data, format!("{path}: {error}"))
             .hint("Name abort_reason.component.wasm with --component, not one of the modules for other hosts."),
-        SandboxError::Unavailable(_) => Failure::new(Exit::Unavailable, error.to_string())
-            .hint("`abort-reason explain` works without WebAssembly."),
+        SandboxError::Unavailable(_) => {
+            Failure::new(Exit::Unavailable, error.to_string()).hint("`abort-reason explain` works without WebAssembly.")
+        }
         SandboxError::Refused(_) => Failure::new(Exit::Config, format!("{path} refuses the configuration: {error}"))
             .hint("Are this program and the component of the same version?"),
-        SandboxError::TimedOut(_) | SandboxError::Trapped(_) => Failure::new(Exit::Unavailable, format!("{path} does not start: {error}"))
-            .hint("Take the component that came with this program; a --memory-limit that is too low shows like this, too."),
+        SandboxError::TimedOut(_) | SandboxError::Trapped(_) => Failure::new(
+            Exit::Unavailable,
+            format!("{path} does not start: {error}"),
+        )
+        .hint("Take the component that came with this program; a --memory-limit that is too low shows like this, too."),
     }
 }
 

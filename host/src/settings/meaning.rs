@@ -22,54 +22,84 @@ fn sentences(config: &Config, rules: usize) -> Vec<(&'static str, String)> {
     let limits = &config.limits;
     let mib = |bytes: usize| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
     vec![
-        ("filter_names", if config.filter_names.is_empty() {
-            "PureMessage's milter is not known by name: every filter's failure may be its own".into()
-        } else {
-            format!("PureMessage's milter is called {}; every other is another filter", list(&config.filter_names))
-        }),
-        ("mode", match config.mode {
-            Mode::Hold => "an abort is held until its reason is known or the wait is over".into(),
-            Mode::Annotate => "an abort leaves at once as provisional, and again with its reason".into(),
-        }),
+        (
+            "filter_names",
+            if config.filter_names.is_empty() {
+                "PureMessage's milter is not known by name: every filter's failure may be its own".into()
+            } else {
+                format!("PureMessage's milter is called {}; every other is another filter", list(&config.filter_names))
+            },
+        ),
+        (
+            "mode",
+            match config.mode {
+                Mode::Hold => "an abort is held until its reason is known or the wait is over".into(),
+                Mode::Annotate => "an abort leaves at once as provisional, and again with its reason".into(),
+            },
+        ),
         ("hold_secs", format!("an abort waits {} s for its reason", config.hold_secs)),
         ("lookback_secs", format!("a reason waits {} s of log time for its abort", config.lookback_secs)),
-        ("others", match config.others {
-            Others::Pass => "records that carry no reason pass on unchanged".into(),
-            Others::Drop => "records that carry no reason end here".into(),
-        }),
-        ("unlogged", if config.unlogged {
-            "a message that passed without any entry, because the filter was down, becomes a record of its own".into()
-        } else {
-            "messages that passed without any entry are not reported".into()
-        }),
-        ("reissue", if config.reissue {
-            "an entry that has passed is issued again if a failure is logged after it".into()
-        } else {
-            "an entry that has passed is never issued again".into()
-        }),
+        (
+            "others",
+            match config.others {
+                Others::Pass => "records that carry no reason pass on unchanged".into(),
+                Others::Drop => "records that carry no reason end here".into(),
+            },
+        ),
+        (
+            "unlogged",
+            if config.unlogged {
+                "a message that passed without any entry, because the filter was down, becomes a record of its own"
+                    .into()
+            } else {
+                "messages that passed without any entry are not reported".into()
+            },
+        ),
+        (
+            "reissue",
+            if config.reissue {
+                "an entry that has passed is issued again if a failure is logged after it".into()
+            } else {
+                "an entry that has passed is never issued again".into()
+            },
+        ),
         ("message_fields", format!("the log line stands in the first of {}", list(&config.message_fields))),
         ("host_fields", fields("the host", &config.host_fields)),
         ("program_fields", fields("the program of a bare message", &config.program_fields)),
         ("pid_fields", fields("its process id", &config.pid_fields)),
         ("time_fields", fields("its time", &config.time_fields)),
-        ("source_field", match &config.source_field {
-            Some(field) => format!(
-                "the field {field} tells the log: sendmail's begin with {}, PureMessage's with {}",
-                list(&config.mail_sources),
-                list(&config.message_log_sources)
-            ),
-            None => "which log a record belongs to is told by its line".into(),
-        }),
-        ("limits", format!(
-            "at most {} of evidence and aborts for {} messages, {} lines or aborts each; {} of passed entries; {} queue \
+        (
+            "source_field",
+            match &config.source_field {
+                Some(field) => format!(
+                    "the field {field} tells the log: sendmail's begin with {}, PureMessage's with {}",
+                    list(&config.mail_sources),
+                    list(&config.message_log_sources)
+                ),
+                None => "which log a record belongs to is told by its line".into(),
+            },
+        ),
+        (
+            "limits",
+            format!(
+                "at most {} of evidence and aborts for {} messages, {} lines or aborts each; {} of passed entries; {} queue \
              ids remembered; {} bytes of a line; {} hosts",
-            mib(limits.join_bytes), limits.messages, limits.per_message, mib(limits.recent_bytes), limits.seen_ids,
-            limits.text_bytes, limits.hosts
-        )),
-        ("rules", match rules {
-            0 => "the table of reasons that `abort-reason reasons` prints".into(),
-            _ => format!("{rules} of your own in front of the table of reasons that `abort-reason reasons` prints"),
-        }),
+                mib(limits.join_bytes),
+                limits.messages,
+                limits.per_message,
+                mib(limits.recent_bytes),
+                limits.seen_ids,
+                limits.text_bytes,
+                limits.hosts
+            ),
+        ),
+        (
+            "rules",
+            match rules {
+                0 => "the table of reasons that `abort-reason reasons` prints".into(),
+                _ => format!("{rules} of your own in front of the table of reasons that `abort-reason reasons` prints"),
+            },
+        ),
     ]
 }
 

@@ -1,5 +1,6 @@
 //! What the tests of the command share: the program, the component, logs, and a folder to work in.
-#![allow(dead_code)] // Every test program uses its part of it.
+// Every test program uses its part of it.
+#![allow(dead_code, unreachable_pub)]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -79,7 +80,6 @@ impl Folder {
 }
 
 /// What a run said and how it ended.
-#[derive(Debug)]
 pub struct Ran {
     pub code: Option<i32>,
     pub stdout: Vec<u8>,
@@ -89,6 +89,11 @@ pub struct Ran {
 impl Ran {
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.stdout).unwrap()
+    }
+
+    /// Standard output without the way it is wrapped.
+    pub fn words(&self) -> String {
+        self.text().split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     /// The objects on standard output.
@@ -110,6 +115,13 @@ impl Ran {
             assert!(self.stderr.contains(part), "{part:?} is missing: {self:?}");
         }
         self
+    }
+}
+
+impl std::fmt::Debug for Ran {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let stdout = String::from_utf8_lossy(&self.stdout);
+        write!(f, "exit {:?}\n--- stdout\n{stdout}\n--- stderr\n{}", self.code, self.stderr)
     }
 }
 

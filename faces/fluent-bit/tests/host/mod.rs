@@ -62,7 +62,7 @@ impl Filter {
     pub fn of(module: &[u8], heap: Heap) -> Filter {
         // What Fluent Bit's interpreter has: none of the newer proposals.
         let mut config = Config::default();
-        config.wasm_tail_call(false).wasm_memory64(false).wasm_multi_memory(false);
+        config.wasm_tail_call(false).wasm_multi_memory(false);
         let engine = Engine::new(&config);
         let module = Module::new(&engine, module).expect("a module");
         assert_eq!(module.imports().count(), 0, "the module may import nothing");
