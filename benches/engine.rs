@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench engine`
 
+#![allow(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)] // Those rules are the core's.
+
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 

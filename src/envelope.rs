@@ -24,7 +24,7 @@ pub(crate) struct FromLine<'a> {
 impl<'a> FromLine<'a> {
     /// Reads a text that begins with `from=`.
     pub(crate) fn parse(text: &'a [u8]) -> Option<FromLine<'a>> {
-        let (sender, rest) = address(text.strip_prefix(b"from=")?)?;
+        let (sender, rest) = address(text.strip_prefix(b"from=")?);
         let (_, rest) = number(rest.strip_prefix(b", size=")?)?;
         let rest = rest.strip_prefix(b", class=")?;
         let (_, rest) = number(rest.strip_prefix(b"-").unwrap_or(rest))?;
@@ -41,7 +41,7 @@ fn number(text: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// The sender of sendmail's line about a refused MAIL: `Milter: from=<a@b>, reject=…`.
 pub(crate) fn refused_sender(text: &[u8]) -> Option<&[u8]> {
-    address(text.strip_prefix(b"Milter: from=")?).map(|(sender, _)| sender)
+    Some(address(text.strip_prefix(b"Milter: from=")?).0)
 }
 
 /// The first digit of the reply in a line about a refusal: `…, reject=451 4.3.2 …`. An address before it may imitate it.
@@ -50,7 +50,7 @@ pub(crate) fn reply_code(text: &[u8]) -> Option<u8> {
         .iter()
         .find_map(|name| memmem::find(&text[..text.len().min(80)], name).map(|at| at + name.len()));
     let behind = match address_at {
-        Some(at) => address(&text[at..])?.1,
+        Some(at) => address(&text[at..]).1,
         None => text,
     };
     let code = memmem::find(behind, b"reject=")? + 7;
@@ -105,14 +105,14 @@ impl ToLine {
 pub(crate) fn recipients(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = text.strip_prefix(b"to=");
     std::iter::from_fn(move || {
-        let (recipient, behind) = address(rest?)?;
+        let (recipient, behind) = address(rest?);
         rest = behind.strip_prefix(b",").filter(|next| next.first() != Some(&b' '));
         Some(recipient)
     })
 }
 
 /// An address and what stands behind it. In angle brackets and quotes it may hold anything.
-fn address(text: &[u8]) -> Option<(&[u8], &[u8])> {
+fn address(text: &[u8]) -> (&[u8], &[u8]) {
     let (mut quoted, mut bracketed, mut at) = (false, false, 0);
     while let Some(byte) = text.get(at) {
         match byte {
@@ -130,9 +130,9 @@ fn address(text: &[u8]) -> Option<(&[u8], &[u8])> {
     if end == text.len()
         && let Some(comma) = memmem::find(text, b", ")
     {
-        return Some(text.split_at(comma));
+        return text.split_at(comma);
     }
-    Some(text.split_at(end))
+    text.split_at(end)
 }
 
 #[cfg(test)]

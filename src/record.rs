@@ -195,11 +195,13 @@ pub(crate) fn of_line(line: &[u8]) -> String {
     format!("{{\"message\":{message}}}")
 }
 
+#[allow(clippy::ref_option)] // as serde calls it
 fn time<S: Serializer>(time: &Option<LogTime>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&time.map(|time| time.to_string()).unwrap_or_default())
 }
 
 /// Milliseconds as seconds.
+#[allow(clippy::ref_option)] // as serde calls it
 fn seconds<S: Serializer>(ms: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(ms.unwrap_or_default() as f64 / 1_000.0)
 }

@@ -157,12 +157,11 @@ impl BsdTime {
     /// The full time, in the year that puts it nearest to `near` (civil seconds) where it has no year of its own.
     pub(crate) fn resolve(self, near: i64) -> LogTime {
         let at = |year| civil_secs(year, self.month, self.day, self.clock);
-        let secs = match self.year {
-            Some(year) => at(year),
-            None => {
-                let (year, _, _) = civil_date(near.div_euclid(86_400));
-                [year - 1, year, year + 1].into_iter().filter_map(at).min_by_key(|secs| (secs - near).abs())
-            }
+        let secs = if let Some(year) = self.year {
+            at(year)
+        } else {
+            let (year, _, _) = civil_date(near.div_euclid(86_400));
+            [year - 1, year, year + 1].into_iter().filter_map(at).min_by_key(|secs| (secs - near).abs())
         };
         LogTime::from_civil_secs(secs.unwrap_or(near))
     }

@@ -2,6 +2,8 @@
 //! any kind. The seed is fixed; `PROPTEST_RNG_SEED` and `PROPTEST_CASES` ask for others, and what fails is kept in
 //! `tests/properties.regressions`.
 
+#![allow(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)] // Those rules are the core's.
+
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,7 +49,10 @@ fn objects(records: &[String]) -> Vec<(String, String, Value)> {
     for record in records {
         let record: Value = serde_json::from_str(record).expect("a record");
         let id = text(&record["abort"], "id").to_owned();
-        list.insert(id, (text(&record, "message").to_owned(), text(&record, "host").to_owned(), record["abort"].clone()));
+        list.insert(
+            id,
+            (text(&record, "message").to_owned(), text(&record, "host").to_owned(), record["abort"].clone()),
+        );
     }
     list.into_values().collect()
 }
@@ -223,19 +228,78 @@ proptest! {
 /// Texts made of what the parsers look for, and of anything.
 fn pieces() -> impl Strategy<Value = Vec<u8>> {
     let known = prop::sample::select(vec![
-        "Nov 23 13:01:05 ", "Feb 29 23:59:60 ", "2026-11-23T13:01:05", ".022833+00:00", "Z", " ", "  ", "\t", "<22>", "<22>1 ",
-        "<mail.info>", "mx1 ", "sendmail[14029]: ", "sm-mta: ", "6AND15d3014029", "6AND15d4014029", "NOQUEUE", ": ", "[1]: ",
-        "[2]: ", "[65535]: ", " ...", "Milter (PureMessage): ", "Milter (", "): ", "timeout before data read, where=eom",
-        "to error state", "lost input channel from ", " to MTA after rcpt", "STARTTLS: read error=timeout", "from=<a@b>",
-        ", size=0, class=0, nrcpts=1, ", "msgid=<x>, ", "to=<b@c>", ", delay=0, pri=0", ", mailer=esmtp", ", stat=Sent",
-        ", stat=Please try again later", ", reject=451 x", "SYSERR(root): ", " q=", " f=<", "> ", " t=", " tm=1.5", " a=c/abort",
-        " a=a/eom", "|", "=", "<", ">", "\"", "\\", "{\"message\":\"", "\"}", "\",\"host\":\"mx1\"}", "{", "}", "[", "]", ",", "\0", "\u{e9}",
+        "Nov 23 13:01:05 ",
+        "Feb 29 23:59:60 ",
+        "2026-11-23T13:01:05",
+        ".022833+00:00",
+        "Z",
+        " ",
+        "  ",
+        "\t",
+        "<22>",
+        "<22>1 ",
+        "<mail.info>",
+        "mx1 ",
+        "sendmail[14029]: ",
+        "sm-mta: ",
+        "6AND15d3014029",
+        "6AND15d4014029",
+        "NOQUEUE",
+        ": ",
+        "[1]: ",
+        "[2]: ",
+        "[65535]: ",
+        " ...",
+        "Milter (PureMessage): ",
+        "Milter (",
+        "): ",
+        "timeout before data read, where=eom",
+        "to error state",
+        "lost input channel from ",
+        " to MTA after rcpt",
+        "STARTTLS: read error=timeout",
+        "from=<a@b>",
+        ", size=0, class=0, nrcpts=1, ",
+        "msgid=<x>, ",
+        "to=<b@c>",
+        ", delay=0, pri=0",
+        ", mailer=esmtp",
+        ", stat=Sent",
+        ", stat=Please try again later",
+        ", reject=451 x",
+        "SYSERR(root): ",
+        " q=",
+        " f=<",
+        "> ",
+        " t=",
+        " tm=1.5",
+        " a=c/abort",
+        " a=a/eom",
+        "|",
+        "=",
+        "<",
+        ">",
+        "\"",
+        "\\",
+        "{\"message\":\"",
+        "\"}",
+        "\",\"host\":\"mx1\"}",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        "\0",
+        "\u{e9}",
     ])
     .prop_map(|text| text.as_bytes().to_vec());
     let line = Just(b"2026-11-23T13:01:09 q=6AND15d3014029 f=<a@example.org> tm=4.05 a=c/abort".to_vec());
-    let reason = Just(b"Nov 23 13:01:05 mx1 sendmail[14029]: 6AND15d3014029: Milter (PureMessage): timeout before data read".to_vec());
+    let reason = Just(
+        b"Nov 23 13:01:05 mx1 sendmail[14029]: 6AND15d3014029: Milter (PureMessage): timeout before data read".to_vec(),
+    );
     let anything = prop::collection::vec(any::<u8>(), 0..12);
-    prop::collection::vec(prop_oneof![8 => known, 1 => line, 1 => reason, 2 => anything], 0..14).prop_map(|list| list.concat())
+    prop::collection::vec(prop_oneof![8 => known, 1 => line, 1 => reason, 2 => anything], 0..14)
+        .prop_map(|list| list.concat())
 }
 
 /// JSON of any kind.

@@ -49,14 +49,27 @@ Exit codes: 0 done, 64 wrong usage, 65 unusable input, 66 missing input, 69 some
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Read log files and show the reason of every abort in them
+    ///
+    /// Both logs may be given in several files: rotated ones, those of several hosts, and compressed ones (gzip, xz, zstd,
+    /// whatever their names). Their order does not matter: they are read side by side in order of time.
     Explain(Explain),
     /// Read records on standard input, write them with their reasons to standard output, live
+    ///
+    /// Reads one JSON object a line, as log shippers write them, with the log line in a field such as `message`. Abort
+    /// records leave with their reason in a field `abort`, a few seconds later where the reason may still come; every other
+    /// line leaves at once and unchanged, also one that is no JSON object. The work is done by the WebAssembly component in
+    /// a sandbox: it sees nothing but the records, its memory and its time are limited, and if it should fail, the lines go
+    /// through unchanged.
     Pipe(Pipe),
     /// Print the table of reasons: the lines of sendmail's log that say why
     Reasons(Reasons),
     /// Validate a configuration and say what it means in effect
     Check(Check),
     /// Bake a configuration into the module for Fluent Bit, or show the one that a module holds
+    ///
+    /// Fluent Bit hands no options to a WebAssembly module, so the configuration is part of the module: it is checked, the
+    /// module is set up with it once, and the result is stored as a new module. Without --config it is that of the
+    /// documentation.
     Configure(Configure),
     /// Print a completion script for a shell
     Completions(Completions),
@@ -76,17 +89,14 @@ pub struct Settings {
     pub filter_names: Vec<String>,
 }
 
-/// `abort-reason explain`.
-///
-/// Both logs may be given in several files: rotated ones, those of several hosts, and compressed ones (gzip, xz, zstd,
-/// whatever their names). Their order does not matter: they are read side by side in order of time.
+/// Options of `abort-reason explain`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   abort-reason explain --maillog /var/log/maillog message_log
-  abort-reason explain --format csv --output aborts.csv --maillog maillog --maillog maillog.1.gz message_log*
+  abort-reason explain --format csv -o aborts.csv --maillog maillog --maillog maillog.1.gz message_log*
   ssh mx1 cat /var/log/maillog | abort-reason explain --maillog - message_log
-  abort-reason explain --format ndjson --maillog maillog message_log | jq 'select(.abort.ignorable != true)'")]
+  abort-reason explain --maillog maillog message_log | jq 'select(.abort.ignorable != true)'")]
 pub struct Explain {
     /// File of sendmail's log, or `-` for standard input; give the option once for each file
     #[arg(long, value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
@@ -122,13 +132,7 @@ pub enum ExplainFormat {
     Csv,
 }
 
-/// `abort-reason pipe`.
-///
-/// Reads one JSON object a line, as log shippers write them, with the log line in a field such as `message`. Abort
-/// records leave with their reason in a field `abort`, a few seconds later where the reason may still come; every other
-/// line leaves at once and unchanged, also one that is no JSON object. The work is done by the WebAssembly component in
-/// a sandbox: it sees nothing but the records, its memory and its time are limited, and if it should fail, the lines go
-/// through unchanged.
+/// Options of `abort-reason pipe`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -156,7 +160,7 @@ pub struct Pipe {
     pub call_timeout: Duration,
 }
 
-/// `abort-reason reasons`.
+/// Options of `abort-reason reasons`.
 #[derive(Debug, Args)]
 pub struct Reasons {
     /// How to write the table
@@ -175,7 +179,7 @@ pub enum ReasonsFormat {
     Json,
 }
 
-/// `abort-reason check`.
+/// Options of `abort-reason check`.
 #[derive(Debug, Args)]
 pub struct Check {
     /// Configuration file, YAML or JSON, or `-` for standard input
@@ -183,11 +187,7 @@ pub struct Check {
     pub config: PathBuf,
 }
 
-/// `abort-reason configure`.
-///
-/// Fluent Bit hands no options to a WebAssembly module, so the configuration is part of the module: it is checked, the
-/// module is set up with it once, and the result is stored as a new module. Without --config it is that of the
-/// documentation.
+/// Options of `abort-reason configure`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -222,7 +222,7 @@ pub enum Face {
     FluentBit,
 }
 
-/// `abort-reason completions`.
+/// Options of `abort-reason completions`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

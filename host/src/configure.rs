@@ -65,6 +65,9 @@ fn bake(module: &[u8], path: &Path, config: &str) -> Result<Vec<u8>> {
     }
 }
 
+/// What stores a module later: the tool, and the module as the tool has prepared it.
+type Prepared = (Wizer, Vec<u8>);
+
 /// A module at work.
 struct Running {
     path: PathBuf,
@@ -75,7 +78,7 @@ struct Running {
 
 impl Running {
     /// Starts a module; to store it later, the copy that is prepared for it.
-    fn start(module: &[u8], path: &Path, to_store: bool) -> Result<(Running, Option<(Wizer, Vec<u8>)>)> {
+    fn start(module: &[u8], path: &Path, to_store: bool) -> Result<(Running, Option<Prepared>)> {
         let problem = |error: wasmtime::Error| unfit(path, &error.root_cause().to_string());
         let mut wizer = Wizer::new();
         wizer.keep_init_func(true);

@@ -65,9 +65,10 @@ fn help_and_version_are_worth_reading() {
     for command in ["explain", "pipe", "reasons", "check", "completions"] {
         let help = run(program().args([command, "--help"])).ok();
         assert!(help.text().lines().count() > 8, "{}", help.text());
-        // The options' shared part must not speak for the command.
-        assert!(!help.text().contains("Settings that"), "{}", help.text());
+        // The options must not speak for the command.
+        assert!(!help.text().contains("Settings that") && !help.text().contains("Options of"), "{}", help.text());
     }
+    assert!(run(program().args(["pipe", "--help"])).ok().words().contains("the lines go through unchanged"));
     assert_eq!(run(program().arg("--version")).ok().text(), concat!("abort-reason ", env!("CARGO_PKG_VERSION"), "\n"));
 }
 

@@ -27,6 +27,7 @@ pub(crate) enum Taken {
 }
 
 /// An entry on its way in.
+#[derive(Clone, Copy)]
 struct Incoming<'a> {
     place: HostIndex,
     host: Option<&'a str>,
@@ -86,7 +87,8 @@ impl Join {
         slot.entry_secs = at.div_euclid(1_000) as u32;
         let mail_secs = slot.mail_secs;
         let clocks = self.hosts.clocks_mut(place);
-        if first && mail_secs != 0 {
+        // An abort may be written long after its mail lines; where a log comes in pieces, such ones may come in a row.
+        if first && mail_secs != 0 && !entry.is_abort() {
             clocks.see_both(at, i64::from(mail_secs) * 1_000);
         }
         clocks.see_entry_id(at, entry.id.utc_secs());
@@ -292,7 +294,7 @@ impl Join {
                     self.issue(id, group, index);
                 }
                 CaseState::Held { .. } => waits = true,
-                CaseState::Issued { revision, told: before } if before.outdated_by(&told) => {
+                CaseState::Issued { revision, told: before } if before.outdated_by(told) => {
                     let (revision, before) = (revision + 1, *before);
                     let home = group.home;
                     let case = &mut group.cases[index];

@@ -242,9 +242,9 @@ impl Group {
     pub(crate) fn weigh(&self) -> usize {
         let evidence: usize = self.evidence.iter().map(Evidence::weigh).sum();
         let cases: usize = self.cases.iter().map(Case::weigh).sum();
-        let others: usize = self.others.iter().map(|(_, entry)| 112 + length(entry.from.as_ref())).sum();
-        320 + length(self.host.as_ref())
-            + length(self.sender.as_ref())
+        let others: usize = self.others.iter().map(|(_, entry)| 112 + length(entry.from.as_deref())).sum();
+        320 + length(self.host.as_deref())
+            + length(self.sender.as_deref())
             + evidence
             + cases
             + others
@@ -261,19 +261,19 @@ impl Group {
 impl Evidence {
     /// Bytes of memory.
     pub(crate) fn weigh(&self) -> usize {
-        176 + self.text.len() + self.program.len() + length(self.filter.as_ref())
+        176 + self.text.len() + self.program.len() + length(self.filter.as_deref())
     }
 }
 
 impl Case {
     fn weigh(&self) -> usize {
         let to: usize = self.to.iter().map(|to| to.len() + 16).sum();
-        360 + self.record.len() + to + length(self.relay.as_ref()) + length(self.entry.from.as_ref())
+        360 + self.record.len() + to + length(self.relay.as_deref()) + length(self.entry.from.as_deref())
     }
 }
 
-fn length(text: Option<&Box<str>>) -> usize {
-    text.map_or(0, |text| text.len())
+fn length(text: Option<&str>) -> usize {
+    text.map_or(0, str::len)
 }
 
 impl Transaction<'_> {

@@ -196,8 +196,16 @@ impl Join {
         }
         let kept = match id {
             Some(id) => {
-                let about =
-                    About { place, host: hosts::clipped(line.host), id, program: line.program, pid: line.pid, time, at, ticket };
+                let about = About {
+                    place,
+                    host: hosts::clipped(line.host),
+                    id,
+                    program: line.program,
+                    pid: line.pid,
+                    time,
+                    at,
+                    ticket,
+                };
                 self.about_message(&about, line, raw)
             }
             None => self.without_id(place, line, time, at, ticket),

@@ -104,7 +104,7 @@ impl Join {
             return;
         };
         let case = &mut group.cases[index];
-        let unchanged = before.is_some_and(|before| !before.outdated_by(&told));
+        let unchanged = before.is_some_and(|before| !before.outdated_by(told));
         case.state = CaseState::Issued { revision: revision - u32::from(unchanged), told };
         let ticket = std::mem::take(&mut case.ticket);
         self.released.extend((ticket != 0).then_some(ticket));

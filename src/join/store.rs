@@ -117,7 +117,8 @@ impl Store {
             self.ages.push_back((mail.or(entry).unwrap_or(i64::MIN), id, self.sequence));
             if self.ages.len() > 2 * self.count + 64 {
                 let groups = &self.groups;
-                let here = |id, age| groups.get(id).is_some_and(|list| list.iter().any(|group| group.has_age(age)));
+                let here =
+                    |id: &QueueId, age| groups.get(id).is_some_and(|list| list.iter().any(|group| group.has_age(age)));
                 // The group itself is put back below.
                 self.ages.retain(|(_, id, age)| *age == self.sequence || here(id, *age));
             }

@@ -81,7 +81,7 @@ impl Verdict<'_> {
 impl Told {
     /// Whether `new` says something that this did not: a reason where there was none or another, or what became of the
     /// mail where that was unknown.
-    pub(crate) fn outdated_by(&self, new: &Told) -> bool {
+    pub(crate) fn outdated_by(self, new: Told) -> bool {
         self.class != new.class
             || self.status != new.status
             || self.outcome != new.outcome && new.outcome != Outcome::Unknown
@@ -243,7 +243,7 @@ impl<'g> Judge<'_, 'g> {
             None => {}
         }
         let ended = self.lines.iter().any(|line| self.role(line) == Role::EndOfEnvelope);
-        let said = self.lines.iter().rev().filter(|line| match self.role(line) {
+        let mut said = self.lines.iter().rev().filter(|line| match self.role(line) {
             Role::Verdict | Role::RefusesMail => true,
             // Of sendmail's rules only those whose arguments are its own: a header may hold any reply.
             Role::Cause => self.class(line) == Class::PolicyRejected && line.stage.is_some(),
@@ -253,7 +253,7 @@ impl<'g> Judge<'_, 'g> {
             }
             _ => false,
         });
-        if let Some(outcome) = said.filter_map(|line| reply(&line.text)).next() {
+        if let Some(outcome) = said.find_map(|line| reply(&line.text)) {
             return outcome;
         }
         if self.lines.iter().any(|line| {

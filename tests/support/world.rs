@@ -80,12 +80,17 @@ const FATES: [Fate; 17] = [
 
 /// Worlds of up to `connections` connections.
 pub fn plans(connections: usize) -> impl Strategy<Value = Plan> {
-    let message =
-        (0..FATES.len(), 0..2usize, prop_oneof![Just(0), 0..20_000i64], any::<bool>()).prop_map(
-            |(fate, sender, hang_ms, early)| Message { fate: FATES[fate], sender, hang_ms, early },
-        );
-    let connection = (0..3usize, 0..60_000i64, 0..3_590usize, prop::bool::weighted(0.2), prop::collection::vec(message, 1..4))
-        .prop_map(|(host, start_ms, sequence, twin, messages)| Connection { host, start_ms, sequence, twin, messages });
+    let message = (0..FATES.len(), 0..2usize, prop_oneof![Just(0), 0..20_000i64], any::<bool>())
+        .prop_map(|(fate, sender, hang_ms, early)| Message { fate: FATES[fate], sender, hang_ms, early });
+    let connection =
+        (0..3usize, 0..60_000i64, 0..3_590usize, prop::bool::weighted(0.2), prop::collection::vec(message, 1..4))
+            .prop_map(|(host, start_ms, sequence, twin, messages)| Connection {
+                host,
+                start_ms,
+                sequence,
+                twin,
+                messages,
+            });
     (1..4usize, any::<bool>(), prop::collection::vec(connection, 1..=connections))
         .prop_map(|(hosts, bsd, connections)| Plan { hosts, bsd, connections })
 }
@@ -230,7 +235,12 @@ impl Building {
             }
             Fate::LostInData => {
                 let how = format!("collect: relay=relay.example.com, from={from}, info=unexpected close");
-                (900, vec!["collect: premature EOM: unexpected close".to_owned(), how, begun], near, "peer_disconnected")
+                (
+                    900,
+                    vec!["collect: premature EOM: unexpected close".to_owned(), how, begun],
+                    near,
+                    "peer_disconnected",
+                )
             }
             Fate::LostUnderTls => {
                 (900, vec!["STARTTLS: read error=timeout".to_owned(), lost, ended(1)], near, "peer_timeout")
@@ -278,7 +288,8 @@ impl Building {
         } else {
             " Size=900"
         };
-        let to = if matches!(message.fate, Fate::MailRefused | Fate::RecipientsRefused) { "" } else { " t=<r@example.net>" };
+        let to =
+            if matches!(message.fate, Fate::MailRefused | Fate::RecipientsRefused) { "" } else { " t=<r@example.net>" };
         let secs = (entry_at - at) as f64 / 1_000.0;
         self.count += 1;
         let number = self.count;

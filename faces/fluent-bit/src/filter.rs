@@ -378,19 +378,49 @@ mod bench_tmp {
     #[ignore]
     #[allow(clippy::disallowed_methods)]
     fn bench() {
-        let read = |f: &str| std::fs::read_to_string(format!("/tmp/abort-reason-peers/{f}")).unwrap().lines().map(|l| format!("{{\"log\":\"{l}\"}}").into_bytes()).collect::<Vec<_>>();
+        let read = |f: &str| {
+            std::fs::read_to_string(format!("/tmp/abort-reason-peers/{f}"))
+                .unwrap()
+                .lines()
+                .map(|l| format!("{{\"log\":\"{l}\"}}").into_bytes())
+                .collect::<Vec<_>>()
+        };
         let (m, e) = (read("maillog"), read("message_log"));
         let mut f = Filter::new(Settings::from_json("").unwrap());
         let t = std::time::Instant::now();
         let only = std::env::var("ONLY").is_ok();
-        let (mut i, mut j, mut n) = (0, 0, 0);
+        let (mut i, mut j, mut n) = (0, 0, 0u64);
         while i < m.len() || j < e.len() {
             n += 1;
-            if n % 40 == 0 { for _ in 0..20 { f.call(b"abort_reason.tick", n as u32 / 40, 0, b"{}"); }
-              if n % 80 == 0 { eprintln!("{n} {} {} {:?}", f.engine.stats().unexplained, f.engine.stats().held, t.elapsed()); } }
-            for _ in 0..500 { if i < m.len() { f.call(b"evidence.maillog", 1, 0, &m[i]); i += 1; } }
-            for _ in 0..1000 { if !only && j < e.len() { f.call(b"message_log", 1, 0, &e[j]); j += 1; } }
-            if only { j = e.len(); }
+            if n % std::env::var("T").unwrap().parse::<u64>().unwrap() == 0 {
+                for _ in 0..20 {
+                    f.call(b"abort_reason.tick", n as u32, 0, b"{}");
+                }
+                {
+                    eprintln!(
+                        "{n} {i} {j} {} {} {:?} {}",
+                        f.engine.stats().unexplained,
+                        f.engine.stats().held,
+                        t.elapsed(),
+                        f.now
+                    );
+                }
+            }
+            for _ in 0..std::env::var("M").unwrap().parse::<usize>().unwrap() {
+                if i < m.len() {
+                    f.call(b"evidence.maillog", 1, 0, &m[i]);
+                    i += 1;
+                }
+            }
+            for _ in 0..std::env::var("E").unwrap().parse::<usize>().unwrap() {
+                if !only && j < e.len() {
+                    f.call(b"message_log", 1, 0, &e[j]);
+                    j += 1;
+                }
+            }
+            if only {
+                j = e.len();
+            }
         }
         eprintln!("{:?} {:?}", t.elapsed(), String::from_utf8(f.report("")));
     }

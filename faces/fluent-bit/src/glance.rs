@@ -310,7 +310,10 @@ mod tests {
             assert_eq!(look(&from), Look::Mail(number));
             assert_eq!(look(&format!("{ID}: to=<a@example.org>, delay=0, stat=Sent (ok)")), Look::Mail(number));
             assert_eq!(look(&format!("{ID}: to=<a@example.org>, stat=Please try again later")), Look::Unknown);
-            assert_eq!(look(&format!("{ID}: Milter (PureMessage) add: header: X-A: Milter (b): c")), Look::Mention(number));
+            assert_eq!(
+                look(&format!("{ID}: Milter (PureMessage) add: header: X-A: Milter (b): c")),
+                Look::Mention(number)
+            );
             assert_eq!(look(&format!("{ID}: Milter (PureMessage): timeout before data read")), Look::Unknown);
             assert_eq!(look(&format!("{ID}: lost input channel from x [192.0.2.1] to MTA")), Look::Unknown);
             assert_eq!(look("NOQUEUE: connect from x.example.org [192.0.2.1] to MTA"), Look::Idle);
@@ -325,7 +328,8 @@ mod tests {
     fn entries_at_the_end_of_a_message() {
         let mut glance = Glance::new("message");
         let entry = |action: &str| {
-            let line = format!("2026-11-23T13:01:06 q={ID} f=<a@example.org> t=<b@example.net> r=relay tm=0.10 a={action}");
+            let line =
+                format!("2026-11-23T13:01:06 q={ID} f=<a@example.org> t=<b@example.net> r=relay tm=0.10 a={action}");
             format!("{{\"message\":\"{line}\"}}").into_bytes()
         };
         assert_eq!(glance.look(&entry("a/eom")), Look::Unknown);

@@ -111,7 +111,8 @@ mod tests {
         let settings = Settings::from_json("").unwrap();
         assert_eq!(settings.core.limits.seen_ids, 16_384);
         assert_eq!(settings.core.message_fields[0], "log");
-        let settings = Settings::from_json(r#"{"limits": {"seen_ids": 64}, "fluent_bit": {"report_secs": 60}}"#).unwrap();
+        let settings =
+            Settings::from_json(r#"{"limits": {"seen_ids": 64}, "fluent_bit": {"report_secs": 60}}"#).unwrap();
         assert_eq!((settings.core.limits.seen_ids, settings.core.limits.join_bytes), (64, 16 << 20));
         assert_eq!(settings.report_secs, 60);
     }

@@ -1,5 +1,10 @@
 //! The module over the whole corpus: the same records as the native engine, in any order of arrival.
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros, reason = "reads cases from files")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::disallowed_macros,
+    reason = "reads cases from files"
+)]
 
 use std::collections::BTreeMap;
 
@@ -78,10 +83,13 @@ fn compare(name: &str, events: &[Event], tag: &str) {
         assert_eq!(Some(record), b.get(id), "{name}");
     }
     assert_eq!(a.len(), b.len(), "{name}");
-    let mut revisions: Vec<_> = issued.iter().map(|record| {
-        let value: Value = serde_json::from_str(record).unwrap();
-        (value["abort"]["id"].to_string(), value["abort"]["revision"].to_string())
-    }).collect();
+    let mut revisions: Vec<_> = issued
+        .iter()
+        .map(|record| {
+            let value: Value = serde_json::from_str(record).unwrap();
+            (value["abort"]["id"].to_string(), value["abort"]["revision"].to_string())
+        })
+        .collect();
     let count = revisions.len();
     revisions.sort();
     revisions.dedup();

@@ -1,7 +1,12 @@
 //! A real Fluent Bit, with the configuration that is shipped: the corpus as two tailed files, in both orders.
 //!
 //! Where no Fluent Bit is named by `FLUENT_BIT` or found on `PATH`, the tests say that they were skipped.
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros, reason = "runs a program over files")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::disallowed_macros,
+    reason = "runs a program over files"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -43,7 +48,10 @@ fn configuration(folder: &Path, module: &Path) -> String {
         .replace("  http_server: true\n", "")
         .replace("  http_listen: 127.0.0.1\n", "");
     let file = |name: &str, tag: &str| {
-        format!("    - name: file\n      match: {tag}\n      path: {}\n      file: {name}\n      format: plain\n", shown(folder))
+        format!(
+            "    - name: file\n      match: {tag}\n      path: {}\n      file: {name}\n      format: plain\n",
+            shown(folder)
+        )
     };
     format!("{text}  outputs:\n{}{}", file("issued", "abort_reason.issued"), file("passed", "pmx.message_log"))
 }

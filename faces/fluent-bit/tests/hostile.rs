@@ -45,13 +45,19 @@ fn what_can_not_be_read_passes_as_it_came() {
                 match filter.record(tag, 1_800_000_000_000, &record) {
                     Outcome::Record(text, given) => assert!(
                         given || text.starts_with('{') && text.ends_with('}'),
-                        "{tag}: {}", &text[..text.len().min(200)]
+                        "{tag}: {}",
+                        &text[..text.len().min(200)]
                     ),
                     Outcome::Dropped => assert!(
-                        tag.starts_with("evidence.") || record.is_empty() || String::from_utf8_lossy(&record).contains("a=c/abort"),
-                        "{tag}: {}", String::from_utf8_lossy(&record[..record.len().min(200)])
+                        tag.starts_with("evidence.")
+                            || record.is_empty()
+                            || String::from_utf8_lossy(&record).contains("a=c/abort"),
+                        "{tag}: {}",
+                        String::from_utf8_lossy(&record[..record.len().min(200)])
                     ),
-                    Outcome::Lost(error) => panic!("{tag}: {error}: {}", String::from_utf8_lossy(&record[..record.len().min(200)])),
+                    Outcome::Lost(error) => {
+                        panic!("{tag}: {error}: {}", String::from_utf8_lossy(&record[..record.len().min(200)]))
+                    }
                 }
             }
         }
@@ -80,10 +86,21 @@ fn memory_stays_where_it_is() {
     let mut after_warm_up = 0;
     for round in 0..3u64 {
         for n in 0..20_000u64 {
-            let id = format!("6AND{:02}{}{:06}", n % 60, (b'a' + (n / 60 % 26) as u8) as char, n % 900_000).replace(' ', "0");
-            let mail = format!("{{\"log\":\"Nov 23 13:{:02}:{:02} mx1 sendmail[{n}]: {id}0: Milter (P): timeout before data read, where=rcpt\"}}", n / 600 % 60, n % 60);
+            let id = format!("6AND{:02}{}{:06}", n % 60, (b'a' + (n / 60 % 26) as u8) as char, n % 900_000)
+                .replace(' ', "0");
+            let mail = format!(
+                "{{\"log\":\"Nov 23 13:{:02}:{:02} mx1 sendmail[{n}]: {id}0: Milter (P): timeout before data read, where=rcpt\"}}",
+                n / 600 % 60,
+                n % 60
+            );
             assert!(!matches!(filter.record("maillog", 1_800_000_000_000, mail.as_bytes()), Outcome::Lost(_)));
-            let abort = format!("{{\"log\":\"2026-11-23T13:{:02}:{:02} q=6B{:02}15d3{:06} f=<a@b> a=c/abort\"}}", n / 600 % 60, n % 60, n % 10, n + round * 20_000);
+            let abort = format!(
+                "{{\"log\":\"2026-11-23T13:{:02}:{:02} q=6B{:02}15d3{:06} f=<a@b> a=c/abort\"}}",
+                n / 600 % 60,
+                n % 60,
+                n % 10,
+                n + round * 20_000
+            );
             assert!(!matches!(filter.record("pmx.message_log", 1_800_000_000_000, abort.as_bytes()), Outcome::Lost(_)));
         }
         if round == 1 {
