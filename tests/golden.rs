@@ -20,7 +20,6 @@
 //! not go on. Then come the counters that are not 0.
 
 #![allow(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)] // Those rules are the core's.
-#![allow(clippy::disallowed_methods)] // The core has no files; its tests have.
 
 mod support;
 
