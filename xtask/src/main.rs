@@ -6,7 +6,7 @@
 //! | [`component`] | builds the component and looks at what it imports and exports |
 //! | [`dist`] | `build`: puts what a user takes away into `dist/` |
 //! | [`demo`] | `demo`: the project at work on logs that a real sendmail wrote |
-//! | [`test`] | `test`: the whole test suite |
+//! | [`mod@test`] | `test`: the whole test suite |
 //! | [`check`] | `check`: everything that can be told without running the tests |
 //! | [`shell`], [`workspace`], [`fold`] | running programs and reporting on them; where things are; text to a width |
 
