@@ -106,8 +106,8 @@ fn a_refused_mail_a_hundred_thousand_times() {
         flood.line(&format!("2026-11-23T13:01:05 q={ID} f=<s{n}@example.org> tm=0.00 a=c/abort"));
     }
     let stats = *flood.engine.stats();
-    assert_eq!(stats.aborts, 100_000);
-    assert!(stats.evidence + stats.crowded_out >= 100_000, "{stats:?}");
+    // The oldest make room, so that each still gets its own reason.
+    assert_eq!((stats.aborts, stats.explained, stats.crowded_out), (100_000, 100_000, 0));
     flood.stays_within(&config);
     assert_eq!(flood.engine.stats().issued, flood.issued);
 }
@@ -128,15 +128,15 @@ fn entries_of_one_message_without_end() {
 fn hosts_without_end() {
     let config = tiny();
     let mut flood = Flood::new(&config);
-    let long = "h".repeat(2_000);
-    for n in 0..50_000 {
+    let long = "h".repeat(300);
+    for n in 0..100_000 {
         let id = id(n);
         flood.line(&format!(
             "2026-11-23T13:01:05Z {long}{n} sendmail[9]: {id}: lost input channel from x to MTA after rcpt"
         ));
         flood.push(Input::Record(format!(r#"{{"message":"{}","host":"{long}{n}"}}"#, abort(&id, "")).as_bytes()));
     }
-    assert_eq!(flood.engine.stats().aborts, 50_000);
+    assert_eq!(flood.engine.stats().aborts, 100_000);
     flood.stays_within(&config);
 }
 
@@ -156,7 +156,7 @@ fn failures_of_filters_without_end() {
     let config = tiny();
     let mut flood = Flood::new(&config);
     let long = "x".repeat(3_000);
-    for n in 0..40_000 {
+    for n in 0..20_000 {
         let id = id(n);
         flood.line(&mail(&id, &format!("Milter (PureMessage): read returned -1: {long}")));
         flood.line(&mail(&id, "to=<b@example.net>, delay=00:00:01, mailer=esmtp, pri=1, stat=Sent"));
@@ -169,7 +169,7 @@ fn lines_without_an_id_and_parts_without_end() {
     let config = tiny();
     let mut flood = Flood::new(&config);
     let long = "x".repeat(3_000);
-    for n in 0..40_000 {
+    for n in 0..20_000 {
         flood.line(&format!("2026-11-23T13:01:05Z mx1 sendmail[{n}]: STARTTLS: read error={long} (-1), errno=104"));
         flood.line(&format!("2026-11-23T13:01:05Z mx1 {long} {}[1]: from=<{long} ...", id(n)));
         flood.line(&format!("2026-11-23T13:01:05Z mx1 sendmail[9]: {}[1]: from=<{long} ...", id(n)));
