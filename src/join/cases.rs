@@ -13,6 +13,7 @@ use super::group::{Case, CaseState, Delivery, EntryFacts, Group};
 use super::hosts::{HostIndex, same_host};
 use super::recent::Passed;
 use super::seen::{Found, flag, host_number};
+use super::verdict::Told;
 use super::{About, Join, host_name};
 
 /// What becomes of an entry.
@@ -103,6 +104,10 @@ impl Join {
         let id = incoming.entry.id;
         let mut group = self.take(incoming.place, &id, incoming.host);
         self.drop_unlogged(&mut group);
+        if group.cases.len() >= self.config.limits.per_message {
+            let offset = self.hosts.clocks(group.home).offset();
+            group.let_go_told(&self.matcher, offset, &mut self.released);
+        }
         if group.cases.len() >= self.config.limits.per_message {
             self.stats.released_early += self.issue_held(&id, &mut group);
             group.cases.clear();
@@ -286,8 +291,13 @@ impl Join {
         let offset = self.hosts.clocks(place).offset();
         // The cases of one message leave in the order of their entries: one that waits keeps those behind it.
         let mut waits = false;
-        for index in 0..group.cases.len() {
-            let Some(told) = self.with_verdict(id, group, index, |verdict, _| verdict.told()) else { continue };
+        let told: Vec<Told> = group
+            .cases
+            .iter()
+            .zip(group.align(&self.matcher, self.hosts.clocks(group.home).offset()))
+            .map(|(case, transaction)| self.judge(id, group, case, transaction).told())
+            .collect();
+        for (index, told) in told.into_iter().enumerate() {
             match &group.cases[index].state {
                 // A message without an entry may still get one.
                 CaseState::Held { .. } if told.settled && !waits && group.cases[index].kind != Kind::Unlogged => {

@@ -141,6 +141,25 @@ impl Group {
             .is_some()
     }
 
+    /// Lets go of the transactions of which all is said: those that ended by a refusal and whose records have left.
+    pub(crate) fn let_go_told(&mut self, matcher: &Matcher, offset: i64, released: &mut impl Extend<u64>) {
+        let mut told_cases = Vec::new();
+        let mut told_lines = Vec::new();
+        for (case, transaction) in self.cases.iter().zip(self.align(matcher, offset)) {
+            if let (
+                CaseState::Issued { told: Told { settled: true, .. }, .. },
+                Some(Transaction { refused: true, evidence, .. }),
+            ) = (&case.state, transaction)
+            {
+                told_cases.push(case.seq);
+                told_lines.extend(evidence.iter().map(|line| line.seq));
+            }
+        }
+        self.cases.retain(|case| !told_cases.contains(&case.seq));
+        let gone = self.evidence.extract_if(.., |line| told_lines.contains(&line.seq));
+        released.extend(gone.map(|line| line.ticket).filter(|ticket| *ticket != 0));
+    }
+
     /// Notes what a `to=` line says; a delivery to one recipient is what matters most.
     pub(crate) fn deliver(&mut self, delivery: Delivery) {
         if self.delivery != Some(Delivery::Sent) {
@@ -309,10 +328,15 @@ fn sender<'e>(matcher: &Matcher, line: &'e Evidence) -> Option<&'e str> {
 
 /// Whether two addresses may be one: sendmail cuts long ones, and puts some in brackets that PureMessage does not.
 fn same_address(a: &str, b: &str) -> bool {
-    let bare = |address: &str| address.trim_start_matches('<').trim_end_matches('>').to_ascii_lowercase();
-    let (a, b) = (bare(a), bare(b));
-    match b.split_once("...") {
-        Some((start, end)) => a == b || a.starts_with(start) && a.ends_with(end),
-        None => a == b,
+    fn bare(address: &str) -> &str {
+        address.trim_start_matches('<').trim_end_matches('>')
     }
+    let (a, b) = (bare(a).as_bytes(), bare(b));
+    if a.eq_ignore_ascii_case(b.as_bytes()) {
+        return true;
+    }
+    let Some((start, end)) = b.split_once("...") else { return false };
+    a.len() >= start.len() + end.len()
+        && a[..start.len()].eq_ignore_ascii_case(start.as_bytes())
+        && a[a.len() - end.len()..].eq_ignore_ascii_case(end.as_bytes())
 }

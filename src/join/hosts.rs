@@ -17,6 +17,8 @@ pub(crate) struct Hosts {
     clocks: Vec<Clocks>,
     /// What [`super::seen`] knows each host by.
     numbers: Vec<u32>,
+    /// Each host's name as it was first written.
+    names: Vec<Box<str>>,
     /// Lower-case name to place.
     places: BTreeMap<Box<str>, HostIndex>,
     /// The place asked for last: lines of one host come in a row.
@@ -32,7 +34,14 @@ pub(crate) const NAMELESS: HostIndex = 0;
 
 impl Hosts {
     pub(crate) fn new(most: usize) -> Hosts {
-        Hosts { most, clocks: vec![Clocks::default()], numbers: vec![0], places: BTreeMap::new(), last: None }
+        Hosts {
+            most,
+            clocks: vec![Clocks::default()],
+            numbers: vec![0],
+            names: vec![Box::default()],
+            places: BTreeMap::new(),
+            last: None,
+        }
     }
 
     /// The place of a host, made for it if need be. A short name and a full one that begins with it are one host.
@@ -66,6 +75,7 @@ impl Hosts {
             }
             self.clocks.push(Clocks::default());
             self.numbers.push(host_number(host));
+            self.names.push(String::from_utf8_lossy(host).into());
             (self.clocks.len() - 1) as HostIndex
         });
         if self.places.len() < self.most * 2 {
@@ -77,6 +87,15 @@ impl Hosts {
 
     pub(crate) fn number(&self, place: HostIndex) -> u32 {
         self.numbers[usize::from(place)]
+    }
+
+    /// The name of the host with a number, where one host only has it.
+    pub(crate) fn name(&self, number: u32) -> Option<&str> {
+        let mut places = (1..self.numbers.len()).filter(|place| self.numbers[*place] == number);
+        match (places.next(), places.next()) {
+            (Some(place), None) => Some(&self.names[place]),
+            _ => None,
+        }
     }
 
     pub(crate) fn clocks(&self, place: HostIndex) -> &Clocks {

@@ -366,6 +366,10 @@ impl Join {
         let peer_left = matches!(class, Class::PeerDisconnected | Class::PeerTimeout) && role == Role::Cause;
         let own = evidence.filter.as_deref().and_then(|filter| self.config.is_own(filter));
         let mut group = self.take(about.place, &about.id, host_name(about.host).as_deref());
+        if group.evidence.len() >= self.config.limits.per_message {
+            let offset = self.hosts.clocks(group.home).offset();
+            group.let_go_told(&self.matcher, offset, &mut self.released);
+        }
         if group.evidence.len() >= self.config.limits.per_message
             && !(rank == Rank::Decisive && group.make_room(&self.matcher, &mut self.released))
         {

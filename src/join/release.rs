@@ -5,27 +5,24 @@ use crate::queue_id::QueueId;
 use crate::reasons::Class;
 use crate::record::{Issue, Kind, WhyNot};
 
-use super::group::{Case, CaseState, Group};
+use super::group::{Case, CaseState, Group, Transaction};
 use super::hosts::{HostIndex, NAMELESS};
 use super::seen::{Found, flag, host_number};
-use super::verdict::{Facts, Status, Verdict, judge};
+use super::verdict::{Facts, Status, Told, Verdict, judge};
 use super::{Join, Output};
 
 /// How often, in milliseconds, cases are looked at that wait by the host's clock.
 const SWEEP_MS: u64 = 100;
 
 impl Join {
-    /// Judges a case and hands the verdict on.
-    pub(super) fn with_verdict<T>(
-        &self,
+    /// Judges a case by the lines of its transaction.
+    pub(super) fn judge<'g>(
+        &'g self,
         id: &QueueId,
-        group: &Group,
-        index: usize,
-        then: impl FnOnce(&Verdict<'_>, i64) -> T,
-    ) -> Option<T> {
-        let case = group.cases.get(index)?;
-        let offset = self.hosts.clocks(group.home).offset();
-        let transaction = group.align(&self.matcher, offset).get(index).copied().flatten();
+        group: &'g Group,
+        case: &'g Case,
+        transaction: Option<Transaction<'g>>,
+    ) -> Verdict<'g> {
         let last = transaction.is_none_or(|transaction| transaction.last && !transaction.refused);
         // Of a message that may be another host's, nothing that was logged is known.
         let ours = last && !group.ambiguous;
@@ -47,33 +44,41 @@ impl Join {
             delivery: group.delivery.filter(|_| ours),
             earlier,
         };
-        let transaction = transaction.filter(|_| !group.ambiguous);
-        Some(then(&judge(&self.config, &self.matcher, &facts, transaction), offset))
+        judge(&self.config, &self.matcher, &facts, transaction.filter(|_| !group.ambiguous))
+    }
+
+    /// The record of a case as it stands, or as one that is issued before its reason can be known.
+    fn record(&self, id: &QueueId, group: &Group, index: usize, revision: u32, provisional: bool) -> (Vec<u8>, Told) {
+        let case = &group.cases[index];
+        let offset = self.hosts.clocks(group.home).offset();
+        let transaction = group.align(&self.matcher, offset)[index];
+        let mut verdict = self.judge(id, group, case, transaction);
+        if provisional {
+            verdict.status = Status::Provisional;
+        }
+        let issue = Issue {
+            case,
+            queue_id: id.as_str(),
+            host: group.only_host().or_else(|| self.host_of(id).filter(|_| !group.ambiguous)),
+            verdict: &verdict,
+            why_not: (verdict.status == Status::Unexplained).then(|| self.why_not(id, group, index)),
+            revision,
+            offset,
+        };
+        (issue.write(&self.matcher), verdict.told())
+    }
+
+    /// The host whose mail log named a queue id, where it was one only.
+    fn host_of(&self, id: &QueueId) -> Option<&str> {
+        self.hosts.name(self.seen.host(id)?)
     }
 
     pub(super) fn issue_provisional(&mut self, id: &QueueId, group: &mut Group) {
         let index = group.cases.len() - 1;
-        let Some((record, told)) = self
-            .with_verdict(id, group, index, |verdict, offset| {
-                if verdict.settled {
-                    return None;
-                }
-                let verdict = Verdict { status: Status::Provisional, ..verdict.clone() };
-                let issue = Issue {
-                    case: &group.cases[index],
-                    queue_id: id.as_str(),
-                    host: group.only_host(),
-                    verdict: &verdict,
-                    why_not: None,
-                    revision: 0,
-                    offset,
-                };
-                Some((issue.write(&self.matcher), verdict.told()))
-            })
-            .flatten()
-        else {
+        let (record, told) = self.record(id, group, index, 0, true);
+        if told.settled {
             return;
-        };
+        }
         if let CaseState::Held { revision, told: before, .. } = &mut group.cases[index].state {
             *revision = 1;
             *before = Some(told);
@@ -87,22 +92,7 @@ impl Join {
     pub(super) fn issue(&mut self, id: &QueueId, group: &mut Group, index: usize) {
         let CaseState::Held { revision, told: before, .. } = group.cases[index].state else { return };
         self.unwait(group.home, &group.cases[index]);
-        let why_not = self.why_not(id, group, index);
-        let Some((record, told)) = self.with_verdict(id, group, index, |verdict, offset| {
-            let why_not = (verdict.status == Status::Unexplained).then_some(why_not);
-            let issue = Issue {
-                case: &group.cases[index],
-                queue_id: id.as_str(),
-                host: group.only_host(),
-                verdict,
-                why_not,
-                revision,
-                offset,
-            };
-            (issue.write(&self.matcher), verdict.told())
-        }) else {
-            return;
-        };
+        let (record, told) = self.record(id, group, index, revision, false);
         let case = &mut group.cases[index];
         let unchanged = before.is_some_and(|before| !before.outdated_by(told));
         case.state = CaseState::Issued { revision: revision - u32::from(unchanged), told };

@@ -90,6 +90,17 @@ impl Seen {
         }
     }
 
+    /// The number of the host whose lines named an id; none where no host or several did.
+    pub(crate) fn host(&self, id: &QueueId) -> Option<u32> {
+        let hash = hash(id);
+        let first = self.index(hash);
+        let mut slots = self.slots[first..first + 2].iter().filter(|slot| slot.hash == hash);
+        match (slots.next(), slots.next()) {
+            (Some(slot), None) if slot.host != 0 => Some(slot.host),
+            _ => None,
+        }
+    }
+
     /// The first of the two slots for a hash.
     fn index(&self, hash: u64) -> usize {
         (hash >> 20) as usize & (self.slots.len() - 2)

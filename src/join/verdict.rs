@@ -153,7 +153,12 @@ impl<'g> Judge<'_, 'g> {
         });
         let mut evidence: Vec<&Evidence> = reason.into_iter().collect();
         evidence.extend(filter_line.filter(|line| !evidence.iter().any(|known| known.seq == line.seq)));
-        for line in self.lines {
+        // Up to the line that ends the envelope, or the first `to=`: those that follow repeat it for each recipient, and
+        // may come after the record has left.
+        let told =
+            self.lines.iter().position(|line| self.role(line) == Role::EndOfEnvelope || line.text.starts_with("to="));
+        let told = told.map_or(self.lines.len(), |at| at + 1);
+        for line in &self.lines[..told] {
             if evidence.len() < 8 && !evidence.iter().any(|known| known.seq == line.seq) {
                 evidence.push(line);
             }
