@@ -111,21 +111,36 @@ pub(crate) fn recipients(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// The characters that matter in an address.
+static MARKS: [bool; 256] = {
+    let mut marks = [false; 256];
+    let mut n = 0;
+    while n < 5 {
+        marks[b"\\\"<>,"[n] as usize] = true;
+        n += 1;
+    }
+    marks
+};
+
 /// An address and what stands behind it. In angle brackets and quotes it may hold anything.
 fn address(text: &[u8]) -> (&[u8], &[u8]) {
-    let (mut quoted, mut bracketed, mut at) = (false, false, 0);
-    while let Some(byte) = text.get(at) {
-        match byte {
+    let (mut quoted, mut bracketed, mut ended, mut at) = (false, false, false, 0);
+    while let Some(plain) = text.get(at..).and_then(|rest| rest.iter().position(|b| MARKS[usize::from(*b)])) {
+        at += plain;
+        match text[at] {
             b'\\' => at += 1,
             b'"' => quoted = !quoted,
             b'<' if !quoted => bracketed = true,
             b'>' if !quoted => bracketed = false,
-            b',' if !quoted && !bracketed => break,
+            b',' if !quoted && !bracketed => {
+                ended = true;
+                break;
+            }
             _ => {}
         }
         at += 1;
     }
-    let end = at.min(text.len());
+    let end = if ended { at } else { text.len() };
     // Quotes that don't pair: sendmail cuts long addresses. The first comma with a blank ends them.
     if end == text.len()
         && let Some(comma) = memmem::find(text, b", ")

@@ -83,9 +83,7 @@ impl<'a> MailLine<'a> {
         {
             return None;
         }
-        let colon = memchr(b':', tagged)?;
-        let (program, pid) = tag(&tagged[..colon])?;
-        let text = tagged.get(colon + 1..)?.strip_prefix(b" ")?;
+        let (program, pid, text) = tag(tagged)?;
         let (id, part, text) = split_id(solaris_id(text));
         Some(MailLine { time, host, program, pid, id, part, text })
     }
@@ -127,14 +125,19 @@ fn stamp(text: &[u8]) -> Option<(Stamp, usize)> {
     }
 }
 
-/// `program[pid]` or `program`.
-fn tag(text: &[u8]) -> Option<(&[u8], Option<u32>)> {
-    if text.is_empty() || text.len() > 64 || memchr(b' ', text).is_some() || memchr(b'=', text).is_some() {
-        return None;
-    }
-    let Some(open) = memchr(b'[', text) else { return Some((text, None)) };
-    let pid = text[open + 1..].strip_suffix(b"]")?;
-    Some((&text[..open], decimal(pid)))
+/// `program[pid]: text` or `program: text`.
+fn tag(text: &[u8]) -> Option<(&[u8], Option<u32>, &[u8])> {
+    let end = text.iter().take(65).position(|b| matches!(b, b':' | b'[' | b' ' | b'='))?;
+    let (program, rest) = text.split_at(end);
+    let (pid, rest) = match rest.strip_prefix(b"[") {
+        Some(rest) => {
+            let end = rest.iter().take(65).position(|b| matches!(b, b']' | b':' | b' ' | b'='))?;
+            (decimal(&rest[..end]), rest[end..].strip_prefix(b"]")?)
+        }
+        None => (None, rest),
+    };
+    let text = rest.strip_prefix(b": ")?;
+    (end > 0).then_some((program, pid, text))
 }
 
 /// Solaris puts `[ID 801593 mail.error] ` before the message.
@@ -150,18 +153,15 @@ fn solaris_id(text: &[u8]) -> &[u8] {
 
 /// The id, the number of the part, and what stands behind them.
 fn split_id(text: &[u8]) -> (MailId, Option<u16>, &[u8]) {
-    let name = text.iter().take(17).take_while(|b| b.is_ascii_alphanumeric()).count();
-    let id = match &text[..name] {
-        b"NOQUEUE" => Some(MailId::NoQueue),
-        name => QueueId::parse(name).map(MailId::Queue),
+    let (id, rest) = if let Some(id) = QueueId::leading(text) {
+        (MailId::Queue(id), &text[id.as_bytes().len()..])
+    } else if let Some(rest) = text.strip_prefix(b"NOQUEUE") {
+        (MailId::NoQueue, rest)
+    } else {
+        // A long line without an id is split as well: `[1]: `.
+        (MailId::None, text)
     };
-    // A long line without an id is split as well: `[1]: `.
-    let id = match id {
-        Some(id) => id,
-        None if name == 0 => MailId::None,
-        None => return (MailId::None, None, text),
-    };
-    let (part, behind) = match &text[name..] {
+    let (part, behind) = match rest {
         rest if rest.first() == Some(&b'[') => match rest.iter().take(6).position(|b| *b == b']') {
             Some(end) => (decimal(&rest[1..end]).map(|n| n as u16), &rest[end + 1..]),
             None => return (MailId::None, None, text),

@@ -10,11 +10,11 @@ use crate::time::civil_secs;
 const MOST: usize = 31;
 
 /// A queue id, or whatever stands in its place in `message_log`: at most 31 visible ASCII characters.
+///
+/// The characters, zeros, and in the last byte how many characters there are: of a fixed size, so that copying, comparing
+/// and hashing are a few instructions.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct QueueId {
-    bytes: [u8; MOST],
-    len: u8,
-}
+pub struct QueueId([u8; MOST + 1]);
 
 /// What the ids of one SMTP connection have in common: the time of the process's first id and the process id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -26,17 +26,20 @@ pub(crate) struct ConnectionId {
 impl QueueId {
     /// An id in sendmail's form, of 12 to 16 characters.
     pub fn parse(text: &[u8]) -> Option<QueueId> {
-        let len = text.len();
+        QueueId::leading(text).filter(|id| id.as_bytes().len() == text.len())
+    }
+
+    /// The id that a text begins with: letters and digits, as many as there are.
+    pub(crate) fn leading(text: &[u8]) -> Option<QueueId> {
+        let len = text.iter().take(17).take_while(|b| b.is_ascii_alphanumeric()).count();
         if !(12..=16).contains(&len) {
             return None;
         }
-        let (head, pid) = text.split_at(len - 5);
-        let date = base60(head[0]).is_some_and(|n| n < 60)
-            && matches!(head[1], b'0'..=b'9' | b'A' | b'B')
-            && matches!(head[2], b'1'..=b'9' | b'A'..=b'V')
-            && matches!(head[3], b'0'..=b'9' | b'A'..=b'N');
-        (date && head[4..].iter().all(u8::is_ascii_alphanumeric) && pid.iter().all(u8::is_ascii_digit))
-            .then(|| QueueId::from_bytes(text))
+        let date = DIGITS[usize::from(text[0])] < 60
+            && matches!(text[1], b'0'..=b'9' | b'A' | b'B')
+            && matches!(text[2], b'1'..=b'9' | b'A'..=b'V')
+            && matches!(text[3], b'0'..=b'9' | b'A'..=b'N');
+        (date && text[len - 5..len].iter().all(u8::is_ascii_digit)).then(|| QueueId::from_bytes(&text[..len]))
     }
 
     /// Any name for a message that has the look of an id: PureMessage in SMTP mode writes ids of its own.
@@ -46,14 +49,25 @@ impl QueueId {
     }
 
     fn from_bytes(text: &[u8]) -> QueueId {
-        let mut bytes = [0; MOST];
+        let mut bytes = [0; MOST + 1];
         bytes[..text.len()].copy_from_slice(text);
-        QueueId { bytes, len: text.len() as u8 }
+        bytes[MOST] = text.len() as u8;
+        QueueId(bytes)
+    }
+
+    /// A number for tables; never 0. Queue ids are sendmail's own making, so nobody can choose collisions.
+    pub(crate) fn hash(&self) -> u64 {
+        let (words, _) = self.0.as_chunks::<8>();
+        let mixed = words.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, word| {
+            let hash = (hash ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            hash ^ (hash >> 29)
+        });
+        mixed.max(1)
     }
 
     /// The id's characters.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
+        &self.0[..usize::from(self.0[MOST])]
     }
 
     /// The id's characters.
@@ -66,7 +80,7 @@ impl QueueId {
     /// message, and close to it unless the connection is old.
     pub fn utc_secs(&self) -> Option<i64> {
         QueueId::parse(self.as_bytes())?;
-        let part = |at: usize| base60(self.bytes[at]);
+        let part = |at: usize| base60(self.0[at]);
         // (year - 1900) modulo 60, and the scheme is younger than 2000.
         let year = part(0)?;
         let year = if year >= 40 { 1960 + year } else { 2020 + year };
@@ -115,13 +129,21 @@ impl<'de> Deserialize<'de> for QueueId {
 }
 
 fn base60(digit: u8) -> Option<u32> {
-    Some(u32::from(match digit {
-        b'0'..=b'9' => digit - b'0',
-        b'A'..=b'Z' => digit - b'A' + 10,
-        b'a'..=b'z' => digit - b'a' + 36,
-        _ => return None,
-    }))
+    let digit = DIGITS[usize::from(digit)];
+    (digit != NONE).then_some(u32::from(digit))
 }
+
+/// sendmail's digits, and `y` and `z`, which are none but may stand where a sequence stands.
+static DIGITS: [u8; 256] = {
+    let mut digits = [NONE; 256];
+    let mut n = 0;
+    while n < 62 {
+        digits[b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[n] as usize] = n as u8;
+        n += 1;
+    }
+    digits
+};
+const NONE: u8 = u8::MAX;
 
 #[cfg(test)]
 mod tests {

@@ -70,7 +70,7 @@ impl LogTime {
             return None;
         }
         let year = i64::from(number(&fixed[..4])?);
-        let secs = civil_secs(year, number(&fixed[5..7])?, number(&fixed[8..10])?, clock(&fixed[11..19])?)?;
+        let secs = civil_secs(year, number(&fixed[5..7])?, number(&fixed[8..10])?, clock(text[11..].first_chunk()?)?)?;
         let mut nanos = 0i64;
         let mut digits = 0u8;
         let mut end = 19;
@@ -147,7 +147,7 @@ impl BsdTime {
             year = Some(i64::from(value));
             at += 5;
         }
-        let clock = clock(text.get(at..at + 8)?)?;
+        let clock = clock(text.get(at..)?.first_chunk()?)?;
         if day == 0 || day > days_in_month(2024, month) {
             return None;
         }
@@ -222,11 +222,13 @@ fn parse_zone(text: &[u8]) -> (Zone, usize) {
 }
 
 /// Second of the day from `hh:mm:ss`; a leap second counts as the second before it.
-fn clock(text: &[u8]) -> Option<u32> {
-    if text[2] != b':' || text[5] != b':' {
-        return None;
-    }
-    let (hour, minute, second) = (number(&text[..2])?, number(&text[3..5])?, number(&text[6..8])?);
+fn clock(text: &[u8; 8]) -> Option<u32> {
+    let [h, hh, b':', m, mm, b':', s, ss] = *text else { return None };
+    let two = |tens: u8, ones: u8| {
+        let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+        (tens <= 9 && ones <= 9).then(|| u32::from(tens) * 10 + u32::from(ones))
+    };
+    let (hour, minute, second) = (two(h, hh)?, two(m, mm)?, two(s, ss)?);
     (hour < 24 && minute < 60 && second <= 60).then(|| hour * 3_600 + minute * 60 + second.min(59))
 }
 
@@ -236,8 +238,12 @@ fn number(digits: &[u8]) -> Option<u32> {
 
 /// The number at the beginning of a text and how many digits it has, at most `most`.
 fn leading_number(text: &[u8], most: usize) -> Option<(u32, usize)> {
-    let used = text.iter().take(most).take_while(|b| b.is_ascii_digit()).count();
-    (used > 0).then(|| number(&text[..used]).map(|n| (n, used))).flatten()
+    let (mut n, mut used) = (0, 0);
+    while let Some(digit) = text.get(used).filter(|b| used < most && b.is_ascii_digit()) {
+        n = n * 10 + u32::from(digit - b'0');
+        used += 1;
+    }
+    (used > 0).then_some((n, used))
 }
 
 fn month_number(name: &[u8]) -> Option<u32> {

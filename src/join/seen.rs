@@ -56,7 +56,7 @@ impl Seen {
 
     /// The slot of an id, made for it if need be.
     pub(crate) fn touch(&mut self, id: &QueueId, host: u32) -> &mut Slot {
-        let hash = hash(id);
+        let hash = id.hash();
         let first = self.index(hash);
         let is = |slot: &Slot| slot.hash == hash && may_be_same(slot.host, host);
         let mut index = first;
@@ -78,7 +78,7 @@ impl Seen {
     }
 
     pub(crate) fn find(&self, id: &QueueId, host: u32) -> Found {
-        let hash = hash(id);
+        let hash = id.hash();
         let first = self.index(hash);
         let pair = &self.slots[first..first + 2];
         if let Some(slot) = pair.iter().find(|slot| slot.hash == hash && may_be_same(slot.host, host)) {
@@ -92,7 +92,7 @@ impl Seen {
 
     /// The number of the host whose lines named an id; none where no host or several did.
     pub(crate) fn host(&self, id: &QueueId) -> Option<u32> {
-        let hash = hash(id);
+        let hash = id.hash();
         let first = self.index(hash);
         let mut slots = self.slots[first..first + 2].iter().filter(|slot| slot.hash == hash);
         match (slots.next(), slots.next()) {
@@ -122,18 +122,6 @@ impl Seen {
 
 fn may_be_same(a: u32, b: u32) -> bool {
     a == b || a == 0 || b == 0
-}
-
-/// FNV-1a over words with a last mix; never 0. Queue ids are sendmail's own making, so nobody can choose collisions.
-fn hash(id: &QueueId) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325u64;
-    for chunk in id.as_bytes().chunks(8) {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        hash = (hash ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        hash ^= hash >> 29;
-    }
-    hash.max(1)
 }
 
 /// A number for a host's name without its domain; 0 stands for no name.
