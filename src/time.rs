@@ -70,7 +70,7 @@ impl LogTime {
             return None;
         }
         let year = i64::from(number(&fixed[..4])?);
-        let secs = civil_secs(year, number(&fixed[5..7])?, number(&fixed[8..10])?, clock(text[11..].first_chunk()?)?)?;
+        let secs = civil_secs(year, number(&fixed[5..7])?, number(&fixed[8..10])?, clock(*text[11..].first_chunk()?)?)?;
         let mut nanos = 0i64;
         let mut digits = 0u8;
         let mut end = 19;
@@ -147,7 +147,7 @@ impl BsdTime {
             year = Some(i64::from(value));
             at += 5;
         }
-        let clock = clock(text.get(at..)?.first_chunk()?)?;
+        let clock = clock(*text.get(at..)?.first_chunk()?)?;
         if day == 0 || day > days_in_month(2024, month) {
             return None;
         }
@@ -222,8 +222,8 @@ fn parse_zone(text: &[u8]) -> (Zone, usize) {
 }
 
 /// Second of the day from `hh:mm:ss`; a leap second counts as the second before it.
-fn clock(text: &[u8; 8]) -> Option<u32> {
-    let [h, hh, b':', m, mm, b':', s, ss] = *text else { return None };
+fn clock(text: [u8; 8]) -> Option<u32> {
+    let [h, hh, b':', m, mm, b':', s, ss] = text else { return None };
     let two = |tens: u8, ones: u8| {
         let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
         (tens <= 9 && ones <= 9).then(|| u32::from(tens) * 10 + u32::from(ones))
