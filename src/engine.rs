@@ -122,6 +122,12 @@ impl Engine {
         self.join.advance(now_ms);
     }
 
+    /// While `stateless` is true, aborts leave at once, as in [`Mode::Annotate`](crate::Mode): for hosts that may have
+    /// made this engine for a few records only, so that what it holds would be lost.
+    pub fn set_stateless(&mut self, stateless: bool) {
+        self.join.set_stateless(stateless);
+    }
+
     /// Takes the next record that is ready.
     pub fn poll(&mut self) -> Option<Output> {
         self.join.poll()

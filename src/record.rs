@@ -35,6 +35,7 @@ pub(crate) enum WhyNot {
     Evicted,
     StartedLate,
     AmbiguousHost,
+    StatelessHost,
 }
 
 impl WhyNot {
@@ -45,6 +46,7 @@ impl WhyNot {
             WhyNot::Evicted => "evicted",
             WhyNot::StartedLate => "started_late",
             WhyNot::AmbiguousHost => "ambiguous_host",
+            WhyNot::StatelessHost => "stateless_host",
         }
     }
 }

@@ -65,6 +65,12 @@ pub enum Command {
     Reasons(Reasons),
     /// Validate a configuration and say what it means in effect
     Check(Check),
+    /// Bake a configuration into the module for Fluent Bit, or show the one that a module holds
+    ///
+    /// Fluent Bit hands no options to a WebAssembly module, so the configuration is part of the module: it is checked, the
+    /// module is set up with it once, and the result is stored as a new module. Without --config it is that of the
+    /// documentation.
+    Configure(Configure),
     /// Print a completion script for a shell
     Completions(Completions),
 }
@@ -179,6 +185,41 @@ pub struct Check {
     /// Configuration file, YAML or JSON, or `-` for standard input
     #[arg(value_name = "CONFIG", value_hint = ValueHint::FilePath)]
     pub config: PathBuf,
+}
+
+/// Options of `abort-reason configure`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  abort-reason configure --face fluent-bit --config abort-reason.yaml --output abort_reason.wasm
+  abort-reason configure --face fluent-bit --show abort_reason.wasm")]
+pub struct Configure {
+    /// For which log shipper
+    #[arg(long, value_name = "FACE")]
+    pub face: Face,
+
+    /// Configuration file, YAML or JSON
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+
+    /// The module to begin with [default: abort_reason_fluent_bit.wasm beside this program]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub module: Option<PathBuf>,
+
+    /// Write the new module to this file, which appears when it is complete
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "show")]
+    pub output: Option<PathBuf>,
+
+    /// Print the configuration that this module holds, and change nothing
+    #[arg(long, value_name = "MODULE", value_hint = ValueHint::FilePath, conflicts_with_all = ["config", "module", "output"])]
+    pub show: Option<PathBuf>,
+}
+
+/// Log shippers whose module holds its configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Face {
+    /// The `wasm` filter of Fluent Bit
+    FluentBit,
 }
 
 /// Options of `abort-reason completions`.

@@ -6,6 +6,7 @@
 //! | [`explain`] | log files in, every abort with its reason out; natively, without the component |
 //! | [`pipe`] | records on standard input through the component to standard output, live |
 //! | [`sandbox`] | the component under wasmtime: memory and time limited, importing nothing |
+//! | [`configure`] | bakes a configuration into the module for Fluent Bit |
 //! | [`logs`] | log files: opened, unpacked, cut into lines, put in order of time |
 //! | [`settings`] | configuration files, YAML or JSON, for the core to validate |
 //! | [`reasons`] | prints the table of reasons |
@@ -24,6 +25,7 @@ use cli::{Cli, Command};
 use failure::Exit;
 
 pub mod cli;
+pub mod configure;
 pub mod explain;
 pub mod failure;
 pub mod logs;
@@ -49,6 +51,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Pipe(options) => pipe::run(&options),
         Command::Reasons(options) => reasons::run(&options),
         Command::Check(options) => settings::check(&options),
+        Command::Configure(options) => configure::run(&options),
         Command::Completions(options) => cli::print_completions(&options),
     };
     match done {

@@ -127,7 +127,7 @@ impl Join {
             self.stats.aborts += u64::from(kind == Kind::Abort);
             let case = Case { ticket, ..new_case(kind, name, record, entry, reading) };
             self.hold(place, &entry.id, &mut group, case, 0);
-            if kind == Kind::Abort && self.config.mode == Mode::Annotate {
+            if kind == Kind::Abort && (self.stateless || self.config.mode == Mode::Annotate) {
                 self.issue_provisional(&entry.id, &mut group);
             }
             self.reconsider(place, &entry.id, &mut group, None);

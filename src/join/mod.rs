@@ -61,6 +61,8 @@ pub(crate) struct Join {
     swept: u64,
     /// Goes on from a snapshot, and has not been told the time yet.
     resumed: bool,
+    /// The host may not keep the state.
+    stateless: bool,
     out: VecDeque<Output>,
     released: VecDeque<u64>,
     pub stats: Stats,
@@ -140,6 +142,7 @@ impl Join {
             now: 0,
             swept: 0,
             resumed: false,
+            stateless: false,
             out: VecDeque::new(),
             released: VecDeque::new(),
             stats: Stats::default(),
@@ -162,6 +165,10 @@ impl Join {
         if self.seen.find(id, 0) == seen::Found::Never {
             self.seen.touch(id, 0).flags |= flag::EVICTED;
         }
+    }
+
+    pub(crate) fn set_stateless(&mut self, stateless: bool) {
+        self.stateless = stateless;
     }
 
     pub(crate) fn warm_up(&self) {

@@ -61,7 +61,11 @@ impl Join {
             queue_id: id.as_str(),
             host: group.only_host().or_else(|| self.host_of(id).filter(|_| !group.ambiguous)),
             verdict: &verdict,
-            why_not: (verdict.status == Status::Unexplained).then(|| self.why_not(id, group, index)),
+            why_not: match verdict.status {
+                Status::Unexplained => Some(self.why_not(id, group, index)),
+                Status::Provisional if self.stateless => Some(WhyNot::StatelessHost),
+                _ => None,
+            },
             revision,
             offset,
         };

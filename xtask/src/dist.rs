@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::component;
+use crate::fluent_bit::{self, Profile};
 use crate::shell::{Result, heading, run as run_command, say};
 use crate::toolchain::Toolchain;
 use crate::workspace::{cargo, copy, root, shown, target};
@@ -12,7 +13,7 @@ use crate::workspace::{cargo, copy, root, shown, target};
 /// Builds everything and puts it into `dist/`.
 pub(crate) fn run() -> Result<()> {
     let toolchain = Toolchain::find()?;
-    let made = [component(&toolchain)?, command()?];
+    let made = [component(&toolchain)?, command()?, fluent_bit(&toolchain, Profile::Release)?];
     heading("Done");
     for file in made {
         let size = std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
@@ -28,13 +29,22 @@ pub(crate) fn folder() -> PathBuf {
 
 /// Builds the component and lays a copy beside each place where cargo puts the command, which looks for it there.
 pub(crate) fn component(toolchain: &Toolchain) -> Result<PathBuf> {
-    let built = component::build(toolchain)?;
+    lay_out(&component::build(toolchain)?, component::FILE)
+}
+
+/// Builds the module for Fluent Bit and lays copies where the component's are.
+pub(crate) fn fluent_bit(toolchain: &Toolchain, profile: Profile) -> Result<PathBuf> {
+    lay_out(&fluent_bit::build(toolchain, profile)?, fluent_bit::FILE)
+}
+
+/// Copies what was built beside the command's places, and to where a user takes it from.
+fn lay_out(built: &Path, name: &str) -> Result<PathBuf> {
     let beside: [&Path; 2] = ["release".as_ref(), "debug".as_ref()];
     for folder in beside {
-        copy(&built, &target()?.join(folder).join(component::FILE))?;
+        copy(built, &target()?.join(folder).join(name))?;
     }
-    let file = folder().join(component::FILE);
-    copy(&built, &file)?;
+    let file = folder().join(name);
+    copy(built, &file)?;
     Ok(file)
 }
 

@@ -7,13 +7,16 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use crate::dist;
+use crate::fluent_bit::Profile;
 use crate::shell::{Failure, Result, announce, heading, io_failure, run as run_command, say, succeeds};
 use crate::toolchain::Toolchain;
 use crate::workspace::cargo;
 
 /// Runs the tests; `args` go to the test runner.
 pub(crate) fn run(args: &[&str]) -> Result<()> {
-    dist::component(&Toolchain::find()?)?;
+    let toolchain = Toolchain::find()?;
+    dist::component(&toolchain)?;
+    dist::fluent_bit(&toolchain, Profile::Dev)?;
 
     if succeeds(cargo("nextest").arg("--version")) {
         if args.is_empty() {

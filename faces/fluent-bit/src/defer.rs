@@ -1,0 +1,163 @@
+//! Ordinary lines as they came, by the queue id they are about: they are read only if their message turns out to matter,
+//! which is so for few. A ring of fixed size: a newer line takes the place of the oldest one.
+
+/// Bytes of the ring, a power of two.
+const RING: usize = 8 << 20;
+/// Messages that can be told apart, a power of two.
+const SLOTS: usize = 32_768;
+/// What stands before each record in the ring: the place of the one before it, its message, its length.
+const HEADER: usize = 16;
+
+/// The number that stands for a queue id of 14 characters, the length that sendmail's ids have; never 0. Two ids with
+/// one number share a list, which does no harm: the lines name their ids themselves.
+pub(crate) fn number(head: u64, tail: u64) -> u32 {
+    let mixed = (head ^ tail.rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 32) as u32 | 1
+}
+
+/// The number of an id; none for ids of another length, which are never deferred.
+pub(crate) fn number_of(id: &[u8]) -> Option<u32> {
+    let head = id.first_chunk().filter(|_| id.len() == 14)?;
+    let tail = id.last_chunk()?;
+    Some(number(u64::from_le_bytes(*head), u64::from_le_bytes(*tail)))
+}
+
+/// The ring, and where in it the last line about each message is.
+#[derive(Debug)]
+pub(crate) struct Deferred {
+    ring: Vec<u8>,
+    /// Bytes written since the start: the next record's place, taken modulo the ring's size.
+    head: u64,
+    slots: Vec<Slot>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Slot {
+    number: u32,
+    /// The place of the last record, plus one; 0 for none.
+    last: u64,
+}
+
+impl Deferred {
+    pub(crate) fn new() -> Deferred {
+        Deferred { ring: vec![0; RING], head: 0, slots: vec![Slot::default(); SLOTS] }
+    }
+
+    /// Whether something about a message is here.
+    pub(crate) fn knows(&self, number: u32) -> bool {
+        let slot = self.slots[number as usize & (SLOTS - 1)];
+        slot.number == number && self.is_there(slot.last)
+    }
+
+    /// Keeps a record about a message.
+    pub(crate) fn push(&mut self, number: u32, record: &[u8]) {
+        let length = (HEADER + record.len() + 7) & !7;
+        let mut at = self.head as usize & (RING - 1);
+        if at + length > RING {
+            self.head += (RING - at) as u64;
+            at = 0;
+        }
+        let slot = &mut self.slots[number as usize & (SLOTS - 1)];
+        let before = if slot.number == number { slot.last } else { 0 };
+        *slot = Slot { number, last: self.head + 1 };
+        let word = u64::from(number) | (record.len() as u64) << 32;
+        if let Some(place) = self.ring.get_mut(at..at + HEADER + record.len()) {
+            let (header, body) = place.split_at_mut(HEADER);
+            header[..8].copy_from_slice(&before.to_le_bytes());
+            header[8..].copy_from_slice(&word.to_le_bytes());
+            body.copy_from_slice(record);
+        }
+        self.head += length as u64;
+    }
+
+    /// Gives the records about a message back, the oldest first.
+    pub(crate) fn take(&mut self, number: u32) -> Vec<Vec<u8>> {
+        let slot = &mut self.slots[number as usize & (SLOTS - 1)];
+        let mut records = Vec::new();
+        if slot.number != number {
+            return records;
+        }
+        let mut next = std::mem::take(&mut slot.last);
+        while self.is_there(next) {
+            let Some((before, record)) = self.read(next - 1, number) else { break };
+            records.push(record.to_vec());
+            next = if before < next { before } else { 0 };
+        }
+        records.reverse();
+        records
+    }
+
+    /// Bytes written since the start.
+    pub(crate) fn written(&self) -> u64 {
+        self.head
+    }
+
+    /// The oldest record, once older ones have been given up.
+    pub(crate) fn oldest(&self) -> Option<&[u8]> {
+        // The place behind the newest one may be in the middle of a record: the list of any message leads to a whole one.
+        // That of the message in the first slots is as good as any to tell how far back the ring reaches.
+        if self.head <= RING as u64 {
+            return None;
+        }
+        let limit = self.head.saturating_sub(RING as u64);
+        let oldest = |slot: &Slot| {
+            let mut at = slot.last;
+            loop {
+                let (before, record) = self.read(at - 1, slot.number)?;
+                if before == 0 || before >= at || before <= limit {
+                    return Some((at, record));
+                }
+                at = before;
+            }
+        };
+        let there = self.slots.iter().filter(|slot| self.is_there(slot.last)).take(64);
+        there.filter_map(oldest).min_by_key(|(at, _)| *at).map(|(_, record)| record)
+    }
+
+    fn is_there(&self, last: u64) -> bool {
+        last > 0 && last - 1 + RING as u64 >= self.head
+    }
+
+    fn read(&self, place: u64, number: u32) -> Option<(u64, &[u8])> {
+        let place = self.ring.get(place as usize & (RING - 1)..)?;
+        let before = u64::from_le_bytes(*place.first_chunk()?);
+        let word = u64::from_le_bytes(*place.get(8..)?.first_chunk()?);
+        let record = place.get(HEADER..HEADER + (word >> 32) as usize)?;
+        (word as u32 == number).then_some((before, record))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Deferred, RING, number_of};
+
+    #[test]
+    fn lines_come_back_in_order_until_newer_ones_take_their_place() {
+        let mut deferred = Deferred::new();
+        let id = |n: u32| number_of(format!("6AND15V7{n:06}").as_bytes()).unwrap();
+        for n in 0..100 {
+            deferred.push(id(n), format!("a{n}").as_bytes());
+        }
+        for n in 0..100 {
+            deferred.push(id(n), format!("b{n}").as_bytes());
+        }
+        assert_eq!(deferred.take(id(7)), [b"a7", b"b7"]);
+        assert!(deferred.take(id(7)).is_empty() && !deferred.knows(id(7)) && deferred.knows(id(8)));
+        assert!(deferred.oldest().is_none());
+        let line = vec![b'x'; 1_000];
+        for n in 0..(RING / 1_000) as u32 {
+            deferred.push(id(1_000 + n % 50), &line);
+        }
+        assert!(deferred.take(id(8)).is_empty());
+        assert_eq!(deferred.oldest(), Some(&line[..]));
+        let taken = deferred.take(id(1_001));
+        assert!(taken.len() > 100 && taken.iter().all(|record| *record == line));
+    }
+
+    #[test]
+    fn only_ids_of_the_usual_length_have_a_number() {
+        assert!(number_of(b"6AND15V7014029").is_some_and(|number| number > 0));
+        assert_eq!(number_of(b"6AND15V70140290"), None);
+        assert_eq!(number_of(b""), None);
+    }
+}

@@ -1,0 +1,383 @@
+//! One call of Fluent Bit: what goes out in place of the record that came in.
+
+use std::collections::BTreeMap;
+
+use abort_reason::{Engine, Input, Source};
+use abort_reason::{Others, QueueId};
+
+use crate::defer::{Deferred, number_of};
+use crate::glance::{Glance, Look};
+use crate::report::{self, Counts};
+use crate::settings::Settings;
+
+/// Longer records pass without being looked at.
+const LONGEST: usize = 1 << 20;
+/// Bytes of records that wait for a slot; beyond, no mail line is read until there is room.
+const MOST_WAITING: usize = 16 << 20;
+/// Lines that are read in full at the start, for the engine's idea of the logs' clocks.
+const READ_FIRST: u64 = 64;
+/// Messages with evidence between two tidyings of their table.
+const TIDY: usize = 8_192;
+/// While records stream in, a tick counts for no more than this many milliseconds: ticks that Fluent Bit was too busy
+/// to give are no time that the mail log was silent.
+const BUSY_TICK: u64 = 1_000;
+/// More records than this since the last tick are a stream.
+const BUSY: u64 = 500;
+
+/// Bytes deferred between two looks at how far back they reach.
+const LOOK_BACK: u64 = 256 << 10;
+
+/// What goes out.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// The record that came in, by the pointer that was given.
+    Given,
+    /// Nothing.
+    Nothing,
+    /// This record.
+    Record(Vec<u8>),
+}
+
+/// The filter: an engine, and the slots in which its records leave.
+#[derive(Debug)]
+pub(crate) struct Filter {
+    settings: Settings,
+    engine: Engine,
+    glance: Glance,
+    deferred: Deferred,
+    /// Whether lines may be told at a glance.
+    quick: bool,
+    /// By their number: messages of which the engine keeps something, and perhaps others.
+    live: Vec<bool>,
+    live_count: usize,
+    tag: TagMemo,
+    /// The time of the oldest message of which something is deferred, and when to look for it again.
+    oldest: Option<i64>,
+    look_back_at: u64,
+    /// Records that wait for a slot, by the number of their abort, so that the oldest leaves first.
+    waiting: BTreeMap<(u64, u64), Vec<u8>>,
+    waiting_bytes: usize,
+    sequence: u64,
+    now: u64,
+    /// Time of the first tick, of the last one, and of the last report, in milliseconds.
+    ticks: Option<(u64, u64, u64)>,
+    since_tick: u64,
+    counts: Counts,
+}
+
+/// What kind of tag the last one was: tags come in rows.
+#[derive(Debug, Default)]
+struct TagMemo {
+    tag: Vec<u8>,
+    kind: TagKind,
+    /// How many times the tag was another one. Records come in chunks of one tag.
+    changes: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum TagKind {
+    #[default]
+    Other,
+    Tick,
+    Evidence,
+}
+
+impl TagMemo {
+    #[inline]
+    fn kind(&mut self, tag: &[u8], settings: &Settings) -> TagKind {
+        if self.tag.len() == tag.len() && same(&self.tag, tag) {
+            return self.kind;
+        }
+        self.kind = if tag == settings.tick_tag.as_bytes() {
+            TagKind::Tick
+        } else if tag.starts_with(settings.evidence_prefix.as_bytes()) {
+            TagKind::Evidence
+        } else {
+            TagKind::Other
+        };
+        self.changes += 1;
+        self.tag.clear();
+        self.tag.extend_from_slice(tag);
+        self.kind
+    }
+}
+
+/// Whether two texts of one length are the same, eight bytes at a time: an interpreter has no fast comparison.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    let (a_words, a_rest) = a.as_chunks::<8>();
+    let (b_words, b_rest) = b.as_chunks::<8>();
+    a_words.iter().zip(b_words).all(|(a, b)| u64::from_le_bytes(*a) == u64::from_le_bytes(*b))
+        && a_rest.iter().zip(b_rest).all(|(a, b)| a == b)
+}
+
+impl Filter {
+    pub(crate) fn new(settings: Settings) -> Filter {
+        let mut engine = Engine::new(&settings.core);
+        engine.warm_up();
+        // Until a second tag shows that this instance outlives a chunk.
+        engine.set_stateless(true);
+        let field = settings.core.message_fields.first().map_or("log", String::as_str);
+        Filter {
+            engine,
+            glance: Glance::new(field),
+            deferred: Deferred::new(),
+            // Where deliveries alone are issued, or a field tells the log, every line has to be read.
+            quick: !settings.core.unlogged && settings.core.source_field.is_none(),
+            live: vec![false; 1 << 16],
+            live_count: 0,
+            tag: TagMemo::default(),
+            oldest: None,
+            look_back_at: 0,
+            waiting: BTreeMap::new(),
+            waiting_bytes: 0,
+            sequence: 0,
+            now: 0,
+            ticks: None,
+            since_tick: 0,
+            counts: Counts::default(),
+            settings,
+        }
+    }
+
+    /// The tag of the ticks.
+    pub(crate) fn tick_tag(&self) -> &str {
+        &self.settings.tick_tag
+    }
+
+    /// The text of the configuration.
+    pub(crate) fn configuration(&self) -> &str {
+        &self.settings.text
+    }
+
+    /// Answers a call.
+    #[inline]
+    pub(crate) fn call(&mut self, tag: &[u8], sec: u32, nsec: u32, record: &[u8]) -> Answer {
+        let kind = self.tag.kind(tag, &self.settings);
+        if kind == TagKind::Tick {
+            return self.tick(u64::from(sec) * 1_000 + u64::from(nsec) / 1_000_000);
+        }
+        self.counts.records += 1;
+        self.since_tick += 1;
+        if self.quick && self.counts.records > READ_FIRST {
+            match self.glance.look(record) {
+                Look::Mail(number) if !self.is_live(number) => {
+                    self.counts.ordinary_lines += 1;
+                    self.deferred.push(number, record);
+                    return self.after_mail_line(kind);
+                }
+                Look::Mention(number) if !self.is_live(number) => {
+                    self.counts.ordinary_lines += 1;
+                    if !self.deferred.knows(number) {
+                        self.deferred.push(number, record);
+                    }
+                    return self.after_mail_line(kind);
+                }
+                Look::Idle => {
+                    self.counts.ordinary_lines += 1;
+                    return self.after_mail_line(kind);
+                }
+                Look::Entry(number) if !self.is_live(number) => {
+                    self.counts.ordinary_entries += 1;
+                    self.deferred.push(number, record);
+                    return self.pass();
+                }
+                _ => {}
+            }
+        }
+        self.read(kind, record)
+    }
+
+    /// Answers a call whose record the host did not pass.
+    #[inline(never)]
+    pub(crate) fn not_passed(&mut self, tag: &[u8], sec: u32, nsec: u32, length: usize) -> Answer {
+        if self.tag.kind(tag, &self.settings) == TagKind::Tick {
+            return self.tick(u64::from(sec) * 1_000 + u64::from(nsec) / 1_000_000);
+        }
+        self.counts.records += 1;
+        self.counts.not_passed += 1;
+        Answer::Record(report::not_passed(length))
+    }
+
+    /// The next of what is held or waits, whether or not it is time: for a filter that has failed.
+    pub(crate) fn give_up(&mut self) {
+        self.engine.finish();
+        self.collect(0);
+    }
+
+    /// The record that has waited longest.
+    #[inline(never)]
+    pub(crate) fn next_waiting(&mut self) -> Option<Vec<u8>> {
+        let (_, record) = self.waiting.pop_first()?;
+        self.waiting_bytes -= record.len();
+        Some(record)
+    }
+
+    fn is_live(&self, number: u32) -> bool {
+        self.live[number as usize & 0xffff]
+    }
+
+    /// What goes out in place of an ordinary mail line.
+    #[inline]
+    fn after_mail_line(&mut self, kind: TagKind) -> Answer {
+        if kind == TagKind::Evidence { self.slot() } else { self.pass() }
+    }
+
+    fn pass(&mut self) -> Answer {
+        if self.settings.core.others == Others::Pass { Answer::Given } else { self.slot() }
+    }
+
+    fn slot(&mut self) -> Answer {
+        if self.waiting_bytes == 0 {
+            return Answer::Nothing;
+        }
+        self.next_waiting().map_or(Answer::Nothing, Answer::Record)
+    }
+
+    #[inline(never)]
+    fn tick(&mut self, time: u64) -> Answer {
+        let busy = std::mem::take(&mut self.since_tick) > BUSY;
+        let (first, last, mut reported) = self.ticks.unwrap_or((time, time, 0));
+        let mut passed = time.saturating_sub(last);
+        if busy {
+            passed = passed.min(BUSY_TICK);
+        }
+        self.now += passed;
+        self.engine.advance(self.now);
+        self.collect(0);
+        let mut answer = self.slot();
+        if answer == Answer::Nothing
+            && self.settings.report_secs > 0
+            && time >= reported + self.settings.report_secs * 1_000
+        {
+            reported = time;
+            answer = Answer::Record(self.report(""));
+        }
+        self.ticks = Some((first, time.max(last), reported));
+        answer
+    }
+
+    /// Whether this instance may be one of many, each made for one chunk.
+    fn stateless(&self) -> bool {
+        self.tag.changes < 2
+    }
+
+    /// The record with the counters.
+    #[inline(never)]
+    pub(crate) fn report(&self, failure: &str) -> Vec<u8> {
+        let age = self.ticks.map_or(0, |(first, last, _)| (last - first) / 1_000);
+        report::write(&self.counts, self.engine.stats(), self.waiting.len(), age, self.stateless(), failure)
+    }
+
+    /// Reads a record in full.
+    #[inline(never)]
+    fn read(&mut self, kind: TagKind, record: &[u8]) -> Answer {
+        if record.len() > LONGEST {
+            self.counts.too_long += 1;
+            return Answer::Given;
+        }
+        let id = self.engine.queue_id(Input::Record(record));
+        let number = id.and_then(|id| number_of(id.as_bytes()));
+        if let Some((id, number)) = id.zip(number) {
+            self.bring_back(&id, number);
+        }
+        if self.waiting_bytes > MOST_WAITING && kind == TagKind::Other && !record.ends_with(b"/abort\"}") {
+            // It takes no record with it: nothing is lost but reasons.
+            self.counts.unread += 1;
+            return Answer::Given;
+        }
+        self.engine.set_stateless(self.stateless());
+        let before = *self.engine.stats();
+        self.sequence += 1;
+        let ticket = self.sequence;
+        let disposition = self.engine.push(Source::Auto, Input::Record(record), ticket, self.now);
+        let own = self.collect(ticket);
+        let stats = *self.engine.stats();
+        if let Some((id, number)) = id.zip(number) {
+            // Of a message whose entry was read in full, its mail lines are, too: by such messages, ordinary ones above
+            // all, the engine tells how far the clocks of the two logs are apart.
+            self.note(&id, number, stats.entries > before.entries);
+        }
+        let is_mail = stats.mail_lines > before.mail_lines;
+        if is_mail {
+            self.glance.learn_mail(record);
+        } else if stats.entries > before.entries {
+            self.glance.learn_entry(record);
+        }
+        if let Some(record) = own {
+            return Answer::Record(record);
+        }
+        let text_of_mail_log = is_mail || stats.other > before.other && stats.enriched_before == before.enriched_before;
+        if kind == TagKind::Evidence && text_of_mail_log || !disposition.forward {
+            return self.slot();
+        }
+        Answer::Given
+    }
+
+    /// Hands the engine what was deferred of a message, in the order in which it came.
+    #[inline(never)]
+    fn bring_back(&mut self, id: &QueueId, number: u32) {
+        if self.is_live(number) && !self.deferred.knows(number) {
+            return;
+        }
+        let records = self.deferred.take(number);
+        if records.is_empty() {
+            if self.deferred.written() >= self.look_back_at {
+                self.oldest = self.oldest_deferred();
+                self.look_back_at = self.deferred.written() + LOOK_BACK;
+            }
+            if id.utc_secs().zip(self.oldest).is_some_and(|(secs, oldest)| secs < oldest) {
+                self.engine.lost(id);
+            }
+            return;
+        }
+        let before = *self.engine.stats();
+        for record in records {
+            // They have passed, or were consumed, when they came: no answer is owed.
+            self.engine.push(Source::Auto, Input::Record(&record), 0, self.now);
+            self.collect(0);
+        }
+        let stats = self.engine.stats();
+        self.counts.ordinary_lines = self.counts.ordinary_lines.saturating_sub(stats.mail_lines - before.mail_lines);
+        self.counts.ordinary_entries = self.counts.ordinary_entries.saturating_sub(stats.entries - before.entries);
+    }
+
+    /// The time of the oldest message of which something is deferred, once older ones have been given up.
+    fn oldest_deferred(&self) -> Option<i64> {
+        self.engine.queue_id(Input::Record(self.deferred.oldest()?))?.utc_secs()
+    }
+
+    /// Notes whether the engine keeps something of a message now.
+    #[inline(never)]
+    fn note(&mut self, id: &QueueId, number: u32, sample: bool) {
+        if !(sample || self.engine.holds(id)) || std::mem::replace(&mut self.live[number as usize & 0xffff], true) {
+            return;
+        }
+        self.live_count += 1;
+        if self.live_count >= TIDY {
+            self.live.fill(false);
+            self.live_count = 0;
+            for number in self.engine.messages().filter_map(|id| number_of(id.as_bytes())) {
+                self.live[number as usize & 0xffff] = true;
+            }
+        }
+    }
+
+    /// Takes what the engine issues; gives back what answers the record with this ticket.
+    #[inline(never)]
+    fn collect(&mut self, ticket: u64) -> Option<Vec<u8>> {
+        let mut own = None;
+        while let Some(output) = self.engine.poll() {
+            if own.is_none() && ticket != 0 && output.ticket == ticket {
+                own = Some(output.data);
+                continue;
+            }
+            self.sequence += 1;
+            let place = if output.ticket == 0 { self.sequence } else { output.ticket };
+            self.waiting_bytes += output.data.len();
+            self.waiting.insert((place, self.sequence), output.data);
+        }
+        while self.engine.poll_released().is_some() {}
+        own
+    }
+}

@@ -1,0 +1,76 @@
+//! The record with the counters, in answer to a tick.
+
+use abort_reason::Stats;
+use serde_json::{Value, json};
+
+/// The module's version.
+#[allow(clippy::disallowed_macros, reason = "the compiler's environment, not the host's")]
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What the filter has counted beside the engine.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counts {
+    /// Records of any kind, ticks left out.
+    pub records: u64,
+    /// Mail lines that were ordinary at a glance.
+    pub ordinary_lines: u64,
+    /// Entries that were ordinary at a glance.
+    pub ordinary_entries: u64,
+    /// Records too long to be looked at.
+    pub too_long: u64,
+    /// Records that Fluent Bit did not pass on to the module.
+    pub not_passed: u64,
+    /// Mail lines not looked at because too many records waited for a slot.
+    pub unread: u64,
+}
+
+/// Writes the record. `age_secs` is the age of the module's state by the ticks: where it stays near 0, and `stateless`
+/// true, the host makes a new module again and again.
+pub(crate) fn write(
+    counts: &Counts,
+    stats: &Stats,
+    waiting: usize,
+    age_secs: u64,
+    stateless: bool,
+    failure: &str,
+) -> Vec<u8> {
+    let mut report = json!({
+        "version": VERSION,
+        "state_age_secs": age_secs,
+        "stateless_host": stateless,
+        "records": counts.records,
+        "lines": stats.mail_lines + counts.ordinary_lines,
+        "entries": stats.entries + counts.ordinary_entries,
+        "aborts": stats.aborts,
+        "duplicates": stats.duplicates,
+        "issued": stats.issued,
+        "explained": stats.explained,
+        "inferred": stats.inferred,
+        "unexplained": stats.unexplained,
+        "provisional": stats.provisional,
+        "unnoticed": stats.unnoticed,
+        "unlogged": stats.unlogged,
+        "revisions": stats.revisions,
+        "held": stats.held,
+        "waiting": waiting,
+        "evicted": stats.evicted,
+        "expired": stats.expired,
+        "released_early": stats.released_early,
+        "unreadable": stats.unreadable + counts.too_long,
+        "not_passed": counts.not_passed,
+        "unread": counts.unread,
+        "bytes": stats.bytes,
+    });
+    if !failure.is_empty() {
+        report["failure"] = Value::from(failure);
+    }
+    json!({ "abort_reason": report }).to_string().into_bytes()
+}
+
+/// The stand-in for a record that the host did not pass.
+pub(crate) fn not_passed(length: usize) -> Vec<u8> {
+    let told = format!(
+        "Fluent Bit did not pass this record of {length} bytes to the filter, so it can't be given back; see the README"
+    );
+    json!({ "abort_reason": { "not_passed": told } }).to_string().into_bytes()
+}

@@ -1,0 +1,165 @@
+//! What Fluent Bit's `wasm` filter does with a module, call by call, on a small interpreter.
+#![allow(dead_code, reason = "each test uses a part")]
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "reads files; those rules are the core's")]
+
+use std::path::{Path, PathBuf};
+
+use wasmi::{Config, Engine, Instance, Linker, Memory, Module, Store, TypedFunc};
+
+/// How Fluent Bit brings a record into the module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heap {
+    /// By the module's own `malloc`.
+    Own,
+    /// Into a heap of 8 KiB, as if the module exported no `malloc`: what does not fit arrives as pointer 0.
+    Small,
+}
+
+/// What became of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// This goes on; whether it is the very pointer that was passed.
+    Record(String, bool),
+    /// The module dropped it.
+    Dropped,
+    /// The module trapped: Fluent Bit loses the record.
+    Lost(String),
+}
+
+type Call = TypedFunc<(u32, u32, u32, u32, u32, u32), u32>;
+
+/// An instance of the module, for as long as Fluent Bit would keep it.
+pub(crate) struct Filter {
+    store: Store<()>,
+    memory: Memory,
+    call: Call,
+    malloc: TypedFunc<u32, u32>,
+    free: TypedFunc<u32, ()>,
+    heap: Heap,
+    /// Where the small heap lies: taken from the module once.
+    small: u32,
+}
+
+/// The tag of the ticks.
+pub(crate) const TICK: &str = "abort_reason.tick";
+
+/// The finished module, laid beside the test programs by `cargo xtask test`.
+pub(crate) fn module_path() -> PathBuf {
+    let test = std::env::current_exe().expect("the test's own path");
+    let folder = test.parent().and_then(Path::parent).expect("a folder above `deps`");
+    let path = folder.join("abort_reason_fluent_bit.wasm");
+    assert!(path.exists(), "{} is missing: run `cargo xtask test`, which builds it", path.display());
+    path
+}
+
+impl Filter {
+    /// A fresh instance.
+    pub(crate) fn new(heap: Heap) -> Filter {
+        let module = std::fs::read(module_path()).expect("the module");
+        Filter::of(&module, heap)
+    }
+
+    /// A fresh instance of a module.
+    pub(crate) fn of(module: &[u8], heap: Heap) -> Filter {
+        // What Fluent Bit's interpreter has: none of the newer proposals.
+        let mut config = Config::default();
+        config.wasm_tail_call(false).wasm_multi_memory(false);
+        let engine = Engine::new(&config);
+        let module = Module::new(&engine, module).expect("a module");
+        assert_eq!(module.imports().count(), 0, "the module may import nothing");
+        let mut functions: Vec<_> =
+            module.exports().filter(|export| export.ty().func().is_some()).map(|export| export.name()).collect();
+        functions.sort_unstable();
+        assert_eq!(functions, ["abort_reason", "free", "malloc"]);
+        let mut store = Store::new(&engine, ());
+        let instance = Linker::new(&engine).instantiate_and_start(&mut store, &module).expect("an instance");
+        let memory = instance.get_memory(&store, "memory").expect("a memory");
+        let call = typed(instance, &store, "abort_reason");
+        let malloc = instance.get_typed_func(&store, "malloc").expect("malloc");
+        let free = instance.get_typed_func(&store, "free").expect("free");
+        let mut filter = Filter { store, memory, call, malloc, free, heap, small: 0 };
+        if heap == Heap::Small {
+            // Two records can't be there at once, so the tag has its place at the front.
+            for _ in 0..3 {
+                filter.small = filter.malloc.call(&mut filter.store, 8 << 10).expect("malloc");
+            }
+        }
+        filter
+    }
+
+    /// One record through the filter.
+    pub(crate) fn record(&mut self, tag: &str, time_ms: u64, record: &[u8]) -> Outcome {
+        // What is behind a NUL, Fluent Bit has cut off before.
+        let record = record.split(|byte| *byte == 0).next().unwrap_or_default();
+        let tag_at = self.copy_in(tag.as_bytes(), 0);
+        let record_at = self.copy_in(record, 256);
+        let (sec, nsec) = ((time_ms / 1_000) as u32, (time_ms % 1_000) as u32 * 1_000_000);
+        let arguments = (tag_at, tag.len() as u32, sec, nsec, record_at, record.len() as u32);
+        let outcome = match self.call.call(&mut self.store, arguments) {
+            Ok(at) => match self.string(at) {
+                Some(text) if text.is_empty() => Outcome::Dropped,
+                Some(text) => Outcome::Record(text, at == record_at && at != 0),
+                None => Outcome::Lost(format!("not a string of the module: {at}")),
+            },
+            Err(error) => Outcome::Lost(error.to_string()),
+        };
+        if self.heap == Heap::Own {
+            for pointer in [tag_at, record_at].into_iter().filter(|pointer| *pointer != 0) {
+                self.free.call(&mut self.store, pointer).expect("free");
+            }
+        }
+        outcome
+    }
+
+    /// A tick.
+    pub(crate) fn tick(&mut self, time_ms: u64) -> Outcome {
+        self.record(TICK, time_ms, br#"{"tick":true}"#)
+    }
+
+    /// Pages of memory.
+    pub(crate) fn pages(&self) -> u64 {
+        self.memory.size(&self.store)
+    }
+
+    fn copy_in(&mut self, text: &[u8], place: u32) -> u32 {
+        let at = match self.heap {
+            Heap::Own => self.malloc.call(&mut self.store, text.len() as u32 + 1).expect("malloc"),
+            Heap::Small if place as usize + text.len() + 1 > 8 << 10 => 0,
+            Heap::Small => self.small + place,
+        };
+        if at != 0 {
+            let bytes = [text, b"\0"].concat();
+            self.memory.write(&mut self.store, at as usize, &bytes).expect("the memory that was asked for");
+        }
+        at
+    }
+
+    fn string(&self, at: u32) -> Option<String> {
+        let memory = self.memory.data(&self.store).get(at as usize..)?;
+        let end = memory.iter().position(|byte| *byte == 0)?;
+        (at != 0).then(|| String::from_utf8_lossy(&memory[..end]).into_owned())
+    }
+}
+
+fn typed(instance: Instance, store: &Store<()>, name: &str) -> Call {
+    instance.get_typed_func(store, name).expect(name)
+}
+
+/// The folders of the corpus.
+pub(crate) fn scenarios() -> Vec<PathBuf> {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus");
+    let mut folders: Vec<_> = std::fs::read_dir(corpus)
+        .expect("the corpus")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.join("message_log").exists())
+        .collect();
+    folders.sort();
+    folders
+}
+
+/// The lines of a file of a scenario, as the records of a `tail` input.
+pub(crate) fn records(folder: &Path, file: &str) -> Vec<Vec<u8>> {
+    let bytes = std::fs::read(folder.join(file)).expect(file);
+    let text = String::from_utf8_lossy(&bytes);
+    text.lines().map(|line| serde_json::json!({ "log": line }).to_string().into_bytes()).collect()
+}

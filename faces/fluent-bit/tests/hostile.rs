@@ -1,0 +1,169 @@
+//! Records that nobody should send: none is lost, none traps, and memory stays where it is.
+
+use host::{Filter, Heap, Outcome};
+use proptest::prelude::*;
+
+mod host;
+
+const TAGS: [&str; 4] = ["evidence.maillog", "pmx.message_log", "", "abort_reason.ticks"];
+
+fn hostile() -> Vec<Vec<u8>> {
+    let line = "Nov 23 13:01:06 mx1 sendmail[14029]: 6AND15d3014029: Milter (PureMessage): timeout before data read, where=rcpt";
+    let abort = "2026-11-23T13:01:09 q=6AND15d3014029 f=<a@example.org> t=<b@example.net> r=relay tm=6.04 a=c/abort";
+    let deep = |n: usize| format!("{{\"log\":{}1{}}}", "[".repeat(n), "]".repeat(n)).into_bytes();
+    vec![
+        Vec::new(),
+        b"x".to_vec(),
+        b"{".to_vec(),
+        b"{}".to_vec(),
+        b"[]".to_vec(),
+        b"null".to_vec(),
+        b"{\"log\":\"".to_vec(),
+        b"{\"log\":\"\xff\xfe\"}".to_vec(),
+        b"{\"log\":\"Nov 23 13:01:06 mx1 sendmail[\xff]: 6AND15d3014029: x\"}".to_vec(),
+        b"{\"log\":1}".to_vec(),
+        b"{\"log\":\"a\\u0000b\"}".to_vec(),
+        b"{\"abort\":{},\"log\":\"x\"}".to_vec(),
+        format!("{{\"log\":\"{line}\"").into_bytes(),
+        format!("{{\"log\":\"{line}\\").into_bytes(),
+        format!("{{\"log\":\"{abort}\\u0000\"}}").into_bytes(),
+        format!("{{\"log\":\"{}\"}}", "x".repeat(10 << 20)).into_bytes(),
+        format!("{{\"log\":\"{line}{}\"}}", "y".repeat(10 << 20)).into_bytes(),
+        format!("{{\"log\":\"{abort} {}\"}}", "z=".repeat(200_000)).into_bytes(),
+        deep(100),
+        deep(100_000),
+        format!("{{\"a\":{}{}, \"log\":\"{abort}\"}}", "[".repeat(300), "]".repeat(300)).into_bytes(),
+    ]
+}
+
+#[test]
+fn what_can_not_be_read_passes_as_it_came() {
+    for heap in [Heap::Own, Heap::Small] {
+        let mut filter = Filter::new(heap);
+        for tag in TAGS {
+            for record in hostile() {
+                match filter.record(tag, 1_800_000_000_000, &record) {
+                    Outcome::Record(text, given) => assert!(
+                        given || text.starts_with('{') && text.ends_with('}'),
+                        "{tag}: {}",
+                        &text[..text.len().min(200)]
+                    ),
+                    Outcome::Dropped => assert!(
+                        tag.starts_with("evidence.")
+                            || record.is_empty()
+                            || String::from_utf8_lossy(&record).contains("a=c/abort"),
+                        "{tag}: {}",
+                        String::from_utf8_lossy(&record[..record.len().min(200)])
+                    ),
+                    Outcome::Lost(error) => {
+                        panic!("{tag}: {error}: {}", String::from_utf8_lossy(&record[..record.len().min(200)]))
+                    }
+                }
+            }
+        }
+        // It still works.
+        let mail = br#"{"log":"Nov 23 13:02:06 mx1 sendmail[14030]: 6AND15d3014030: Milter (PureMessage): timeout before data read, where=rcpt"}"#;
+        let abort = br#"{"log":"2026-11-23T13:02:09 q=6AND15d3014030 f=<a@example.org> t=<b@example.net> r=relay tm=6.04 a=c/abort"}"#;
+        filter.record("evidence.maillog", 1_800_000_000_000, mail);
+        filter.record("pmx.message_log", 1_800_000_000_000, abort);
+        let explained = (0..40).any(|second| match filter.tick(1_800_000_000_000 + second * 1_000) {
+            Outcome::Record(text, false) => {
+                text.contains("q=6AND15d3014030") && text.contains(r#""class":"filter_timeout""#)
+            }
+            _ => false,
+        });
+        assert!(explained, "the abort was not explained");
+    }
+}
+
+#[test]
+fn a_record_that_was_not_passed_is_told_of() {
+    let mut filter = Filter::new(Heap::Small);
+    let record = format!("{{\"log\":\"{}\"}}", "x".repeat(9_000));
+    let Outcome::Record(text, false) = filter.record("pmx.message_log", 1, record.as_bytes()) else { panic!("lost") };
+    assert!(text.contains("not_passed") && text.contains(&record.len().to_string()), "{text}");
+}
+
+#[test]
+fn memory_stays_where_it_is() {
+    let mut filter = Filter::new(Heap::Own);
+    let mut after_warm_up = 0;
+    for round in 0..3u64 {
+        for n in 0..20_000u64 {
+            let id = format!("6AND{:02}{}{:06}", n % 60, (b'a' + (n / 60 % 26) as u8) as char, n % 900_000)
+                .replace(' ', "0");
+            let mail = format!(
+                "{{\"log\":\"Nov 23 13:{:02}:{:02} mx1 sendmail[{n}]: {id}0: Milter (P): timeout before data read, where=rcpt\"}}",
+                n / 600 % 60,
+                n % 60
+            );
+            assert!(!matches!(filter.record("maillog", 1_800_000_000_000, mail.as_bytes()), Outcome::Lost(_)));
+            let abort = format!(
+                "{{\"log\":\"2026-11-23T13:{:02}:{:02} q=6B{:02}15d3{:06} f=<a@b> a=c/abort\"}}",
+                n / 600 % 60,
+                n % 60,
+                n % 10,
+                n + round * 20_000
+            );
+            assert!(!matches!(filter.record("pmx.message_log", 1_800_000_000_000, abort.as_bytes()), Outcome::Lost(_)));
+        }
+        if round == 1 {
+            after_warm_up = filter.pages();
+        }
+    }
+    assert!(filter.pages() <= after_warm_up + after_warm_up / 8, "{after_warm_up} pages became {}", filter.pages());
+    assert!(filter.pages() < 256 << 4, "{} pages", filter.pages());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_is_lost(records in proptest::collection::vec(
+        (0..4usize, prop_oneof![
+            "[ -~]{0,200}".prop_map(String::into_bytes),
+            "\\{\"(log|message)\":\"(Nov 23 13:0[0-9]:0[0-9] mx1 sendmail\\[[0-9]{1,6}\\]: (6AND15d301402[0-9]|NOQUEUE|x): )?(from=|to=<|Milter \\(|lost input channel from ){0,2}[ -~]{0,80}(\"\\}|\\)\"\\})".prop_map(String::into_bytes),
+            "\\{\"log\":\"2026-11-23T13:0[0-9]:0[0-9] q=6AND15d301402[0-9] (f=<[ -~]{0,9}> )?a=[ac]/(eom|abort)\"\\}".prop_map(String::into_bytes),
+            proptest::collection::vec(any::<u8>(), 0..100),
+        ]), 0..300))
+    {
+        let mut filter = Filter::new(Heap::Own);
+        let (mut held, mut out) = (0i64, 0i64);
+        let mut now = 1_800_000_000_000;
+        for (tag, record) in &records {
+            match filter.record(TAGS[*tag], now, record) {
+                Outcome::Record(_, true) => {}
+                Outcome::Record(text, false) => {
+                    prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok_and(|value| value.is_object()), "{}", text);
+                    out += 1;
+                }
+                Outcome::Dropped if TAGS[*tag].starts_with("evidence.") || record.first().is_none_or(|b| *b == 0) => {}
+                Outcome::Dropped => held += 1,
+                Outcome::Lost(error) => prop_assert!(false, "{}", error),
+            }
+        }
+        for _ in 0..400 {
+            now += 1_000;
+            match filter.tick(now) {
+                Outcome::Record(_, _) => out += 1,
+                Outcome::Dropped => {}
+                Outcome::Lost(error) => prop_assert!(false, "{}", error),
+            }
+        }
+        // Repeated aborts end in the filter, by design.
+        prop_assert!(out <= held + records.len() as i64);
+    }
+}
+
+/// Fluent Bit before 4.1 made a new module for every chunk: an abort that waited there would be lost.
+#[test]
+fn where_the_state_may_be_lost_no_abort_waits() {
+    let abort = br#"{"log":"2026-11-23T13:01:09 q=6AND15d3014029 f=<a@example.org> tm=4.05 a=c/abort"}"#;
+    let mut filter = Filter::new(Heap::Own);
+    let Outcome::Record(text, false) = filter.record("pmx.message_log", 0, abort) else { panic!("the abort waits") };
+    assert!(text.contains(r#""status":"provisional""#) && text.contains(r#""why_not":"stateless_host""#), "{text}");
+    // A second tag shows that this host keeps the module.
+    filter.tick(1_000);
+    let other = String::from_utf8_lossy(abort).replace("6AND15d3014029", "6AND15d3014030");
+    assert_eq!(filter.record("pmx.message_log", 1_000, other.as_bytes()), Outcome::Dropped);
+}

@@ -1,0 +1,168 @@
+//! `abort-reason configure`: sets a module up with a configuration, once, and stores what came of it as a new module.
+//!
+//! Fluent Bit gives a module no options and a stack too small to compile a regular expression. So the module is run
+//! here, told its configuration by a call that no log shipper makes, and its memory is stored in its data segment: the
+//! new module begins with its tables and regular expressions ready. A module that was made so can be configured again.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use wasmtime::{Config, Engine, Instance, Memory, Module, Store, StoreLimits, StoreLimitsBuilder, TypedFunc, Val};
+use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
+
+use crate::cli::Configure;
+use crate::failure::{Exit, Failure, Result};
+use crate::output::Output;
+use crate::settings;
+
+/// The module's name where it lies beside this program.
+const MODULE: &str = "abort_reason_fluent_bit.wasm";
+
+/// Nanoseconds that no clock has: they tell the module that this is no record.
+const CONTROL: u32 = u32::MAX;
+
+/// More than any configuration needs; a module that runs longer hangs.
+const FUEL: u64 = 20_000_000_000;
+const MEMORY_BYTES: usize = 512 << 20;
+
+/// Runs the subcommand.
+pub fn run(options: &Configure) -> Result<()> {
+    if let Some(path) = &options.show {
+        let (mut instance, _) = Running::start(&read(path)?, path, false)?;
+        let text = instance.control("show", "{}")?.map_err(|problem| unfit(path, &problem))?;
+        let shown = if text.is_empty() { "(none: this module is not set up yet)" } else { &text };
+        return writeln!(io::stdout().lock(), "{shown}").map_err(|error| Failure::writing("standard output", &error));
+    }
+    let text = match &options.config {
+        Some(path) => settings::read(path)?.to_string(),
+        None => "{}".to_owned(),
+    };
+    let path = match &options.module {
+        Some(path) => path.clone(),
+        None => beside()?,
+    };
+    let module = bake(&read(&path)?, &path, &text)?;
+    let mut output = Output::open(options.output.as_deref())?;
+    output.write_all(&module).map_err(|error| output.failure(&error))?;
+    output.finish()
+}
+
+/// A module that is set up with a configuration.
+fn bake(module: &[u8], path: &Path, config: &str) -> Result<Vec<u8>> {
+    let (mut instance, context) = Running::start(module, path, true)?;
+    if let Err(problem) = instance.control("configure", config)? {
+        return Err(settings::invalid("the file", &problem));
+    }
+    let Some((wizer, instrumented)) = context else { return Err(unfit(path, "it can't be stored")) };
+    let (context, _) = wizer.instrument(&instrumented).map_err(|error| unfit(path, &error.to_string()))?;
+    let stored = pin!(wizer.snapshot(&context, &mut instance));
+    // Nothing is waited for: the memory is there.
+    match stored.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(stored) => stored.map_err(|error| unfit(path, &error.to_string())),
+        Poll::Pending => Err(unfit(path, "its memory can't be read")),
+    }
+}
+
+/// What stores a module later: the tool, and the module as the tool has prepared it.
+type Prepared = (Wizer, Vec<u8>);
+
+/// A module at work.
+struct Running {
+    path: PathBuf,
+    store: Store<StoreLimits>,
+    instance: Instance,
+    memory: Memory,
+}
+
+impl Running {
+    /// Starts a module; to store it later, the copy that is prepared for it.
+    fn start(module: &[u8], path: &Path, to_store: bool) -> Result<(Running, Option<Prepared>)> {
+        let problem = |error: wasmtime::Error| unfit(path, &error.root_cause().to_string());
+        let mut wizer = Wizer::new();
+        wizer.keep_init_func(true);
+        let prepared = if to_store { wizer.instrument(module).map_err(problem)?.1 } else { module.to_vec() };
+        let engine = Engine::new(Config::new().consume_fuel(true)).map_err(problem)?;
+        let compiled = Module::new(&engine, &prepared).map_err(problem)?;
+        let mut store = Store::new(&engine, StoreLimitsBuilder::new().memory_size(MEMORY_BYTES).build());
+        store.limiter(|limits| limits);
+        store.set_fuel(FUEL).map_err(problem)?;
+        // It is given nothing: no files, clock or network.
+        let instance = Instance::new(&mut store, &compiled, &[]).map_err(problem)?;
+        let memory = instance.get_memory(&mut store, "memory").ok_or_else(|| unfit(path, "it has no memory"))?;
+        let running = Running { path: path.to_owned(), store, instance, memory };
+        Ok((running, to_store.then(|| (wizer, module.to_vec()))))
+    }
+
+    /// Makes a call that no log shipper makes: the answer, or what the module says is wrong.
+    fn control(&mut self, verb: &str, text: &str) -> Result<std::result::Result<String, String>> {
+        let path = self.path.clone();
+        let problem = |error: wasmtime::Error| unfit(&path, &error.root_cause().to_string());
+        let call: TypedFunc<(u32, u32, u32, u32, u32, u32), u32> =
+            self.instance.get_typed_func(&mut self.store, "abort_reason").map_err(problem)?;
+        let verb_at = self.copy_in(verb)?;
+        let text_at = self.copy_in(text)?;
+        let arguments = (verb_at, verb.len() as u32, 0, CONTROL, text_at, text.len() as u32);
+        let at = call.call(&mut self.store, arguments).map_err(problem)? as usize;
+        let memory = self.memory.data(&self.store);
+        let answer = memory.get(at..).unwrap_or_default().split(|byte| *byte == 0).next().unwrap_or_default();
+        let answer = String::from_utf8_lossy(answer).into_owned();
+        let free: TypedFunc<u32, ()> = self.instance.get_typed_func(&mut self.store, "free").map_err(problem)?;
+        for pointer in [verb_at, text_at] {
+            free.call(&mut self.store, pointer).map_err(problem)?;
+        }
+        match (answer.strip_prefix('+'), answer.strip_prefix('-')) {
+            (Some(text), _) => Ok(Ok(text.to_owned())),
+            (_, Some(text)) => Ok(Err(text.to_owned())),
+            _ => Err(unfit(&path, "it does not know the call")),
+        }
+    }
+
+    /// Copies a text into the module's memory, with a NUL.
+    fn copy_in(&mut self, text: &str) -> Result<u32> {
+        let path = self.path.clone();
+        let problem = |error: wasmtime::Error| unfit(&path, &error.root_cause().to_string());
+        let malloc: TypedFunc<u32, u32> = self.instance.get_typed_func(&mut self.store, "malloc").map_err(problem)?;
+        let at = malloc.call(&mut self.store, text.len() as u32 + 1).map_err(problem)?;
+        let bytes = [text.as_bytes(), b"\0"].concat();
+        let written = at > 0 && self.memory.write(&mut self.store, at as usize, &bytes).is_ok();
+        if written { Ok(at) } else { Err(unfit(&path, "it has no memory for a configuration")) }
+    }
+}
+
+impl InstanceState for Running {
+    async fn global_get(&mut self, name: &str, _: ValType) -> SnapshotVal {
+        let value = self.instance.get_global(&mut self.store, name).map(|global| global.get(&mut self.store));
+        match value {
+            Some(Val::I64(value)) => SnapshotVal::I64(value),
+            Some(Val::F32(value)) => SnapshotVal::F32(value),
+            Some(Val::F64(value)) => SnapshotVal::F64(value),
+            Some(Val::I32(value)) => SnapshotVal::I32(value),
+            // The module has none of another type: it would not have been accepted.
+            _ => SnapshotVal::I32(0),
+        }
+    }
+
+    async fn memory_contents(&mut self, name: &str, contents: impl FnOnce(&[u8]) + Send) {
+        let memory = self.instance.get_memory(&mut self.store, name).unwrap_or(self.memory);
+        contents(memory.data(&self.store));
+    }
+}
+
+fn beside() -> Result<PathBuf> {
+    let path = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join(MODULE)));
+    path.filter(|path| path.exists()).ok_or_else(|| {
+        Failure::new(Exit::Unavailable, format!("{MODULE} is not beside this program"))
+            .hint("Give the module to begin with by --module.")
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path)
+        .map_err(|error| Failure::new(Exit::NoInput, format!("cannot read the module {}: {error}", path.display())))
+}
+
+fn unfit(path: &Path, problem: &str) -> Failure {
+    Failure::new(Exit::Data, format!("{} is not abort-reason's module for Fluent Bit: {problem}", path.display()))
+}
