@@ -10,11 +10,11 @@ use crate::record::{self, Kind};
 use crate::time::LogTime;
 
 use super::group::{Case, CaseState, Delivery, EntryFacts, Group};
-use super::hosts::{HostIndex, same_host};
+use super::hosts::{HostIndex, host_name, same_host};
 use super::recent::Passed;
 use super::seen::{Found, flag, host_number};
 use super::verdict::Told;
-use super::{About, Join, host_name};
+use super::{About, Join};
 
 /// What becomes of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,8 +105,7 @@ impl Join {
         let mut group = self.take(incoming.place, &id, incoming.host);
         self.drop_unlogged(&mut group);
         if group.cases.len() >= self.config.limits.per_message {
-            let offset = self.hosts.clocks(group.home).offset();
-            group.let_go_told(&self.matcher, offset, &mut self.released);
+            self.let_go_told(&mut group);
         }
         if group.cases.len() >= self.config.limits.per_message {
             self.stats.released_early += self.issue_held(&id, &mut group);

@@ -1,5 +1,6 @@
 //! Hosts: when two names mean one host, and the clocks of each.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -154,6 +155,11 @@ impl Hosts {
 /// A host's name as far as it can be one.
 pub(crate) fn clipped(host: &[u8]) -> &[u8] {
     &host[..host.len().min(LONGEST)]
+}
+
+/// A host's name; none if a line has none.
+pub(crate) fn host_name(host: &[u8]) -> Option<Cow<'_, str>> {
+    (!host.is_empty()).then(|| String::from_utf8_lossy(clipped(host)))
 }
 
 /// The first label of a host's name; an address is its own.

@@ -30,7 +30,7 @@ pub(crate) use cases::Taken;
 use connections::Connections;
 pub(crate) use group::{Case, Evidence};
 use group::{Delivery, Group};
-use hosts::{HostIndex, Hosts, NAMELESS};
+use hosts::{HostIndex, Hosts, NAMELESS, host_name};
 use parts::{Parts, Whole};
 use recent::Recent;
 use seen::{Seen, flag, host_number};
@@ -374,8 +374,7 @@ impl Join {
         let own = evidence.filter.as_deref().and_then(|filter| self.config.is_own(filter));
         let mut group = self.take(about.place, &about.id, host_name(about.host).as_deref());
         if group.evidence.len() >= self.config.limits.per_message {
-            let offset = self.hosts.clocks(group.home).offset();
-            group.let_go_told(&self.matcher, offset, &mut self.released);
+            self.let_go_told(&mut group);
         }
         if group.evidence.len() >= self.config.limits.per_message
             && !(rank == Rank::Decisive && group.make_room(&self.matcher, &mut self.released))
@@ -498,9 +497,4 @@ impl Join {
         tickets.sort_unstable();
         self.released.extend(tickets.into_iter().filter(|ticket| *ticket != 0));
     }
-}
-
-/// A host's name; none if the line has none.
-fn host_name(host: &[u8]) -> Option<std::borrow::Cow<'_, str>> {
-    (!host.is_empty()).then(|| String::from_utf8_lossy(hosts::clipped(host)))
 }

@@ -133,6 +133,12 @@ impl Join {
         }
     }
 
+    /// Makes room among the cases and lines of a message.
+    pub(super) fn let_go_told(&mut self, group: &mut Group) {
+        let offset = self.hosts.clocks(group.home).offset();
+        group.let_go_told(&self.matcher, offset, &mut self.released);
+    }
+
     /// Takes a case from those that wait.
     pub(super) fn unwait(&mut self, home: HostIndex, case: &Case) {
         self.held.remove(&case.seq);

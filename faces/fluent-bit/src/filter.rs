@@ -16,6 +16,8 @@ const LONGEST: usize = 1 << 20;
 const MOST_WAITING: usize = 16 << 20;
 /// Lines that are read in full at the start, for the engine's idea of the logs' clocks.
 const READ_FIRST: u64 = 64;
+/// Of so many messages whose entry was read in full, the mail lines of one are, too.
+const SAMPLE: u64 = 16;
 /// Messages with evidence between two tidyings of their table.
 const TIDY: usize = 8_192;
 /// While records stream in, a tick counts for no more than this many milliseconds: ticks that Fluent Bit was too busy
@@ -50,6 +52,7 @@ pub(crate) struct Filter {
     /// By their number: messages of which the engine keeps something, and perhaps others.
     live: Vec<bool>,
     live_count: usize,
+    samples: u64,
     tag: TagMemo,
     /// The time of the oldest message of which something is deferred, and when to look for it again.
     oldest: Option<i64>,
@@ -126,6 +129,7 @@ impl Filter {
             quick: !settings.core.unlogged && settings.core.source_field.is_none(),
             live: vec![false; 1 << 16],
             live_count: 0,
+            samples: 0,
             tag: TagMemo::default(),
             oldest: None,
             look_back_at: 0,
@@ -296,7 +300,9 @@ impl Filter {
         if let Some((id, number)) = id.zip(number) {
             // Of a message whose entry was read in full, its mail lines are, too: by such messages, ordinary ones above
             // all, the engine tells how far the clocks of the two logs are apart.
-            self.note(&id, number, stats.entries > before.entries);
+            let entry = stats.entries > before.entries;
+            self.samples += u64::from(entry);
+            self.note(&id, number, entry && (self.samples <= READ_FIRST || self.samples.is_multiple_of(SAMPLE)));
         }
         let is_mail = stats.mail_lines > before.mail_lines;
         if is_mail {

@@ -3,12 +3,12 @@
 //!
 //! | module | what it is for |
 //! |---|---|
-//! | [`abi`] | the exported functions and all `unsafe` code: pointers in, a pointer out |
-//! | [`filter`] | one call: what goes out in place of the record that came in |
-//! | [`glance`] | tells ordinary lines by a few bytes, since almost all lines are ordinary |
-//! | [`defer`] | keeps ordinary lines as they came, until their message turns out to matter |
-//! | [`settings`] | the configuration that is baked into the module |
-//! | [`report`] | the record with the counters |
+//! | `abi` | the exported functions and all `unsafe` code: pointers in, a pointer out |
+//! | `filter` | one call: what goes out in place of the record that came in |
+//! | `glance` | tells ordinary lines by a few bytes, since almost all lines are ordinary |
+//! | `defer` | keeps ordinary lines as they came, until their message turns out to matter |
+//! | `settings` | the configuration that is baked into the module |
+//! | `report` | the record with the counters |
 //!
 //! Fluent Bit takes at most one record out for each that goes in, and never asks again. So every call whose own record
 //! ends here (a consumed mail line, an abort that has to wait, a tick) is a *slot*, in which a record that waited leaves.
