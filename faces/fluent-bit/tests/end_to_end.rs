@@ -182,3 +182,47 @@ fn the_mail_log_first() {
 fn the_message_log_first() {
     corpus_in_order("message_log", "maillog");
 }
+
+/// Both logs are rotated while they are read: the rest of the old files and the new ones are read, each line once.
+#[test]
+fn rotated_logs() {
+    let Some(program) = fluent_bit() else { return };
+    let scenario = host::scenarios().into_iter().find(|folder| folder.ends_with("mixed")).expect("the scenario");
+    let halves = |file: &str| {
+        let text = fs::read_to_string(scenario.join(file)).expect(file);
+        let half = text.lines().count() / 2;
+        let part = |lines: Vec<&str>| lines.iter().fold(String::new(), |text, line| text + line + "\n");
+        (part(text.lines().take(half).collect()), part(text.lines().skip(half).collect()))
+    };
+    let (mail, entries) = (halves("maillog.bsd"), halves("message_log"));
+    let running = Running::start(&program, &host::module_path());
+    let both = |first: bool| {
+        for (name, (old, new)) in [("maillog", &mail), ("message_log", &entries)] {
+            running.write(name, if first { old.as_bytes() } else { new.as_bytes() });
+        }
+    };
+    both(true);
+    let found = |log: &[String]| ["/maillog", "/message_log"].map(|end| log.iter().any(|line| line.ends_with(end)));
+    let end = Instant::now() + Duration::from_mins(1);
+    while found(&running.lines("log")) != [true, true] && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    for name in ["maillog", "message_log"] {
+        let path = running.folder.path().join(name);
+        fs::rename(&path, path.with_extension("1")).expect("a rotation");
+    }
+    both(false);
+    let expected: BTreeMap<_, _> = native(&scenario).into_iter().map(|(id, (class, _))| (id, class)).collect();
+    // A reason that came behind its abort's wait comes as a revision: the last one counts, and the first one is one.
+    let got = || {
+        let issued = running.lines("issued");
+        let first = issued.iter().filter(|record| record.contains(r#""revision":0"#)).cloned().collect::<Vec<_>>();
+        assert!(classes(&first).values().all(|(_, count)| *count == 1), "an abort left twice");
+        classes(&issued).into_iter().map(|(id, (class, _))| (id, class)).collect::<BTreeMap<_, _>>()
+    };
+    while got() != expected && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(250));
+    }
+    assert_eq!(got(), expected);
+    assert_eq!(running.stop(), Vec::<String>::new());
+}
