@@ -5,7 +5,7 @@ use std::fmt;
 use crate::config::{Config, Others};
 use crate::entry::Entry;
 use crate::input::{self, Reading};
-use crate::join::Join;
+use crate::join::{Join, Mark};
 use crate::mail_line::{MailId, MailLine};
 use crate::queue_id::QueueId;
 use crate::stats::Stats;
@@ -166,6 +166,16 @@ impl Engine {
     /// The messages of which evidence or an entry is kept, in no order.
     pub fn messages(&self) -> impl Iterator<Item = &QueueId> {
         self.join.messages()
+    }
+
+    /// Where the line stands that was pushed last, if it names a time.
+    pub fn mark(&self) -> Option<Mark> {
+        self.join.mark()
+    }
+
+    /// Notes that a log has come so far, by a line that says nothing and was not pushed.
+    pub fn reach(&mut self, mark: Mark) {
+        self.join.reach(mark);
     }
 
     /// Notes that lines about a message were given up before they came here.

@@ -96,24 +96,22 @@ pub(crate) fn is_object(text: &[u8]) -> bool {
         && serde_json::from_slice::<IgnoredAny>(text).is_ok()
 }
 
-/// An object with one more member behind the others; `None` if the text is no whole object.
-pub(crate) fn with_member(object: &[u8], name: &str, value: &[u8]) -> Option<Vec<u8>> {
-    if !is_object(object) {
-        return None;
-    }
-    let brace = object.iter().rposition(|b| *b == b'}')?;
-    let body = object[..brace].trim_ascii_end();
-    let mut out = Vec::with_capacity(object.len() + name.len() + value.len() + 5);
-    out.extend_from_slice(body.trim_ascii_start());
-    if !body.ends_with(b"{") {
+/// A whole object with one more member behind the others, whose value `write` adds.
+pub(crate) fn with_member(object: &str, name: &str, write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let body = object.trim_ascii();
+    let body = body.strip_suffix('}').unwrap_or(body).trim_ascii_end();
+    // Most values fit.
+    let mut out = Vec::with_capacity(object.len() + name.len() + 2_048);
+    out.extend_from_slice(body.as_bytes());
+    if !body.ends_with('{') {
         out.push(b',');
     }
     out.push(b'"');
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\":");
-    out.extend_from_slice(value);
+    write(&mut out);
     out.push(b'}');
-    Some(out)
+    out
 }
 
 fn blanks(text: &[u8], mut at: usize) -> usize {
@@ -216,12 +214,13 @@ mod tests {
             ("{\"a\":1}\n", "{\"a\":1,\"x\":1}"),
             ("{\"a\":{\"b\":\"}\"} }", "{\"a\":{\"b\":\"}\"},\"x\":1}"),
         ] {
-            assert_eq!(with_member(object.as_bytes(), "x", b"1").unwrap(), with.as_bytes());
+            assert!(is_object(object.as_bytes()));
+            assert_eq!(with_member(object, "x", |out| out.push(b'1')), with.as_bytes());
         }
         for broken in ["{\"a\":01}", "{\"a\":tru}", "[1]", "{\"a\":1}}"] {
-            assert_eq!(with_member(broken.as_bytes(), "x", b"1"), None, "{broken}");
+            assert!(!is_object(broken.as_bytes()), "{broken}");
         }
-        assert_eq!(with_member(b"{\"a\":\"\xff\"}", "x", b"1"), None);
+        assert!(!is_object(b"{\"a\":\"\xff\"}"));
     }
 
     #[test]

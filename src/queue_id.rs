@@ -13,8 +13,14 @@ const MOST: usize = 31;
 ///
 /// The characters, zeros, and in the last byte how many characters there are: of a fixed size, so that copying, comparing
 /// and hashing are a few instructions.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct QueueId([u8; MOST + 1]);
+
+impl std::hash::Hash for QueueId {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        state.write_u64(self.number());
+    }
+}
 
 /// What the ids of one SMTP connection have in common: the time of the process's first id and the process id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -56,7 +62,7 @@ impl QueueId {
     }
 
     /// A number for tables; never 0. Queue ids are sendmail's own making, so nobody can choose collisions.
-    pub(crate) fn hash(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         let (words, _) = self.0.as_chunks::<8>();
         let mixed = words.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, word| {
             let hash = (hash ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -7,7 +7,7 @@ use crate::engine::Input;
 use crate::join::{Case, Evidence, Outcome, Status, Verdict};
 use crate::json;
 use crate::reasons::{Matcher, advice, words};
-use crate::time::LogTime;
+use crate::time::{LogTime, TEXT};
 
 /// The name of the object that is added.
 pub(crate) const MEMBER: &str = "abort";
@@ -176,9 +176,8 @@ impl Issue<'_> {
             revision: self.revision,
         };
         // Writing strings and numbers into memory can't fail.
-        let object = serde_json::to_vec(&object).unwrap_or_default();
-        let record = if case.record.is_empty() { b"{}" } else { case.record.as_bytes() };
-        json::with_member(record, MEMBER, &object).unwrap_or_else(|| record.to_vec())
+        let record = if case.record.is_empty() { "{}" } else { &*case.record };
+        json::with_member(record, MEMBER, |out| drop(serde_json::to_writer(out, &object)))
     }
 }
 
@@ -199,7 +198,8 @@ pub(crate) fn of_line(line: &[u8]) -> String {
 
 #[allow(clippy::ref_option)] // as serde calls it
 fn time<S: Serializer>(time: &Option<LogTime>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&time.map(|time| time.to_string()).unwrap_or_default())
+    let mut place = [0; TEXT];
+    serializer.serialize_str(time.map_or("", |time| time.text(&mut place)))
 }
 
 /// Milliseconds as seconds.
@@ -228,10 +228,15 @@ fn evidence<S: Serializer>(lines: &Lines<'_>, serializer: S) -> Result<S::Ok, S:
 /// A stable name for a case: the same entry of the same host gives the same name, wherever and whenever it is read.
 pub(crate) fn case_id(kind: Kind, host: Option<&str>, queue_id: &str, line: &[u8]) -> String {
     // FNV-1a of 128 bits: stable for ever, and nothing here needs a secret.
-    let mut hash = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58du128;
+    // Its prime is 2^88 + 0x13b; in two halves, since an interpreter has no multiplication of 128 bits.
+    let (mut high, mut low) = (0x6c62_272e_07bb_0142u64, 0x62b8_2175_6295_c58du64);
     let mut add = |bytes: &[u8]| {
         for byte in bytes.iter().chain(&[0]) {
-            hash = (hash ^ u128::from(*byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
+            low ^= u64::from(*byte);
+            let (upper, lower) = ((low >> 32) * 0x13b, (low & 0xffff_ffff) * 0x13b);
+            let middle = upper + (lower >> 32);
+            high = high.wrapping_mul(0x13b).wrapping_add(middle >> 32).wrapping_add(low << 24);
+            low = middle << 32 | lower & 0xffff_ffff;
         }
     };
     // An entry is one, whether or not its kind is known by now.
@@ -239,5 +244,5 @@ pub(crate) fn case_id(kind: Kind, host: Option<&str>, queue_id: &str, line: &[u8
     add(host.unwrap_or_default().to_ascii_lowercase().as_bytes());
     add(queue_id.as_bytes());
     add(line);
-    format!("{hash:032x}")
+    format!("{high:016x}{low:016x}")
 }

@@ -93,24 +93,74 @@ impl LogTime {
 impl std::fmt::Display for LogTime {
     /// RFC 3339, as precise as the source; without a zone where the source names none.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.text(&mut [0; TEXT]))
+    }
+}
+
+/// Bytes of the longest text of a time.
+pub(crate) const TEXT: usize = 48;
+
+impl LogTime {
+    /// The time's text, written into `place`: by hand, since every record has several, and formatting is slow where it
+    /// is interpreted.
+    pub(crate) fn text(self, place: &mut [u8; TEXT]) -> &str {
         let secs = self.civil.div_euclid(NANOS);
         let (year, month, day) = civil_date(secs.div_euclid(86_400));
-        let clock = secs.rem_euclid(86_400);
-        let (hour, minute, second) = (clock / 3_600, clock / 60 % 60, clock % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
+        let clock = secs.rem_euclid(86_400) as u32;
+        let mut text = Text { place, length: 0 };
+        // Times are of the years 1970 to 2199, with a day for their zones.
+        text.number(year.clamp(0, 9_999) as u32, 4);
+        for (before, part) in [
+            (b'-', month as u32),
+            (b'-', day as u32),
+            (b'T', clock / 3_600),
+            (b':', clock / 60 % 60),
+            (b':', clock % 60),
+        ] {
+            text.byte(before);
+            text.number(part, 2);
+        }
         if self.digits > 0 {
             let fraction = self.civil.rem_euclid(NANOS) / 10i64.pow(u32::from(9 - self.digits));
-            write!(f, ".{fraction:0width$}", width = usize::from(self.digits))?;
+            text.byte(b'.');
+            text.number(fraction as u32, usize::from(self.digits));
         }
         match self.zone {
-            Zone::Unknown => Ok(()),
-            Zone::Utc => f.write_str("Z"),
+            Zone::Unknown => {}
+            Zone::Utc => text.byte(b'Z'),
             Zone::Offset(minutes) => {
-                let sign = if minutes < 0 { '-' } else { '+' };
-                let minutes = minutes.unsigned_abs();
-                write!(f, "{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+                text.byte(if minutes < 0 { b'-' } else { b'+' });
+                let minutes = u32::from(minutes.unsigned_abs());
+                text.number(minutes / 60, 2);
+                text.byte(b':');
+                text.number(minutes % 60, 2);
             }
         }
+        let Text { place, length } = text;
+        // Only ASCII gets in.
+        std::str::from_utf8(&place[..length]).unwrap_or_default()
+    }
+}
+
+/// A text that is being written.
+struct Text<'a> {
+    place: &'a mut [u8; TEXT],
+    length: usize,
+}
+
+impl Text<'_> {
+    fn byte(&mut self, byte: u8) {
+        self.place[self.length] = byte;
+        self.length += 1;
+    }
+
+    /// A number with so many digits.
+    fn number(&mut self, mut number: u32, digits: usize) {
+        for at in (self.length..self.length + digits).rev() {
+            self.place[at] = b'0' + (number % 10) as u8;
+            number /= 10;
+        }
+        self.length += digits;
     }
 }
 

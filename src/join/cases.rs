@@ -4,6 +4,7 @@ use crate::config::Mode;
 use crate::engine::Input;
 use crate::entry::{Action, Entry};
 use crate::input::Reading;
+use crate::peek::LineKind;
 use crate::queue_id::QueueId;
 use crate::reasons::{Class, Stage};
 use crate::record::{self, Kind};
@@ -14,7 +15,7 @@ use super::hosts::{HostIndex, host_name, same_host};
 use super::recent::Passed;
 use super::seen::{Found, flag, host_number};
 use super::verdict::Told;
-use super::{About, Join};
+use super::{About, Join, Mark};
 
 /// What becomes of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +84,7 @@ impl Join {
     fn see_entry(&mut self, place: HostIndex, host: Option<&str>, entry: &Entry<'_>, at: Option<i64>) {
         let slot = self.seen.touch(&entry.id, host.map_or(0, |host| host_number(host.as_bytes())));
         slot.flags |= flag::ENTRY;
+        self.mark = at.map(|at| Mark { log: LineKind::MessageLog, host: place, at });
         let Some(at) = at else { return };
         let first = slot.entry_secs == 0;
         slot.entry_secs = at.div_euclid(1_000) as u32;

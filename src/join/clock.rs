@@ -6,7 +6,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::mail_line::Stamp;
+use crate::peek::LineKind;
 use crate::time::{BsdTime, HALF_HOUR, LogTime};
+
+use super::hosts::HostIndex;
 
 /// A log that jumps ahead by more than this is believed only when it stays there.
 const LEAP_MS: i64 = 3_600_000;
@@ -30,9 +33,26 @@ pub(crate) struct Clocks {
     entry_zone: ZoneGuess,
     /// Entry time minus mail time of messages that stand in both logs, rounded to half hours, in milliseconds.
     differences: Vec<i64>,
+    /// Entry time minus mail time, by what is known.
+    offset: i64,
     /// The last stamp of classic syslog and its time: many lines share one.
     #[serde(skip)]
     last: Option<(BsdTime, LogTime)>,
+}
+
+/// Where a line stands: in which log, of which host, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    pub(super) log: LineKind,
+    pub(super) host: HostIndex,
+    pub(super) at: i64,
+}
+
+impl Mark {
+    /// Of a line some seconds later, to the second.
+    pub fn later(self, secs: i64) -> Mark {
+        Mark { at: (self.at.div_euclid(1_000) + secs) * 1_000, ..self }
+    }
 }
 
 /// How far a log has come.
@@ -114,6 +134,7 @@ impl Clocks {
     pub(crate) fn see_mail_id(&mut self, at: i64, id_secs: Option<i64>) {
         if let Some(secs) = id_secs {
             self.mail_zone.see(at, secs);
+            self.offset = self.measured();
         }
     }
 
@@ -121,6 +142,7 @@ impl Clocks {
     pub(crate) fn see_entry_id(&mut self, at: i64, id_secs: Option<i64>) {
         if let Some(secs) = id_secs {
             self.entry_zone.see(at, secs);
+            self.offset = self.measured();
         }
     }
 
@@ -139,10 +161,16 @@ impl Clocks {
             self.differences.remove(0);
         }
         self.differences.push(difference);
+        self.offset = self.measured();
     }
 
     /// Entry time minus mail time.
     pub(crate) fn offset(&self) -> i64 {
+        self.offset
+    }
+
+    /// The median of the differences where there are enough, or else what the zones say.
+    fn measured(&self) -> i64 {
         if self.differences.len() >= 3
             || (self.entry_zone.seen == 0 || self.mail_zone.seen == 0) && !self.differences.is_empty()
         {

@@ -21,12 +21,14 @@ use crate::config::Config;
 use crate::engine::Output;
 use crate::envelope::{FromLine, Stat, ToLine};
 use crate::mail_line::{MailId, MailLine};
+use crate::peek::LineKind;
 use crate::queue_id::QueueId;
 use crate::reasons::{Class, Matcher, Rank, Role};
 use crate::stats::Stats;
 use crate::time::LogTime;
 
 pub(crate) use cases::Taken;
+pub use clock::Mark;
 use connections::Connections;
 pub(crate) use group::{Case, Evidence};
 use group::{Delivery, Group};
@@ -59,6 +61,8 @@ pub(crate) struct Join {
     /// The host's clock, and when it last ended waits.
     now: u64,
     swept: u64,
+    /// Of the line or entry that came last.
+    mark: Option<Mark>,
     /// Goes on from a snapshot, and has not been told the time yet.
     resumed: bool,
     /// The host may not keep the state.
@@ -141,6 +145,7 @@ impl Join {
             seq: 0,
             now: 0,
             swept: 0,
+            mark: None,
             resumed: false,
             stateless: false,
             out: VecDeque::new(),
@@ -193,6 +198,7 @@ impl Join {
         let clocks = self.hosts.clocks_mut(place);
         let time = line.time.and_then(|stamp| clocks.time(stamp, || id.and_then(|id| id.utc_secs())));
         let at = time.map(LogTime::ms);
+        self.mark = at.map(|at| Mark { log: LineKind::Mail, host: place, at });
         clocks.mail.arrived = self.now;
         let mut risen = false;
         if let Some(at) = at {
@@ -480,21 +486,5 @@ impl Join {
     /// Gives back the tickets of what is let go.
     fn forget(&mut self, group: &Group) {
         self.released.extend(group.tickets().filter(|ticket| *ticket != 0));
-    }
-
-    /// No more input will come.
-    pub(crate) fn finish(&mut self) {
-        let pending: Vec<Whole> = self.parts.drain().collect();
-        for whole in pending {
-            self.whole_line(&whole, 0);
-        }
-        while let Some((seq, id)) = self.held.first_key_value().map(|(seq, id)| (*seq, *id)) {
-            self.settle(id, seq);
-        }
-        // Nothing will come that what is kept could explain.
-        let mut tickets = self.store.take_tickets();
-        tickets.extend(self.connections.take_tickets());
-        tickets.sort_unstable();
-        self.released.extend(tickets.into_iter().filter(|ticket| *ticket != 0));
     }
 }

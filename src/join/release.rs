@@ -1,15 +1,17 @@
 //! When cases leave, and how: settled ones at once, the others when the mail log has passed them or time is over.
 
 use crate::config::Others;
+use crate::peek::LineKind;
 use crate::queue_id::QueueId;
 use crate::reasons::Class;
 use crate::record::{Issue, Kind, WhyNot};
 
 use super::group::{Case, CaseState, Group, Transaction};
 use super::hosts::{HostIndex, NAMELESS};
+use super::parts::Whole;
 use super::seen::{Found, flag, host_number};
 use super::verdict::{Facts, Status, Told, Verdict, judge};
-use super::{Join, Output};
+use super::{Join, Mark, Output};
 
 /// How often, in milliseconds, cases are looked at that wait by the host's clock.
 const SWEEP_MS: u64 = 100;
@@ -224,6 +226,46 @@ impl Join {
                 }
             }
         }
+    }
+
+    /// Where the line or entry that came last stands.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        self.mark
+    }
+
+    /// Notes that a log has come so far.
+    pub(crate) fn reach(&mut self, mark: Mark) {
+        let clocks = self.hosts.clocks_mut(mark.host);
+        match mark.log {
+            LineKind::Mail => {
+                clocks.mail.arrived = self.now;
+                if clocks.mail.see(mark.at) {
+                    self.release_due(mark.host);
+                }
+            }
+            LineKind::MessageLog => {
+                clocks.entries.arrived = self.now;
+                if clocks.entries.see(mark.at) {
+                    self.expire(mark.host);
+                }
+            }
+        }
+    }
+
+    /// No more input will come.
+    pub(crate) fn finish(&mut self) {
+        let pending: Vec<Whole> = self.parts.drain().collect();
+        for whole in pending {
+            self.whole_line(&whole, 0);
+        }
+        while let Some((seq, id)) = self.held.first_key_value().map(|(seq, id)| (*seq, *id)) {
+            self.settle(id, seq);
+        }
+        // Nothing will come that what is kept could explain.
+        let mut tickets = self.store.take_tickets();
+        tickets.extend(self.connections.take_tickets());
+        tickets.sort_unstable();
+        self.released.extend(tickets.into_iter().filter(|ticket| *ticket != 0));
     }
 
     /// How far the mail log of a host has come, in entry time.

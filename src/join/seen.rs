@@ -56,7 +56,7 @@ impl Seen {
 
     /// The slot of an id, made for it if need be.
     pub(crate) fn touch(&mut self, id: &QueueId, host: u32) -> &mut Slot {
-        let hash = id.hash();
+        let hash = id.number();
         let first = self.index(hash);
         let is = |slot: &Slot| slot.hash == hash && may_be_same(slot.host, host);
         let mut index = first;
@@ -78,7 +78,7 @@ impl Seen {
     }
 
     pub(crate) fn find(&self, id: &QueueId, host: u32) -> Found {
-        let hash = id.hash();
+        let hash = id.number();
         let first = self.index(hash);
         let pair = &self.slots[first..first + 2];
         if let Some(slot) = pair.iter().find(|slot| slot.hash == hash && may_be_same(slot.host, host)) {
@@ -92,7 +92,7 @@ impl Seen {
 
     /// The number of the host whose lines named an id; none where no host or several did.
     pub(crate) fn host(&self, id: &QueueId) -> Option<u32> {
-        let hash = id.hash();
+        let hash = id.number();
         let first = self.index(hash);
         let mut slots = self.slots[first..first + 2].iter().filter(|slot| slot.hash == hash);
         match (slots.next(), slots.next()) {

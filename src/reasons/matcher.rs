@@ -93,6 +93,10 @@ impl CompiledRule {
                 (Some(name), rest)
             }
         };
+        // Captures cost far more than a match.
+        if self.rest.captures_len() == 1 {
+            return self.rest.is_match(rest).then_some((filter, self.stage));
+        }
         let captures = self.rest.captures(rest)?;
         let filter = filter.or_else(|| captures.name("filter").map(|name| name.as_bytes()));
         let stage =

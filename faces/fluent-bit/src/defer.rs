@@ -45,7 +45,7 @@ impl Deferred {
 
     /// Whether something about a message is here.
     pub(crate) fn knows(&self, number: u32) -> bool {
-        let slot = self.slots[number as usize & (SLOTS - 1)];
+        let slot = self.slots[(number >> 1) as usize & (SLOTS - 1)];
         slot.number == number && self.is_there(slot.last)
     }
 
@@ -57,7 +57,7 @@ impl Deferred {
             self.head += (RING - at) as u64;
             at = 0;
         }
-        let slot = &mut self.slots[number as usize & (SLOTS - 1)];
+        let slot = &mut self.slots[(number >> 1) as usize & (SLOTS - 1)];
         let before = if slot.number == number { slot.last } else { 0 };
         *slot = Slot { number, last: self.head + 1 };
         let word = u64::from(number) | (record.len() as u64) << 32;
@@ -72,7 +72,7 @@ impl Deferred {
 
     /// Gives the records about a message back, the oldest first.
     pub(crate) fn take(&mut self, number: u32) -> Vec<Vec<u8>> {
-        let slot = &mut self.slots[number as usize & (SLOTS - 1)];
+        let slot = &mut self.slots[(number >> 1) as usize & (SLOTS - 1)];
         let mut records = Vec::new();
         if slot.number != number {
             return records;
@@ -127,9 +127,62 @@ impl Deferred {
     }
 }
 
+/// The messages of which every line has to be read, by their number. Where two share a place, so do all that belong
+/// there: a message may be taken for a live one, never the other way round.
+#[derive(Debug)]
+pub(crate) struct Live {
+    places: Vec<u32>,
+    count: usize,
+}
+
+/// Places for live messages, a power of two: far more than there are such messages.
+const PLACES: usize = 1 << 16;
+/// No message's number: the place has several.
+const SEVERAL: u32 = 2;
+
+impl Live {
+    pub(crate) fn new() -> Live {
+        Live { places: vec![0; PLACES], count: 0 }
+    }
+
+    #[inline]
+    pub(crate) fn has(&self, number: u32) -> bool {
+        let there = self.places[place(number)];
+        there == number || there == SEVERAL
+    }
+
+    /// Adds a message; gives how many have been added.
+    pub(crate) fn add(&mut self, number: u32) -> usize {
+        let there = &mut self.places[place(number)];
+        if *there != number && *there != SEVERAL {
+            *there = if *there == 0 { number } else { SEVERAL };
+            self.count += 1;
+        }
+        self.count
+    }
+}
+
+/// The lowest bit is set in every number.
+#[inline]
+fn place(number: u32) -> usize {
+    (number >> 1) as usize & (PLACES - 1)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Deferred, RING, number_of};
+    use super::{Deferred, Live, PLACES, RING, number_of};
+
+    #[test]
+    fn a_live_message_is_never_taken_for_another_kind() {
+        let mut live = Live::new();
+        let numbers = [1, 3, 3 + 2 * PLACES as u32, 5];
+        assert!(!numbers.iter().any(|number| live.has(*number)));
+        for number in [3, 3, 3 + 2 * PLACES as u32, 5] {
+            live.add(number);
+        }
+        assert_eq!(numbers.map(|number| live.has(number)), [false, true, true, true]);
+        assert_eq!(live.add(9), 4);
+    }
 
     #[test]
     fn lines_come_back_in_order_until_newer_ones_take_their_place() {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use abort_reason::{Engine, Input, Source};
-use abort_reason::{Others, QueueId};
+use abort_reason::{Mark, Others, QueueId};
 
-use crate::defer::{Deferred, number_of};
+use crate::defer::{Deferred, Live, number_of};
 use crate::glance::{Glance, Look};
 use crate::report::{self, Counts};
 use crate::settings::Settings;
@@ -49,9 +49,7 @@ pub(crate) struct Filter {
     deferred: Deferred,
     /// Whether lines may be told at a glance.
     quick: bool,
-    /// By their number: messages of which the engine keeps something, and perhaps others.
-    live: Vec<bool>,
-    live_count: usize,
+    live: Live,
     samples: u64,
     tag: TagMemo,
     /// The time of the oldest message of which something is deferred, and when to look for it again.
@@ -127,8 +125,7 @@ impl Filter {
             deferred: Deferred::new(),
             // Where deliveries alone are issued, or a field tells the log, every line has to be read.
             quick: !settings.core.unlogged && settings.core.source_field.is_none(),
-            live: vec![false; 1 << 16],
-            live_count: 0,
+            live: Live::new(),
             samples: 0,
             tag: TagMemo::default(),
             oldest: None,
@@ -165,12 +162,12 @@ impl Filter {
         self.since_tick += 1;
         if self.quick && self.counts.records > READ_FIRST {
             match self.glance.look(record) {
-                Look::Mail(number) if !self.is_live(number) => {
+                Look::Mail(number) if !self.live.has(number) => {
                     self.counts.ordinary_lines += 1;
                     self.deferred.push(number, record);
                     return self.after_mail_line(kind);
                 }
-                Look::Mention(number) if !self.is_live(number) => {
+                Look::Mention(number) if !self.live.has(number) => {
                     self.counts.ordinary_lines += 1;
                     if !self.deferred.knows(number) {
                         self.deferred.push(number, record);
@@ -181,9 +178,10 @@ impl Filter {
                     self.counts.ordinary_lines += 1;
                     return self.after_mail_line(kind);
                 }
-                Look::Entry(number) if !self.is_live(number) => {
+                Look::Entry(number) if !self.live.has(number) && self.samples >= READ_FIRST => {
                     self.counts.ordinary_entries += 1;
                     self.deferred.push(number, record);
+                    self.reach();
                     return self.pass();
                 }
                 _ => {}
@@ -217,14 +215,25 @@ impl Filter {
         Some(record)
     }
 
-    fn is_live(&self, number: u32) -> bool {
-        self.live[number as usize & 0xffff]
-    }
-
     /// What goes out in place of an ordinary mail line.
     #[inline]
     fn after_mail_line(&mut self, kind: TagKind) -> Answer {
+        self.reach();
         if kind == TagKind::Evidence { self.slot() } else { self.pass() }
+    }
+
+    /// Tells the engine how far the logs have come by lines that it did not see.
+    #[inline]
+    fn reach(&mut self) {
+        if let Some(mark) = self.glance.reached() {
+            self.reach_to(mark);
+        }
+    }
+
+    #[inline(never)]
+    fn reach_to(&mut self, mark: Mark) {
+        self.engine.reach(mark);
+        self.collect(0);
     }
 
     fn pass(&mut self) -> Answer {
@@ -280,7 +289,7 @@ impl Filter {
             self.counts.too_long += 1;
             return Answer::Given;
         }
-        let id = self.engine.queue_id(Input::Record(record));
+        let id = self.glance.queue_id(record).or_else(|| self.engine.queue_id(Input::Record(record)));
         let number = id.and_then(|id| number_of(id.as_bytes()));
         if let Some((id, number)) = id.zip(number) {
             self.bring_back(&id, number);
@@ -306,9 +315,9 @@ impl Filter {
         }
         let is_mail = stats.mail_lines > before.mail_lines;
         if is_mail {
-            self.glance.learn_mail(record);
+            self.glance.learn_mail(record, self.engine.mark());
         } else if stats.entries > before.entries {
-            self.glance.learn_entry(record);
+            self.glance.learn_entry(record, self.engine.mark());
         }
         if let Some(record) = own {
             return Answer::Record(record);
@@ -323,7 +332,7 @@ impl Filter {
     /// Hands the engine what was deferred of a message, in the order in which it came.
     #[inline(never)]
     fn bring_back(&mut self, id: &QueueId, number: u32) {
-        if self.is_live(number) && !self.deferred.knows(number) {
+        if self.live.has(number) && !self.deferred.knows(number) {
             return;
         }
         let records = self.deferred.take(number);
@@ -356,15 +365,10 @@ impl Filter {
     /// Notes whether the engine keeps something of a message now.
     #[inline(never)]
     fn note(&mut self, id: &QueueId, number: u32, sample: bool) {
-        if !(sample || self.engine.holds(id)) || std::mem::replace(&mut self.live[number as usize & 0xffff], true) {
-            return;
-        }
-        self.live_count += 1;
-        if self.live_count >= TIDY {
-            self.live.fill(false);
-            self.live_count = 0;
+        if (sample || self.engine.holds(id)) && self.live.add(number) >= TIDY {
+            self.live = Live::new();
             for number in self.engine.messages().filter_map(|id| number_of(id.as_bytes())) {
-                self.live[number as usize & 0xffff] = true;
+                self.live.add(number);
             }
         }
     }

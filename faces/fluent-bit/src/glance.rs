@@ -2,8 +2,9 @@
 //!
 //! Fluent Bit interprets the module, so every byte looked at costs. Lines of one second, host and program begin alike:
 //! what the line before began with is remembered, and compared eight bytes at a time. What is not surely ordinary is
-//! [`Look::Unknown`], and read in full. So is the first line of every second, by which the engine tells how far the
-//! log has come.
+//! [`Look::Unknown`], and read in full; so is the first line of every minute.
+
+use abort_reason::{Mark, QueueId};
 
 use crate::defer::number;
 
@@ -30,8 +31,9 @@ pub(crate) struct Glance {
     prefixes: Vec<Prefix>,
     last: usize,
     next: usize,
-    /// The time of the last entry, to the second.
-    entry_time: Words<3>,
+    entries: Option<Clock>,
+    /// How far a log has come by a line that was told at a glance, where it is not the second of the line before.
+    reached: Option<Mark>,
 }
 
 /// How many prefixes are remembered: hosts times programs.
@@ -40,36 +42,100 @@ const PREFIXES: usize = 8;
 const SIZES: std::ops::RangeInclusive<usize> = 80..=16_384;
 
 /// What stands before a mail line's process id.
-#[derive(Debug, Clone, Default)]
-struct Prefix {
-    time: Words<3>,
-    /// ` host program[`
-    writer: Words<8>,
-}
-
-/// A short text, to compare eight bytes at a time.
 #[derive(Debug, Clone)]
-struct Words<const N: usize> {
-    words: [u64; N],
-    length: usize,
+struct Prefix {
+    clock: Clock,
+    /// Bytes of the fraction of the second.
+    fraction: usize,
+    writer: Writer,
 }
 
-impl<const N: usize> Default for Words<N> {
-    fn default() -> Words<N> {
-        Words { words: [0; N], length: usize::MAX }
+/// The time of a log's last line, to the second, as it is written: `Nov 23 13:01:05` or `2026-11-23T13:01:05`. The words
+/// overlap: a comparison of eight bytes costs as much as one of a single byte.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    length: usize,
+    first: u64,
+    middle: u64,
+    /// `13:01:05`
+    last: u64,
+    mark: Mark,
+}
+
+/// Whether a time is the clock's.
+enum Fit {
+    /// To the second.
+    Second,
+    /// To the minute.
+    Minute,
+    Not,
+}
+
+impl Clock {
+    fn of(line: &[u8], mark: Mark) -> Option<Clock> {
+        let length = match line.first()? {
+            b'A'..=b'Z' => 15,
+            b'0'..=b'9' => 19,
+            _ => return None,
+        };
+        let [first, middle, last] = [0, middle(length), length - 8].map(|at| word(line, at));
+        let clock = Clock { length, first: first?, middle: middle?, last: last?, mark };
+        (clock.last & COLONS_MASK == COLONS).then_some(())?;
+        seconds(clock.last).map(|_| clock)
+    }
+
+    #[inline]
+    fn fit(&self, record: &[u8], at: usize) -> Fit {
+        let Some(text) = record.get(at..at + 19) else { return Fit::Not };
+        if word(text, 0) != Some(self.first) || word(text, middle(self.length)) != Some(self.middle) {
+            return Fit::Not;
+        }
+        match word(text, self.length - 8) {
+            Some(last) if last == self.last => Fit::Second,
+            Some(last) if last << 16 == self.last << 16 => Fit::Minute,
+            _ => Fit::Not,
+        }
+    }
+
+    /// Goes on, or back, to the time of a record, which is of the same minute; the mark if it is a time.
+    fn set(&mut self, record: &[u8], at: usize) -> Option<Mark> {
+        let last = word(record, at + self.length - 8)?;
+        let later = seconds(last)? - seconds(self.last)?;
+        self.last = last;
+        self.mark = self.mark.later(later);
+        Some(self.mark)
     }
 }
 
-impl<const N: usize> Words<N> {
-    fn new(text: &[u8]) -> Option<Words<N>> {
-        if text.len() < 8 || text.len() > N * 8 {
+/// Where the word in the middle of a time stands: a short one needs none.
+#[inline]
+fn middle(length: usize) -> usize {
+    if length == 19 { 8 } else { 0 }
+}
+
+/// The seconds of `13:01:05`.
+fn seconds(clock: u64) -> Option<i64> {
+    let [.., tens, ones] = clock.to_le_bytes();
+    (tens.is_ascii_digit() && ones.is_ascii_digit()).then(|| i64::from(tens - b'0') * 10 + i64::from(ones - b'0'))
+}
+
+/// A zone, a host and a program, as in `+00:00 mx1 sm-mta[`, to compare eight bytes at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Writer {
+    words: [u64; 9],
+    length: usize,
+}
+
+impl Writer {
+    fn new(text: &[u8]) -> Option<Writer> {
+        if text.len() < 8 || text.len() > 72 {
             return None;
         }
-        let mut words = [0; N];
+        let mut words = [0; 9];
         for (at, place) in words.iter_mut().enumerate().take(text.len().div_ceil(8)) {
             *place = word(text, (at * 8).min(text.len() - 8))?;
         }
-        Some(Words { words, length: text.len() })
+        Some(Writer { words, length: text.len() })
     }
 
     #[inline]
@@ -79,7 +145,7 @@ impl<const N: usize> Words<N> {
         let mut from = 0;
         for expected in &self.words {
             if from >= last {
-                return word(place, last) == self.words.get(self.length.div_ceil(8) - 1).copied();
+                return word(place, last) == Some(*expected);
             }
             if word(place, from) != Some(*expected) {
                 return false;
@@ -95,21 +161,11 @@ fn word(text: &[u8], at: usize) -> Option<u64> {
     text.get(at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
 }
 
-/// The bytes of the time, to the second, of a line that begins so; none if it begins otherwise.
-#[inline]
-fn time_length(first: u8) -> Option<usize> {
-    match first {
-        b'A'..=b'Z' => Some(15),
-        b'0'..=b'9' => Some(19),
-        _ => None,
-    }
-}
-
 impl Glance {
     /// For records whose line stands in a field of this name.
     pub(crate) fn new(field: &str) -> Glance {
         let opening = format!("{{{}:\"", serde_json::Value::from(field)).into_bytes();
-        Glance { opening, prefixes: Vec::new(), last: 0, next: 0, entry_time: Words::default() }
+        Glance { opening, prefixes: Vec::new(), last: 0, next: 0, entries: None, reached: None }
     }
 
     /// Looks at a record.
@@ -121,28 +177,69 @@ impl Glance {
             return Look::Unknown;
         }
         let line = self.opening.len();
-        // The line before is most likely of the same writer.
+        // The line before is most likely of the same writer and second.
         if let Some(prefix) = self.prefixes.get(self.last)
+            && let Fit::Second = prefix.clock.fit(record, line)
             && let Some(pid) = prefix.end(record, line)
         {
             return mail(record, pid, tail);
         }
-        if self.entry_time.is_at(record, line) {
-            return entry(record, line + 19, tail);
-        }
         self.look_again(record, line, tail)
     }
 
-    /// Looks for another writer.
+    /// Looks for another writer, another second, or an entry.
     #[inline(never)]
     fn look_again(&mut self, record: &[u8], line: usize, tail: u64) -> Look {
-        for at in 0..self.prefixes.len() {
-            if let Some(pid) = self.prefixes[at].end(record, line) {
+        if let Some(clock) = &mut self.entries {
+            let fit = clock.fit(record, line);
+            if !matches!(fit, Fit::Not)
+                && let look @ Look::Entry(_) = entry(record, line + 19, tail)
+            {
+                if let Fit::Minute = fit {
+                    self.reached = clock.set(record, line);
+                }
+                return look;
+            }
+        }
+        for (at, prefix) in self.prefixes.iter_mut().enumerate() {
+            let fit = prefix.clock.fit(record, line);
+            if !matches!(fit, Fit::Not)
+                && let Some(pid) = prefix.end(record, line)
+            {
                 self.last = at;
-                return mail(record, pid, tail);
+                let look = mail(record, pid, tail);
+                if look != Look::Unknown && matches!(fit, Fit::Minute) {
+                    self.reached = prefix.clock.set(record, line);
+                }
+                return look;
             }
         }
         Look::Unknown
+    }
+
+    /// The queue id of a record that was not told at a glance, where one can be: without it, it has to be read.
+    pub(crate) fn queue_id(&self, record: &[u8]) -> Option<QueueId> {
+        if !self.opens(record) || SIZES.end() < &record.len() {
+            return None;
+        }
+        let line = self.opening.len();
+        if let Some(clock) = &self.entries
+            && !matches!(clock.fit(record, line), Fit::Not)
+        {
+            let start: &[u8; 18] = record.get(line + 19..)?.first_chunk()?;
+            return (start.starts_with(b" q=") && start[17] == b' ').then(|| QueueId::parse(&start[3..17]))?;
+        }
+        let prefix = self.prefixes.iter().find(|prefix| !matches!(prefix.clock.fit(record, line), Fit::Not))?;
+        let pid = record.get(prefix.end(record, line)?..)?;
+        let digits = pid.iter().take(10).position(|b| !b.is_ascii_digit())?;
+        let start: &[u8; 19] = pid.get(digits..)?.first_chunk()?;
+        (start.starts_with(b"]: ") && start.ends_with(b": ")).then(|| QueueId::parse(&start[3..17]))?
+    }
+
+    /// How far a log has come since it was last asked, if it has.
+    #[inline]
+    pub(crate) fn reached(&mut self) -> Option<Mark> {
+        self.reached.take()
     }
 
     #[inline]
@@ -152,15 +249,17 @@ impl Glance {
     }
 
     /// Remembers how a mail line begins that was read in full.
-    pub(crate) fn learn_mail(&mut self, record: &[u8]) {
-        let Some(line) = record.strip_prefix(&*self.opening) else { return };
-        let Some(prefix) = Prefix::of(line) else { return };
-        let known = self.prefixes.iter().position(|known| known.writer.words == prefix.writer.words);
+    pub(crate) fn learn_mail(&mut self, record: &[u8], mark: Option<Mark>) {
+        self.reached = None;
+        let Some((line, mark)) = record.strip_prefix(&*self.opening).zip(mark) else { return };
+        let Some(prefix) = Prefix::of(line, mark) else { return };
+        let known = self.prefixes.iter().position(|known| known.writer == prefix.writer);
         let at = match known {
             Some(at) => at,
             None if self.prefixes.len() < PREFIXES => {
-                self.prefixes.push(Prefix::default());
-                self.prefixes.len() - 1
+                self.prefixes.push(prefix);
+                self.last = self.prefixes.len() - 1;
+                return;
             }
             None => {
                 self.next = (self.next + 1) % PREFIXES;
@@ -172,39 +271,49 @@ impl Glance {
     }
 
     /// Remembers the time of an entry that was read in full.
-    pub(crate) fn learn_entry(&mut self, record: &[u8]) {
-        let time = record.strip_prefix(&*self.opening).and_then(|line| line.get(..19)).and_then(Words::new);
-        self.entry_time = time.unwrap_or_default();
+    pub(crate) fn learn_entry(&mut self, record: &[u8], mark: Option<Mark>) {
+        self.reached = None;
+        self.entries = record
+            .strip_prefix(&*self.opening)
+            .zip(mark)
+            .and_then(|(line, mark)| Clock::of(line, mark))
+            .filter(|clock| clock.length == 19);
     }
 }
 
 impl Prefix {
-    fn of(line: &[u8]) -> Option<Prefix> {
-        let time = time_length(*line.first()?)?;
-        let rest = line.get(time..)?;
-        // The fraction of a second and the zone belong to neither part.
-        let start = if time == 19 { rest.iter().take(20).position(|b| *b == b' ')? } else { 0 };
-        let rest = &rest[start..];
-        let end = rest.iter().take(64).position(|b| *b == b'[')?;
+    fn of(line: &[u8], mark: Mark) -> Option<Prefix> {
+        let clock = Clock::of(line, mark)?;
+        let rest = line.get(clock.length..)?;
+        let fraction = fraction(rest);
+        let rest = &rest[fraction..];
+        let end = rest.iter().take(72).position(|b| *b == b'[')?;
         let writer = &rest[..=end];
-        let shape = writer.first() == Some(&b' ') && writer.split(|b| *b == b' ').count() == 3;
-        (shape && !writer.iter().any(|b| matches!(b, b':' | b'\\' | b'"')))
+        let tag = writer.iter().position(|b| *b == b' ').and_then(|blank| writer.get(blank..))?;
+        let shape = tag.iter().filter(|b| **b == b' ').count() == 2;
+        (shape && !tag.iter().any(|b| matches!(b, b':' | b'\\' | b'"')))
             .then_some(())
-            .and_then(|()| Some(Prefix { time: Words::new(&line[..time])?, writer: Words::new(writer)? }))
+            .and_then(|()| Some(Prefix { clock, fraction, writer: Writer::new(writer)? }))
     }
 
-    /// Where the process id begins, if a record's line begins so.
+    /// Where the process id begins, if what follows the time in a record is this writer's.
     #[inline]
     fn end(&self, record: &[u8], line: usize) -> Option<usize> {
-        if !self.time.is_at(record, line) {
-            return None;
-        }
-        let mut at = line + self.time.length;
-        if self.time.length == 19 {
-            at += record.get(at..)?.iter().take(20).position(|b| *b == b' ')?;
+        let mut at = line + self.clock.length;
+        if self.fraction > 0 {
+            at += fraction(record.get(at..)?);
         }
         self.writer.is_at(record, at).then_some(at + self.writer.length)
     }
+}
+
+/// The length of the fraction of a second that a text begins with.
+#[inline]
+fn fraction(text: &[u8]) -> usize {
+    if text.first() != Some(&b'.') {
+        return 0;
+    }
+    1 + text[1..].iter().take(9).take_while(|b| b.is_ascii_digit()).count()
 }
 
 /// Looks at a mail line from its process id on.
@@ -242,6 +351,10 @@ fn mail(record: &[u8], pid: usize, tail: u64) -> Look {
         _ => Look::Unknown,
     }
 }
+
+/// Where a clock as `13:01:05` has its colons.
+const COLONS_MASK: u64 = 0x0000_ff00_00ff_0000;
+const COLONS: u64 = 0x0000_3a00_003a_0000;
 
 const fn letters(text: [u8; 8]) -> u64 {
     u64::from_le_bytes(text)
@@ -284,8 +397,16 @@ fn entry(record: &[u8], at: usize, tail: u64) -> Look {
 
 #[cfg(test)]
 mod tests {
+    use abort_reason::{Config, Engine, Input, Mark, QueueId, Source};
+
     use super::{Glance, Look};
     use crate::defer::number_of;
+
+    fn mark(record: &[u8]) -> Option<Mark> {
+        let mut engine = Engine::new(&Config::default());
+        engine.push(Source::Auto, Input::Record(record), 0, 0);
+        engine.mark()
+    }
 
     fn record(line: &str) -> Vec<u8> {
         format!("{{\"log\":{}}}", serde_json::Value::from(line)).into_bytes()
@@ -305,7 +426,8 @@ mod tests {
             let mut look = |text: &str| glance.look(&record(&format!("{prefix}14029]: {text}")));
             let from = format!("{ID}: from=<a@example.org>, size=9, class=0, nrcpts=1, msgid=<x@y>, relay=z");
             assert_eq!(look(&from), Look::Unknown, "{prefix}");
-            glance.learn_mail(&record(&format!("{prefix}14029]: {from}")));
+            let first = record(&format!("{prefix}14029]: {from}"));
+            glance.learn_mail(&first, mark(&first));
             let mut look = |text: &str| glance.look(&record(&format!("{prefix}9]: {text}")));
             assert_eq!(look(&from), Look::Mail(number));
             assert_eq!(look(&format!("{ID}: to=<a@example.org>, delay=0, stat=Sent (ok)")), Look::Mail(number));
@@ -319,8 +441,15 @@ mod tests {
             assert_eq!(look("NOQUEUE: connect from x.example.org [192.0.2.1] to MTA"), Look::Idle);
             assert_eq!(look("STARTTLS=server, relay=x.example.org [192.0.2.1], version=TLSv1.3"), Look::Idle);
             assert_eq!(look("STARTTLS: read error=timeout (-1), errno=0, get_error=error:0"), Look::Unknown);
-            let other = prefix.replace("05", "06");
-            assert_eq!(glance.look(&record(&format!("{other}9]: {from}"))), Look::Unknown);
+            assert_eq!(glance.reached(), None);
+            let later = record(&format!("{}9]: {from}", prefix.replace("01:05", "01:17")));
+            assert_eq!(glance.look(&later), Look::Mail(number));
+            assert_eq!(glance.reached(), mark(&first).map(|mark| mark.later(12)));
+            assert_eq!(glance.queue_id(&later), QueueId::parse(ID.as_bytes()));
+            for other in [prefix.replace("01:05", "02:05"), prefix.replace("23", "24"), prefix.replace("mx1", "mx2")] {
+                let other = record(&format!("{other}9]: {from}"));
+                assert_eq!((glance.look(&other), glance.queue_id(&other)), (Look::Unknown, None));
+            }
         }
     }
 
@@ -333,9 +462,10 @@ mod tests {
             format!("{{\"message\":\"{line}\"}}").into_bytes()
         };
         assert_eq!(glance.look(&entry("a/eom")), Look::Unknown);
-        glance.learn_entry(&entry("a/eom"));
+        glance.learn_entry(&entry("a/eom"), mark(&entry("a/eom")));
         assert_eq!(glance.look(&entry("a/eom")), Look::Entry(number_of(ID.as_bytes()).unwrap()));
         assert_eq!(glance.look(&entry("c/abort")), Look::Unknown);
+        assert_eq!(glance.queue_id(&entry("c/abort")), QueueId::parse(ID.as_bytes()));
         let mut cut = entry("a/eom");
         cut.pop();
         assert_eq!(glance.look(&cut), Look::Unknown);
