@@ -6,7 +6,7 @@ use abort_reason::{Engine, Input, Source};
 use abort_reason::{Mark, Others, QueueId};
 
 use crate::defer::{Deferred, Live, number_of};
-use crate::glance::{Glance, Look};
+use crate::glance::{Glance, Log, Look};
 use crate::report::{self, Counts};
 use crate::settings::Settings;
 
@@ -86,9 +86,14 @@ enum TagKind {
 impl TagMemo {
     #[inline]
     fn kind(&mut self, tag: &[u8], settings: &Settings) -> TagKind {
-        if self.tag.len() == tag.len() && same(&self.tag, tag) {
+        if same(&self.tag, tag) {
             return self.kind;
         }
+        self.note(tag, settings)
+    }
+
+    #[inline(never)]
+    fn note(&mut self, tag: &[u8], settings: &Settings) -> TagKind {
         self.kind = if tag == settings.tick_tag.as_bytes() {
             TagKind::Tick
         } else if tag.starts_with(settings.evidence_prefix.as_bytes()) {
@@ -103,13 +108,20 @@ impl TagMemo {
     }
 }
 
-/// Whether two texts of one length are the same, eight bytes at a time: an interpreter has no fast comparison.
+/// Whether two texts are the same. Most tags have 8 to 16 bytes: two words, which may overlap. An interpreter has no
+/// fast comparison.
 #[inline]
 fn same(a: &[u8], b: &[u8]) -> bool {
-    let (a_words, a_rest) = a.as_chunks::<8>();
-    let (b_words, b_rest) = b.as_chunks::<8>();
-    a_words.iter().zip(b_words).all(|(a, b)| u64::from_le_bytes(*a) == u64::from_le_bytes(*b))
-        && a_rest.iter().zip(b_rest).all(|(a, b)| a == b)
+    if a.len() != b.len() {
+        return false;
+    }
+    match (a.first_chunk::<8>(), b.first_chunk::<8>(), a.last_chunk::<8>(), b.last_chunk::<8>()) {
+        (Some(a_first), Some(b_first), Some(a_last), Some(b_last)) if a.len() <= 16 => {
+            let different = |a: &[u8; 8], b: &[u8; 8]| u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+            different(a_first, b_first) | different(a_last, b_last) == 0
+        }
+        _ => a == b,
+    }
 }
 
 impl Filter {
@@ -315,9 +327,9 @@ impl Filter {
         }
         let is_mail = stats.mail_lines > before.mail_lines;
         if is_mail {
-            self.glance.learn_mail(record, self.engine.mark());
+            self.glance.learn(Log::Mail, record, self.engine.mark());
         } else if stats.entries > before.entries {
-            self.glance.learn_entry(record, self.engine.mark());
+            self.glance.learn(Log::Entries, record, self.engine.mark());
         }
         if let Some(record) = own {
             return Answer::Record(record);

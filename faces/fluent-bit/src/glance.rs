@@ -28,132 +28,119 @@ pub(crate) enum Look {
 pub(crate) struct Glance {
     /// `{"log":"`, or what the first of the configured fields makes of it.
     opening: Vec<u8>,
-    prefixes: Vec<Prefix>,
+    starts: Vec<Start>,
     last: usize,
     next: usize,
-    entries: Option<Clock>,
     /// How far a log has come by a line that was told at a glance, where it is not the second of the line before.
     reached: Option<Mark>,
 }
 
-/// How many prefixes are remembered: hosts times programs.
-const PREFIXES: usize = 8;
-/// The shortest and the longest record that is looked at.
-const SIZES: std::ops::RangeInclusive<usize> = 80..=16_384;
+/// How many starts are remembered: hosts times programs, and `message_log`.
+const STARTS: usize = 8;
+/// The bytes of a record that are compared with a start.
+const HEAD: usize = 96;
+const WORDS: usize = HEAD / 8;
+/// The longest record that is looked at.
+const LONGEST: usize = 16_384;
 
-/// What stands before a mail line's process id.
-#[derive(Debug, Clone)]
-struct Prefix {
-    clock: Clock,
-    /// Bytes of the fraction of the second.
-    fraction: usize,
-    writer: Writer,
+/// Which log a start is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Log {
+    Mail,
+    Entries,
 }
 
-/// The time of a log's last line, to the second, as it is written: `Nov 23 13:01:05` or `2026-11-23T13:01:05`. The words
-/// overlap: a comparison of eight bytes costs as much as one of a single byte.
-#[derive(Debug, Clone, Copy)]
-struct Clock {
-    length: usize,
-    first: u64,
-    middle: u64,
-    /// `13:01:05`
-    last: u64,
+/// What stands before a mail line's process id or an entry's queue id: `{"log":"Nov 23 13:01:05 mx1 sendmail[`.
+#[derive(Debug, Clone)]
+struct Start {
+    log: Log,
+    words: [u64; WORDS],
+    /// The bits that lines of the same second have in common, and those of the same minute.
+    second: [u64; WORDS],
+    minute: [u64; WORDS],
+    /// How many words count, and where the start ends.
+    count: usize,
+    end: usize,
+    /// Where the two digits of the second are.
+    digits: usize,
+    /// What follows the time.
+    tag: Vec<u8>,
     mark: Mark,
 }
 
-/// Whether a time is the clock's.
-enum Fit {
-    /// To the second.
-    Second,
-    /// To the minute.
-    Minute,
-    Not,
-}
-
-impl Clock {
-    fn of(line: &[u8], mark: Mark) -> Option<Clock> {
-        let length = match line.first()? {
-            b'A'..=b'Z' => 15,
+impl Start {
+    /// The start of a record that was read in full; none if it has no usual form.
+    fn of(log: Log, record: &[u8], opening: usize, mark: Mark) -> Option<Start> {
+        let head: &[u8; HEAD] = record.first_chunk()?;
+        let time = match head.get(opening)? {
+            b'A'..=b'Z' if log == Log::Mail => 15,
             b'0'..=b'9' => 19,
             _ => return None,
         };
-        let [first, middle, last] = [0, middle(length), length - 8].map(|at| word(line, at));
-        let clock = Clock { length, first: first?, middle: middle?, last: last?, mark };
-        (clock.last & COLONS_MASK == COLONS).then_some(())?;
-        seconds(clock.last).map(|_| clock)
-    }
-
-    #[inline]
-    fn fit(&self, record: &[u8], at: usize) -> Fit {
-        let Some(text) = record.get(at..at + 19) else { return Fit::Not };
-        if word(text, 0) != Some(self.first) || word(text, middle(self.length)) != Some(self.middle) {
-            return Fit::Not;
-        }
-        match word(text, self.length - 8) {
-            Some(last) if last == self.last => Fit::Second,
-            Some(last) if last << 16 == self.last << 16 => Fit::Minute,
-            _ => Fit::Not,
-        }
-    }
-
-    /// Goes on, or back, to the time of a record, which is of the same minute; the mark if it is a time.
-    fn set(&mut self, record: &[u8], at: usize) -> Option<Mark> {
-        let last = word(record, at + self.length - 8)?;
-        let later = seconds(last)? - seconds(self.last)?;
-        self.last = last;
-        self.mark = self.mark.later(later);
-        Some(self.mark)
-    }
-}
-
-/// Where the word in the middle of a time stands: a short one needs none.
-#[inline]
-fn middle(length: usize) -> usize {
-    if length == 19 { 8 } else { 0 }
-}
-
-/// The seconds of `13:01:05`.
-fn seconds(clock: u64) -> Option<i64> {
-    let [.., tens, ones] = clock.to_le_bytes();
-    (tens.is_ascii_digit() && ones.is_ascii_digit()).then(|| i64::from(tens - b'0') * 10 + i64::from(ones - b'0'))
-}
-
-/// A zone, a host and a program, as in `+00:00 mx1 sm-mta[`, to compare eight bytes at a time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Writer {
-    words: [u64; 9],
-    length: usize,
-}
-
-impl Writer {
-    fn new(text: &[u8]) -> Option<Writer> {
-        if text.len() < 8 || text.len() > 72 {
-            return None;
-        }
-        let mut words = [0; 9];
-        for (at, place) in words.iter_mut().enumerate().take(text.len().div_ceil(8)) {
-            *place = word(text, (at * 8).min(text.len() - 8))?;
-        }
-        Some(Writer { words, length: text.len() })
-    }
-
-    #[inline]
-    fn is_at(&self, text: &[u8], at: usize) -> bool {
-        let Some(place) = text.get(at..).and_then(|text| text.get(..self.length)) else { return false };
-        let last = self.length - 8;
-        let mut from = 0;
-        for expected in &self.words {
-            if from >= last {
-                return word(place, last) == Some(*expected);
+        let after = opening + time;
+        let fraction = fraction(head.get(after..)?);
+        let rest = &head[after + fraction..];
+        let length = match log {
+            Log::Mail => {
+                let length = rest.iter().position(|b| *b == b'[')? + 1;
+                let blank = rest.iter().position(|b| *b == b' ')?;
+                let writer = rest.get(blank..length)?;
+                let shape = writer.iter().filter(|b| **b == b' ').count() == 2;
+                (shape && !writer.iter().any(|b| matches!(b, b':' | b'\\' | b'"'))).then_some(length)?
             }
-            if word(place, from) != Some(*expected) {
-                return false;
+            Log::Entries => rest.starts_with(b" q=").then_some(3)?,
+        };
+        let end = after + fraction + length;
+        let mut words = [0; WORDS];
+        let mut second = [0; WORDS];
+        for at in 0..end {
+            let shift = 8 * (at % 8);
+            words[at / 8] |= u64::from(head[at]) << shift;
+            if !(after..after + fraction).contains(&at) {
+                second[at / 8] |= 0xff << shift;
             }
-            from += 8;
         }
-        false
+        let digits = after - 2;
+        let mut minute = second;
+        for at in [digits, digits + 1] {
+            minute[at / 8] &= !(0xff << (8 * (at % 8)));
+        }
+        let count = end.div_ceil(8);
+        let tag = rest[..length].to_vec();
+        let start = Start { log, words, second, minute, count, end, digits, tag, mark };
+        (head[digits - 1] == b':' && start.seconds(record).is_some()).then_some(start)
     }
+
+    /// Whether a record begins so, but for what the mask hides.
+    #[inline]
+    fn fits(&self, head: &[u8; HEAD], mask: &[u64; WORDS]) -> bool {
+        let (head, _) = head.as_chunks::<8>();
+        let words = head.iter().zip(&self.words).zip(mask).take(self.count);
+        words.fold(0, |different, ((bytes, word), mask)| different | (u64::from_le_bytes(*bytes) ^ word) & mask) == 0
+    }
+
+    /// The second of a record that begins so.
+    fn seconds(&self, record: &[u8]) -> Option<i64> {
+        let [tens, ones] = *record.get(self.digits..)?.first_chunk()?;
+        (tens.is_ascii_digit() && ones.is_ascii_digit()).then(|| i64::from(tens - b'0') * 10 + i64::from(ones - b'0'))
+    }
+
+    /// Goes on, or back, to the second of a record of the same minute; none if it has none.
+    fn go_on(&mut self, record: &[u8], opening: usize) -> Option<Mark> {
+        let before = |at: usize| (self.words[at / 8] >> (8 * (at % 8))) as u8;
+        let old = i64::from(before(self.digits) - b'0') * 10 + i64::from(before(self.digits + 1) - b'0');
+        let mark = self.mark.later(self.seconds(record)? - old);
+        *self = Start::of(self.log, record, opening, mark)?;
+        Some(mark)
+    }
+}
+
+/// The length of the fraction of a second that a text begins with.
+fn fraction(text: &[u8]) -> usize {
+    if text.first() != Some(&b'.') {
+        return 0;
+    }
+    1 + text[1..].iter().take(9).take_while(|b| b.is_ascii_digit()).count()
 }
 
 #[inline]
@@ -165,75 +152,57 @@ impl Glance {
     /// For records whose line stands in a field of this name.
     pub(crate) fn new(field: &str) -> Glance {
         let opening = format!("{{{}:\"", serde_json::Value::from(field)).into_bytes();
-        Glance { opening, prefixes: Vec::new(), last: 0, next: 0, entries: None, reached: None }
+        Glance { opening, starts: Vec::new(), last: 0, next: 0, reached: None }
     }
 
     /// Looks at a record.
     #[inline]
     pub(crate) fn look(&mut self, record: &[u8]) -> Look {
-        let Some(tail) = record.last_chunk().filter(|_| SIZES.contains(&record.len())) else { return Look::Unknown };
+        let (Some(head), Some(tail)) = (record.first_chunk(), record.last_chunk()) else { return Look::Unknown };
         let tail = u64::from_le_bytes(*tail);
-        if tail >> 48 != CLOSE || !self.opens(record) {
+        if tail >> 48 != CLOSE || record.len() > LONGEST {
             return Look::Unknown;
         }
-        let line = self.opening.len();
         // The line before is most likely of the same writer and second.
-        if let Some(prefix) = self.prefixes.get(self.last)
-            && let Fit::Second = prefix.clock.fit(record, line)
-            && let Some(pid) = prefix.end(record, line)
+        if let Some(start) = self.starts.get(self.last)
+            && start.fits(head, &start.second)
         {
-            return mail(record, pid, tail);
+            return behind(start, record, tail);
         }
-        self.look_again(record, line, tail)
+        self.look_again(record, head, tail)
     }
 
-    /// Looks for another writer, another second, or an entry.
+    /// Looks for another writer, or another second.
     #[inline(never)]
-    fn look_again(&mut self, record: &[u8], line: usize, tail: u64) -> Look {
-        if let Some(clock) = &mut self.entries {
-            let fit = clock.fit(record, line);
-            if !matches!(fit, Fit::Not)
-                && let look @ Look::Entry(_) = entry(record, line + 19, tail)
-            {
-                if let Fit::Minute = fit {
-                    self.reached = clock.set(record, line);
-                }
-                return look;
-            }
+    fn look_again(&mut self, record: &[u8], head: &[u8; HEAD], tail: u64) -> Look {
+        let Some(at) = self.find(head) else { return Look::Unknown };
+        self.last = at;
+        let start = &mut self.starts[at];
+        let look = behind(start, record, tail);
+        if look != Look::Unknown && !start.fits(head, &start.second) {
+            self.reached = start.go_on(record, self.opening.len());
         }
-        for (at, prefix) in self.prefixes.iter_mut().enumerate() {
-            let fit = prefix.clock.fit(record, line);
-            if !matches!(fit, Fit::Not)
-                && let Some(pid) = prefix.end(record, line)
-            {
-                self.last = at;
-                let look = mail(record, pid, tail);
-                if look != Look::Unknown && matches!(fit, Fit::Minute) {
-                    self.reached = prefix.clock.set(record, line);
-                }
-                return look;
-            }
-        }
-        Look::Unknown
+        look
+    }
+
+    /// The start that a record has, but for its second.
+    fn find(&self, head: &[u8; HEAD]) -> Option<usize> {
+        self.starts.iter().position(|start| start.fits(head, &start.minute))
     }
 
     /// The queue id of a record that was not told at a glance, where one can be: without it, it has to be read.
     pub(crate) fn queue_id(&self, record: &[u8]) -> Option<QueueId> {
-        if !self.opens(record) || SIZES.end() < &record.len() {
-            return None;
-        }
-        let line = self.opening.len();
-        if let Some(clock) = &self.entries
-            && !matches!(clock.fit(record, line), Fit::Not)
-        {
-            let start: &[u8; 18] = record.get(line + 19..)?.first_chunk()?;
-            return (start.starts_with(b" q=") && start[17] == b' ').then(|| QueueId::parse(&start[3..17]))?;
-        }
-        let prefix = self.prefixes.iter().find(|prefix| !matches!(prefix.clock.fit(record, line), Fit::Not))?;
-        let pid = record.get(prefix.end(record, line)?..)?;
-        let digits = pid.iter().take(10).position(|b| !b.is_ascii_digit())?;
-        let start: &[u8; 19] = pid.get(digits..)?.first_chunk()?;
-        (start.starts_with(b"]: ") && start.ends_with(b": ")).then(|| QueueId::parse(&start[3..17]))?
+        let start = &self.starts[self.find(record.first_chunk()?)?];
+        let rest = record.get(start.end..)?;
+        let (id, behind) = match start.log {
+            Log::Entries => (rest, b" ".as_slice()),
+            Log::Mail => {
+                let digits = rest.iter().take(10).position(|b| !b.is_ascii_digit())?;
+                (rest.get(digits..)?.strip_prefix(b"]: ")?, b": ".as_slice())
+            }
+        };
+        let (id, rest) = id.split_at_checked(14)?;
+        rest.starts_with(behind).then(|| QueueId::parse(id))?
     }
 
     /// How far a log has come since it was last asked, if it has.
@@ -242,78 +211,32 @@ impl Glance {
         self.reached.take()
     }
 
-    #[inline]
-    fn opens(&self, record: &[u8]) -> bool {
-        let opening = &self.opening;
-        if opening.len() == 8 { word(record, 0) == word(opening, 0) } else { record.starts_with(opening) }
-    }
-
-    /// Remembers how a mail line begins that was read in full.
-    pub(crate) fn learn_mail(&mut self, record: &[u8], mark: Option<Mark>) {
+    /// Remembers how a record begins that was read in full.
+    pub(crate) fn learn(&mut self, log: Log, record: &[u8], mark: Option<Mark>) {
         self.reached = None;
-        let Some((line, mark)) = record.strip_prefix(&*self.opening).zip(mark) else { return };
-        let Some(prefix) = Prefix::of(line, mark) else { return };
-        let known = self.prefixes.iter().position(|known| known.writer == prefix.writer);
-        let at = match known {
-            Some(at) => at,
-            None if self.prefixes.len() < PREFIXES => {
-                self.prefixes.push(prefix);
-                self.last = self.prefixes.len() - 1;
-                return;
-            }
-            None => {
-                self.next = (self.next + 1) % PREFIXES;
-                self.next
-            }
-        };
-        self.prefixes[at] = prefix;
-        self.last = at;
-    }
-
-    /// Remembers the time of an entry that was read in full.
-    pub(crate) fn learn_entry(&mut self, record: &[u8], mark: Option<Mark>) {
-        self.reached = None;
-        self.entries = record
-            .strip_prefix(&*self.opening)
-            .zip(mark)
-            .and_then(|(line, mark)| Clock::of(line, mark))
-            .filter(|clock| clock.length == 19);
-    }
-}
-
-impl Prefix {
-    fn of(line: &[u8], mark: Mark) -> Option<Prefix> {
-        let clock = Clock::of(line, mark)?;
-        let rest = line.get(clock.length..)?;
-        let fraction = fraction(rest);
-        let rest = &rest[fraction..];
-        let end = rest.iter().take(72).position(|b| *b == b'[')?;
-        let writer = &rest[..=end];
-        let tag = writer.iter().position(|b| *b == b' ').and_then(|blank| writer.get(blank..))?;
-        let shape = tag.iter().filter(|b| **b == b' ').count() == 2;
-        (shape && !tag.iter().any(|b| matches!(b, b':' | b'\\' | b'"')))
-            .then_some(())
-            .and_then(|()| Some(Prefix { clock, fraction, writer: Writer::new(writer)? }))
-    }
-
-    /// Where the process id begins, if what follows the time in a record is this writer's.
-    #[inline]
-    fn end(&self, record: &[u8], line: usize) -> Option<usize> {
-        let mut at = line + self.clock.length;
-        if self.fraction > 0 {
-            at += fraction(record.get(at..)?);
+        if !record.starts_with(&self.opening) {
+            return;
         }
-        self.writer.is_at(record, at).then_some(at + self.writer.length)
+        let Some(start) = mark.and_then(|mark| Start::of(log, record, self.opening.len(), mark)) else { return };
+        let known = self.starts.iter().position(|known| known.log == log && known.tag == start.tag);
+        self.last = known.unwrap_or_else(|| {
+            self.next = (self.next + 1) % STARTS;
+            self.next.min(self.starts.len())
+        });
+        match self.starts.get_mut(self.last) {
+            Some(place) => *place = start,
+            None => self.starts.push(start),
+        }
     }
 }
 
-/// The length of the fraction of a second that a text begins with.
+/// Looks at what follows a start.
 #[inline]
-fn fraction(text: &[u8]) -> usize {
-    if text.first() != Some(&b'.') {
-        return 0;
+fn behind(start: &Start, record: &[u8], tail: u64) -> Look {
+    match start.log {
+        Log::Mail => mail(record, start.end, tail),
+        Log::Entries => entry(record, start.end, tail),
     }
-    1 + text[1..].iter().take(9).take_while(|b| b.is_ascii_digit()).count()
 }
 
 /// Looks at a mail line from its process id on.
@@ -352,10 +275,6 @@ fn mail(record: &[u8], pid: usize, tail: u64) -> Look {
     }
 }
 
-/// Where a clock as `13:01:05` has its colons.
-const COLONS_MASK: u64 = 0x0000_ff00_00ff_0000;
-const COLONS: u64 = 0x0000_3a00_003a_0000;
-
 const fn letters(text: [u8; 8]) -> u64 {
     u64::from_le_bytes(text)
 }
@@ -384,22 +303,21 @@ fn closes(text: &[u8]) -> bool {
     true
 }
 
-/// Looks at an entry behind its time.
+/// Looks at an entry from its queue id on.
 #[inline]
-fn entry(record: &[u8], at: usize, tail: u64) -> Look {
-    let Some(rest) = record.get(at..).and_then(|rest| rest.first_chunk::<18>()) else { return Look::Unknown };
-    let id = rest[0] == b' ' && rest[1] == b'q' && rest[2] == b'=' && rest[17] == b' ';
-    if !id || tail != END_OF_MESSAGE {
+fn entry(record: &[u8], id: usize, tail: u64) -> Look {
+    let Some(rest) = record.get(id..).and_then(|rest| rest.first_chunk::<15>()) else { return Look::Unknown };
+    if rest[14] != b' ' || tail != END_OF_MESSAGE {
         return Look::Unknown;
     }
-    Look::Entry(number(word(rest, 3).unwrap_or_default(), word(rest, 9).unwrap_or_default()))
+    Look::Entry(number(word(rest, 0).unwrap_or_default(), word(rest, 6).unwrap_or_default()))
 }
 
 #[cfg(test)]
 mod tests {
     use abort_reason::{Config, Engine, Input, Mark, QueueId, Source};
 
-    use super::{Glance, Look};
+    use super::{Glance, Log, Look};
     use crate::defer::number_of;
 
     fn mark(record: &[u8]) -> Option<Mark> {
@@ -427,7 +345,7 @@ mod tests {
             let from = format!("{ID}: from=<a@example.org>, size=9, class=0, nrcpts=1, msgid=<x@y>, relay=z");
             assert_eq!(look(&from), Look::Unknown, "{prefix}");
             let first = record(&format!("{prefix}14029]: {from}"));
-            glance.learn_mail(&first, mark(&first));
+            glance.learn(Log::Mail, &first, mark(&first));
             let mut look = |text: &str| glance.look(&record(&format!("{prefix}9]: {text}")));
             assert_eq!(look(&from), Look::Mail(number));
             assert_eq!(look(&format!("{ID}: to=<a@example.org>, delay=0, stat=Sent (ok)")), Look::Mail(number));
@@ -462,7 +380,7 @@ mod tests {
             format!("{{\"message\":\"{line}\"}}").into_bytes()
         };
         assert_eq!(glance.look(&entry("a/eom")), Look::Unknown);
-        glance.learn_entry(&entry("a/eom"), mark(&entry("a/eom")));
+        glance.learn(Log::Entries, &entry("a/eom"), mark(&entry("a/eom")));
         assert_eq!(glance.look(&entry("a/eom")), Look::Entry(number_of(ID.as_bytes()).unwrap()));
         assert_eq!(glance.look(&entry("c/abort")), Look::Unknown);
         assert_eq!(glance.queue_id(&entry("c/abort")), QueueId::parse(ID.as_bytes()));
