@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -70,7 +71,7 @@ impl Running {
         fs::write(&config, configuration(folder.path(), module)).expect("a configuration");
         let log = fs::File::create(folder.path().join("log")).expect("a log");
         let child = Command::new(program)
-            .arg("-c")
+            .args(["--enable-hot-reload", "--config"])
             .arg(&config)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log"))
@@ -86,6 +87,16 @@ impl Running {
         fs::rename(&new, self.folder.path().join(name)).expect("a file");
     }
 
+    fn append(&self, name: &str, bytes: &[u8]) {
+        let file = fs::OpenOptions::new().append(true).open(self.folder.path().join(name));
+        file.and_then(|mut file| file.write_all(bytes)).expect("a file");
+    }
+
+    fn signal(&self, name: &str) {
+        let told = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status();
+        assert!(told.is_ok_and(|status| status.success()));
+    }
+
     fn lines(&self, name: &str) -> Vec<String> {
         let text = fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
@@ -93,8 +104,7 @@ impl Running {
 
     /// Ends it, and gives what its log complains of.
     fn stop(mut self) -> Vec<String> {
-        let told = Command::new("kill").arg(self.child.id().to_string()).status();
-        assert!(told.is_ok_and(|status| status.success()));
+        self.signal("TERM");
         let status = self.child.wait().expect("an end");
         assert!(status.success(), "{status}");
         let complains = |line: &String| {
@@ -224,5 +234,40 @@ fn rotated_logs() {
         std::thread::sleep(Duration::from_millis(250));
     }
     assert_eq!(got(), expected);
+    assert_eq!(running.stop(), Vec::<String>::new());
+}
+
+/// Waits until a condition holds, or a minute is over.
+fn wait(mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_mins(1);
+    while !done() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(250));
+    }
+}
+
+/// A reload makes a new module: it goes on behind the lines that the one before it has read.
+#[test]
+fn reloaded() {
+    let Some(program) = fluent_bit() else { return };
+    let scenarios = host::scenarios();
+    let scenario = |name: &str| scenarios.iter().find(|folder| folder.ends_with(name)).expect("the scenario");
+    let (before, after) = (scenario("mixed"), scenario("levels-L14"));
+    let bytes = |folder: &Path, file: &str| fs::read(folder.join(file)).expect(file);
+    let running = Running::start(&program, &host::module_path());
+    for (name, file) in [("maillog", "maillog.bsd"), ("message_log", "message_log")] {
+        running.write(name, &bytes(before, file));
+    }
+    let mut expected = native(before);
+    wait(|| classes(&running.lines("issued")) == expected);
+    assert_eq!(classes(&running.lines("issued")), expected, "before");
+    running.signal("HUP");
+    let starts = || running.lines("log").iter().filter(|line| line.contains("[input:dummy")).count();
+    wait(|| starts() > 1 && running.lines("log").iter().any(|line| line.contains("[reload]")));
+    for (name, file) in [("maillog", "maillog.bsd"), ("message_log", "message_log")] {
+        running.append(name, &bytes(after, file));
+    }
+    expected.extend(native(after));
+    wait(|| classes(&running.lines("issued")) == expected);
+    assert_eq!(classes(&running.lines("issued")), expected, "after");
     assert_eq!(running.stop(), Vec::<String>::new());
 }
