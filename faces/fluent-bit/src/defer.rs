@@ -132,7 +132,8 @@ impl Deferred {
 #[derive(Debug)]
 pub(crate) struct Live {
     places: Vec<u32>,
-    count: usize,
+    /// How many were added since it was collected.
+    added: usize,
 }
 
 /// Places for live messages, a power of two: far more than there are such messages.
@@ -142,7 +143,7 @@ const SEVERAL: u32 = 2;
 
 impl Live {
     pub(crate) fn new() -> Live {
-        Live { places: vec![0; PLACES], count: 0 }
+        Live { places: vec![0; PLACES], added: 0 }
     }
 
     #[inline]
@@ -151,14 +152,25 @@ impl Live {
         there == number || there == SEVERAL
     }
 
-    /// Adds a message; gives how many have been added.
+    /// Adds a message; gives how many were added since it was collected.
     pub(crate) fn add(&mut self, number: u32) -> usize {
         let there = &mut self.places[place(number)];
         if *there != number && *there != SEVERAL {
             *there = if *there == 0 { number } else { SEVERAL };
-            self.count += 1;
+            self.added += 1;
         }
-        self.count
+        self.added
+    }
+}
+
+impl FromIterator<u32> for Live {
+    fn from_iter<T: IntoIterator<Item = u32>>(numbers: T) -> Live {
+        let mut live = Live::new();
+        for number in numbers {
+            live.add(number);
+        }
+        live.added = 0;
+        live
     }
 }
 
@@ -182,6 +194,8 @@ mod tests {
         }
         assert_eq!(numbers.map(|number| live.has(number)), [false, true, true, true]);
         assert_eq!(live.add(9), 4);
+        let mut live: Live = [3, 5].into_iter().collect();
+        assert!(live.has(3) && live.add(9) == 1);
     }
 
     #[test]

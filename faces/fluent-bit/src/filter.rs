@@ -378,10 +378,7 @@ impl Filter {
     #[inline(never)]
     fn note(&mut self, id: &QueueId, number: u32, sample: bool) {
         if (sample || self.engine.holds(id)) && self.live.add(number) >= TIDY {
-            self.live = Live::new();
-            for number in self.engine.messages().filter_map(|id| number_of(id.as_bytes())) {
-                self.live.add(number);
-            }
+            self.live = self.engine.messages().filter_map(|id| number_of(id.as_bytes())).collect();
         }
     }
 
