@@ -7,6 +7,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use abort_reason::{Config, Input, Source};
 use proptest::prelude::*;
@@ -75,8 +76,40 @@ fn comparable(host: &Host) -> BTreeSet<String> {
     host.records().iter().map(|record| if numbered(record) { record.clone() } else { unnumbered(record) }).collect()
 }
 
+/// The lines of both logs of a scenario, by time.
+static LINES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let scenarios = support::scenarios();
+    let mixed = scenarios.iter().find(|scenario| scenario.name == "mixed").expect("the scenario");
+    let mut lines = mixed.maillog("iso");
+    lines.extend_from_slice(&mixed.message_log);
+    lines.sort();
+    lines.into_iter().map(String::into_bytes).collect()
+});
+
 proptest! {
     #![proptest_config(settings(96))]
+
+    /// Lines of a real log, some of them cut or with a byte changed, bare or as records: what the fuzzer checks, too.
+    #[test]
+    fn spoilt_logs(
+        first in any::<u8>(),
+        start in any::<prop::sample::Index>(),
+        how in prop::collection::vec((0..8u8, any::<prop::sample::Index>(), any::<u8>()), 1..80),
+    ) {
+        let mut data = vec![first];
+        let start = start.index(LINES.len());
+        for ((kind, place, byte), line) in how.iter().zip(LINES.iter().cycle().skip(start)) {
+            let mut line = if kind % 2 == 0 { line.clone() } else { support::record(std::str::from_utf8(line).unwrap_or_default()).into_bytes() };
+            match kind {
+                0 | 1 => line.truncate(place.index(line.len())),
+                2 | 3 => { let at = place.index(line.len()); line[at] = *byte; }
+                _ => {}
+            }
+            data.extend(line);
+            data.push(b'\n');
+        }
+        support::anything::anything(&data);
+    }
 
     /// The model that keeps everything says what was made to happen, and so does the engine, in whatever order the lines
     /// come; within the hold the records are the same to the byte.
