@@ -50,6 +50,7 @@ pub struct Mark {
 
 impl Mark {
     /// Of a line some seconds later, to the second.
+    #[must_use]
     pub fn later(self, secs: i64) -> Mark {
         Mark { at: (self.at.div_euclid(1_000) + secs) * 1_000, ..self }
     }

@@ -85,7 +85,7 @@ impl Start {
                 let length = rest.iter().position(|b| *b == b'[')? + 1;
                 let blank = rest.iter().position(|b| *b == b' ')?;
                 let writer = rest.get(blank..length)?;
-                let shape = writer.iter().filter(|b| **b == b' ').count() == 2;
+                let shape = writer.split(|b| *b == b' ').count() == 3;
                 (shape && !writer.iter().any(|b| matches!(b, b':' | b'\\' | b'"'))).then_some(length)?
             }
             Log::Entries => rest.starts_with(b" q=").then_some(3)?,
