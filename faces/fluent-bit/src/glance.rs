@@ -115,8 +115,10 @@ impl Start {
     #[inline]
     fn fits(&self, head: &[u8; HEAD], mask: &[u64; WORDS]) -> bool {
         let (head, _) = head.as_chunks::<8>();
-        let words = head.iter().zip(&self.words).zip(mask).take(self.count);
-        words.fold(0, |different, ((bytes, word), mask)| different | (u64::from_le_bytes(*bytes) ^ word) & mask) == 0
+        let different = |at: usize| (u64::from_le_bytes(head[at]) ^ self.words[at]) & mask[at];
+        // Hardly any start is shorter than four words, and a loop costs more than what it does.
+        let first = different(0) | different(1) | different(2) | different(3);
+        (4..self.count.min(WORDS)).fold(first, |before, at| before | different(at)) == 0
     }
 
     /// The second of a record that begins so.
@@ -242,20 +244,17 @@ fn behind(start: &Start, record: &[u8], tail: u64) -> Look {
 /// Looks at a mail line from its process id on.
 #[inline]
 fn mail(record: &[u8], pid: usize, tail: u64) -> Look {
-    // Mostly of four to seven digits; then `]: `, an id of 14 characters, `: `, and a text.
-    let Some(start) = record.get(pid..).and_then(|start| start.first_chunk::<48>()) else { return Look::Unknown };
-    let mut at = 1;
-    while start[at] != b']' {
-        at += 1;
-        if at == 10 {
-            return Look::Unknown;
-        }
-    }
-    let rest = &start[at..];
-    if rest[1] != b':' || rest[2] != b' ' {
+    // Up to seven digits; then `]: `, an id of 14 characters, `: `, and a text.
+    let Some(start) = word(record, pid) else { return Look::Unknown };
+    let apart = start ^ BRACKETS;
+    // The highest bit of the first byte that is a bracket, and perhaps of some behind it.
+    let bracket = apart.wrapping_sub(ONES) & !apart & (ONES << 7);
+    let at = pid + (bracket.trailing_zeros() / 8) as usize;
+    let Some(rest) = record.get(at..).and_then(|rest| rest.first_chunk::<27>()) else { return Look::Unknown };
+    let head = word(rest, 3).unwrap_or_default();
+    if !rest.starts_with(b"]: ") {
         return Look::Unknown;
     }
-    let head = word(rest, 3).unwrap_or_default();
     if rest[17] != b':' || rest[18] != b' ' {
         let nothing = head == NOQUEUE || head == STARTTLS && rest[11] == b'=' || head == AUTH;
         return if nothing { Look::Idle } else { Look::Unknown };
@@ -270,7 +269,7 @@ fn mail(record: &[u8], pid: usize, tail: u64) -> Look {
         // A line of a delivery ends as `stat=Sent (…)`.
         TO if (tail >> 40) as u8 == b')' || tail == SENT => Look::Mail(number),
         // `Milter (name) add: …` is ordinary, `Milter (name): …` may be a failure.
-        _ if text == MILTER && !closes(&record[pid + at + 27..]) => Look::Mention(number),
+        _ if text == MILTER && !closes(&record[at + 27..]) => Look::Mention(number),
         _ => Look::Unknown,
     }
 }
@@ -281,6 +280,8 @@ const fn letters(text: [u8; 8]) -> u64 {
 
 /// `"}` as the last two of eight bytes.
 const CLOSE: u64 = u16::from_le_bytes(*b"\"}") as u64;
+const ONES: u64 = 0x0101_0101_0101_0101;
+const BRACKETS: u64 = b']' as u64 * ONES;
 const FROM: u32 = u32::from_le_bytes(*b"from");
 const TO: u32 = u32::from_le_bytes(*b"to=<");
 const MILTER: u64 = letters(*b"Milter (");
