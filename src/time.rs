@@ -108,7 +108,7 @@ impl LogTime {
         let (year, month, day) = civil_date(secs.div_euclid(86_400));
         let clock = secs.rem_euclid(86_400) as u32;
         let mut text = Text { place, length: 0 };
-        // Times are of the years 1970 to 2199, with a day for their zones.
+        // Neither a log's four digits nor journald's sixteen make a year outside of these.
         text.number(year.clamp(0, 9_999) as u32, 4);
         for (before, part) in [
             (b'-', month as u32),

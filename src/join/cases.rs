@@ -85,7 +85,7 @@ impl Join {
         let slot = self.seen.touch(&entry.id, host.map_or(0, |host| host_number(host.as_bytes())));
         slot.flags |= flag::ENTRY;
         self.mark = at.map(|at| Mark { log: LineKind::MessageLog, host: place, at });
-        let Some(at) = at else { return };
+        let Some((at, mark)) = at.zip(self.mark) else { return };
         let first = slot.entry_secs == 0;
         slot.entry_secs = at.div_euclid(1_000) as u32;
         let mail_secs = slot.mail_secs;
@@ -95,10 +95,7 @@ impl Join {
             clocks.see_both(at, i64::from(mail_secs) * 1_000);
         }
         clocks.see_entry_id(at, entry.id.utc_secs());
-        clocks.entries.arrived = self.now;
-        if clocks.entries.see(at) {
-            self.expire(place);
-        }
+        self.reach(mark);
     }
 
     fn abort(&mut self, incoming: Incoming<'_>, input: Input<'_>) -> Taken {

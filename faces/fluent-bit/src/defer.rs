@@ -45,7 +45,7 @@ impl Deferred {
 
     /// Whether something about a message is here.
     pub(crate) fn knows(&self, number: u32) -> bool {
-        let slot = self.slots[(number >> 1) as usize & (SLOTS - 1)];
+        let slot = self.slots[place(number, SLOTS)];
         slot.number == number && self.is_there(slot.last)
     }
 
@@ -57,7 +57,7 @@ impl Deferred {
             self.head += (RING - at) as u64;
             at = 0;
         }
-        let slot = &mut self.slots[(number >> 1) as usize & (SLOTS - 1)];
+        let slot = &mut self.slots[place(number, SLOTS)];
         let before = if slot.number == number { slot.last } else { 0 };
         *slot = Slot { number, last: self.head + 1 };
         let word = u64::from(number) | (record.len() as u64) << 32;
@@ -72,7 +72,7 @@ impl Deferred {
 
     /// Gives the records about a message back, the oldest first.
     pub(crate) fn take(&mut self, number: u32) -> Vec<Vec<u8>> {
-        let slot = &mut self.slots[(number >> 1) as usize & (SLOTS - 1)];
+        let slot = &mut self.slots[place(number, SLOTS)];
         let mut records = Vec::new();
         if slot.number != number {
             return records;
@@ -148,13 +148,13 @@ impl Live {
 
     #[inline]
     pub(crate) fn has(&self, number: u32) -> bool {
-        let there = self.places[place(number)];
+        let there = self.places[place(number, PLACES)];
         there == number || there == SEVERAL
     }
 
     /// Adds a message; gives how many were added since it was collected.
     pub(crate) fn add(&mut self, number: u32) -> usize {
-        let there = &mut self.places[place(number)];
+        let there = &mut self.places[place(number, PLACES)];
         if *there != number && *there != SEVERAL {
             *there = if *there == 0 { number } else { SEVERAL };
             self.added += 1;
@@ -174,10 +174,10 @@ impl FromIterator<u32> for Live {
     }
 }
 
-/// The lowest bit is set in every number.
+/// Where a number belongs in a table of a size that is a power of two. The lowest bit is set in every number.
 #[inline]
-fn place(number: u32) -> usize {
-    (number >> 1) as usize & (PLACES - 1)
+fn place(number: u32, size: usize) -> usize {
+    (number >> 1) as usize & (size - 1)
 }
 
 #[cfg(test)]

@@ -61,8 +61,8 @@ struct Start {
     /// How many words count, and where the start ends.
     count: usize,
     end: usize,
-    /// Where the two digits of the second are.
-    digits: usize,
+    /// The second of the minute.
+    at_second: i64,
     /// What follows the time.
     tag: Vec<u8>,
     mark: Mark,
@@ -100,15 +100,15 @@ impl Start {
                 second[at / 8] |= 0xff << shift;
             }
         }
-        let digits = after - 2;
+        let [b':', tens @ b'0'..=b'9', ones @ b'0'..=b'9'] = head[after - 3..after] else { return None };
+        let at_second = i64::from(tens - b'0') * 10 + i64::from(ones - b'0');
         let mut minute = second;
-        for at in [digits, digits + 1] {
+        for at in [after - 2, after - 1] {
             minute[at / 8] &= !(0xff << (8 * (at % 8)));
         }
         let count = end.div_ceil(8);
         let tag = rest[..length].to_vec();
-        let start = Start { log, words, second, minute, count, end, digits, tag, mark };
-        (head[digits - 1] == b':' && start.seconds(record).is_some()).then_some(start)
+        Some(Start { log, words, second, minute, count, end, at_second, tag, mark })
     }
 
     /// Whether a record begins so, but for what the mask hides.
@@ -121,18 +121,11 @@ impl Start {
         (4..self.count.min(WORDS)).fold(first, |before, at| before | different(at)) == 0
     }
 
-    /// The second of a record that begins so.
-    fn seconds(&self, record: &[u8]) -> Option<i64> {
-        let [tens, ones] = *record.get(self.digits..)?.first_chunk()?;
-        (tens.is_ascii_digit() && ones.is_ascii_digit()).then(|| i64::from(tens - b'0') * 10 + i64::from(ones - b'0'))
-    }
-
     /// Goes on, or back, to the second of a record of the same minute; none if it has none.
     fn go_on(&mut self, record: &[u8], opening: usize) -> Option<Mark> {
-        let before = |at: usize| (self.words[at / 8] >> (8 * (at % 8))) as u8;
-        let old = i64::from(before(self.digits) - b'0') * 10 + i64::from(before(self.digits + 1) - b'0');
-        let mark = self.mark.later(self.seconds(record)? - old);
-        *self = Start::of(self.log, record, opening, mark)?;
+        let start = Start::of(self.log, record, opening, self.mark)?;
+        let mark = self.mark.later(start.at_second - self.at_second);
+        *self = Start { mark, ..start };
         Some(mark)
     }
 }

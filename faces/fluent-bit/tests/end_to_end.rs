@@ -213,10 +213,7 @@ fn rotated_logs() {
     };
     both(true);
     let found = |log: &[String]| ["/maillog", "/message_log"].map(|end| log.iter().any(|line| line.ends_with(end)));
-    let end = Instant::now() + Duration::from_mins(1);
-    while found(&running.lines("log")) != [true, true] && Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    wait(|| found(&running.lines("log")) == [true, true]);
     for name in ["maillog", "message_log"] {
         let path = running.folder.path().join(name);
         fs::rename(&path, path.with_extension("1")).expect("a rotation");
@@ -230,9 +227,7 @@ fn rotated_logs() {
         assert!(classes(&first).values().all(|(_, count)| *count == 1), "an abort left twice");
         classes(&issued).into_iter().map(|(id, (class, _))| (id, class)).collect::<BTreeMap<_, _>>()
     };
-    while got() != expected && Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(250));
-    }
+    wait(|| got() == expected);
     assert_eq!(got(), expected);
     assert_eq!(running.stop(), Vec::<String>::new());
 }
