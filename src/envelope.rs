@@ -1,14 +1,14 @@
-//! sendmail's `from=` and `to=` lines: most of a mail log, and read by their bytes alone.
+//! sendmail's lines about envelopes, read by the fields that it writes, in the order in which it writes them. `from=` and
+//! `to=` lines are most of a mail log.
+//!
+//! What a client wrote stands in known places only: addresses end where sendmail ends them ([`crate::address`]), the
+//! name of a client has a known form, and the texts of errors, which may repeat what a client wrote, stand last.
 
-use std::sync::LazyLock;
-
+use memchr::memchr;
 use memchr::memmem::{self, Finder};
 
+use crate::address;
 use crate::mail_line::decimal;
-
-/// Searches for the two fields of a `to=` line, made once.
-static MAILER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(", mailer="));
-static STAT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(", stat="));
 
 /// What a `from=` line says of the message's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(crate) struct FromLine<'a> {
 impl<'a> FromLine<'a> {
     /// Reads a text that begins with `from=`.
     pub(crate) fn parse(text: &'a [u8]) -> Option<FromLine<'a>> {
-        let (sender, rest) = address(text.strip_prefix(b"from=")?);
+        let (sender, rest) = address::sender(text.strip_prefix(b"from=")?)?;
         let (_, rest) = number(rest.strip_prefix(b", size=")?)?;
         let rest = rest.strip_prefix(b", class=")?;
         let (_, rest) = number(rest.strip_prefix(b"-").unwrap_or(rest))?;
@@ -41,28 +41,100 @@ fn number(text: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// The sender of sendmail's line about a refused MAIL: `Milter: from=<a@b>, reject=…`.
 pub(crate) fn refused_sender(text: &[u8]) -> Option<&[u8]> {
-    Some(address(text.strip_prefix(b"Milter: from=")?).0)
+    Some(address::leading(text.strip_prefix(b"Milter: from=")?)?.0)
 }
 
-/// The first digit of the reply in a line about a refusal: `…, reject=451 4.3.2 …`. An address before it may imitate it.
-pub(crate) fn reply_code(text: &[u8]) -> Option<u8> {
-    let address_at = [&b"Milter: from="[..], b"Milter: to=", b"arg1="]
-        .iter()
-        .find_map(|name| memmem::find(&text[..text.len().min(80)], name).map(|at| at + name.len()));
-    let behind = match address_at {
-        Some(at) => address(&text[at..]).1,
-        None => text,
+/// What a client was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reply {
+    TempFailed,
+    Rejected,
+    Discarded,
+}
+
+/// What a line about a filter's or sendmail's verdict says that the client was told: `…, reject=451 4.3.2 …`,
+/// `…, discard`, `milter=…, tempfail`.
+pub(crate) fn reply(text: &[u8]) -> Option<Reply> {
+    match verdict(text)? {
+        b"discard" => Some(Reply::Discarded),
+        b"tempfail" | b"temp failing commands" => Some(Reply::TempFailed),
+        b"reject" | b"rejecting commands" | b"reject=Command rejected" => Some(Reply::Rejected),
+        said => match said.strip_prefix(b"reject=")?.first()? {
+            b'4' => Some(Reply::TempFailed),
+            b'5' => Some(Reply::Rejected),
+            _ => None,
+        },
+    }
+}
+
+/// The end of such a line, behind what a client wrote.
+fn verdict(text: &[u8]) -> Option<&[u8]> {
+    let comma = |rest: &'_ [u8]| rest.strip_prefix(b", ").map(<[u8]>::len);
+    let from_end = |length: usize| &text[text.len() - length..];
+    if let Some(rest) = text.strip_prefix(b"Milter: ") {
+        let named = [&b"from="[..], b"to="].iter().find_map(|key| rest.strip_prefix(*key));
+        return match named {
+            Some(rest) => comma(address::leading(rest)?.1).map(from_end),
+            // `connect: host=…, addr=…, …`; `cmd=data, …`, `data, …`, `helo=name, …`, `initialization failed, …`
+            None if rest.starts_with(b"connect: ") => behind_comma(behind_comma(rest)?),
+            None => behind_comma(rest),
+        };
+    }
+    if let Some(rest) = text.strip_prefix(b"milter=") {
+        let said = &rest[memchr(b',', rest)? + 1..];
+        let said = said.strip_prefix(b" action=").map_or(Some(said), |rest| Some(&rest[memchr(b',', rest)? + 1..]))?;
+        return said.strip_prefix(b" ");
+    }
+    let rest = text.strip_prefix(b"ruleset=")?;
+    let name = memmem::find(rest, b", arg1=")?;
+    let argument = &rest[name + 7..];
+    let mut rest = match &rest[..name] {
+        // Numbers of sendmail's own.
+        b"check_data" | b"check_eoh" | b"check_eom" => &argument[memchr(b',', argument)?..],
+        _ => address::leading(argument)?.1,
     };
-    let code = memmem::find(behind, b"reject=")? + 7;
-    behind.get(code).copied()
+    if let Some(behind) = rest.strip_prefix(b", relay=") {
+        rest = &behind[client(behind)?..];
+    }
+    // No client can write so, but who forwards lines might: two verdicts are none.
+    rest.strip_prefix(b", ").filter(|said| memmem::find(said, b", reject=").is_none())
+}
+
+fn behind_comma(text: &[u8]) -> Option<&[u8]> {
+    memmem::find(text, b", ").map(|at| &text[at + 2..])
+}
+
+/// The length of a client's name, where a text begins with one: `user@host [192.0.2.1] (may be forged)`, all but the
+/// address or the host perhaps missing. IDENT answers and host names hold none of the characters that matter here.
+pub(crate) fn client(text: &[u8]) -> Option<usize> {
+    let word = |text: &[u8]| {
+        let ends = |b: &u8| matches!(b, b' ' | b'[' | b']' | b'(' | b')' | b'<' | b'>' | b'"' | b',' | b';' | b'\\');
+        text.iter().position(ends).unwrap_or(text.len())
+    };
+    let mut at = word(text);
+    let bracket = if text[at..].starts_with(b" [") { at + 1 } else { at };
+    if text.get(bracket) == Some(&b'[') {
+        let address =
+            text[bracket + 1..].iter().take(64).position(|b| !(b.is_ascii_alphanumeric() || b".:".contains(b)))?;
+        if text[bracket + 1 + address] != b']' {
+            return None;
+        }
+        at = bracket + address + 2;
+    }
+    if text[at..].starts_with(b" (may be forged)") {
+        at += 16;
+    }
+    (at > 0).then_some(at)
 }
 
 /// What a `to=` line says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ToLine {
+pub(crate) struct ToLine<'a> {
     pub outcome: Option<Stat>,
     /// Written by a delivery, not by the reception.
     pub delivery: bool,
+    /// What stands behind `stat=`: the text of the last error, which may repeat what a client wrote.
+    pub stat: &'a [u8],
 }
 
 /// `stat=` as far as it settles what became of a message.
@@ -76,78 +148,132 @@ pub(crate) enum Stat {
     Withdrawn,
 }
 
-impl ToLine {
-    /// Reads a text that begins with `to=`. Recipients come first, each perhaps with anything in its brackets.
-    pub(crate) fn parse(text: &[u8]) -> Option<ToLine> {
-        let list: usize = recipients(text).map(|recipient| recipient.len() + 1).sum();
-        let rest = text.get(2 + list..).filter(|_| text.starts_with(b"to="))?;
-        let delivery = MAILER.find(rest).is_some();
-        let stat = &rest[STAT.find(rest)? + 7..];
-        let outcome = match stat {
-            _ if stat.starts_with(b"Sent") => Some(Stat::Sent),
-            b"discarded" => Some(Stat::Discarded),
-            _ if delivery => None,
-            b"Please try again later" => Some(Stat::TempFailed),
-            _ if stat.ends_with(b" closing connection") => Some(Stat::TempFailed),
-            b"Command rejected" => Some(Stat::Rejected),
-            _ if stat.starts_with(b"Message exceeds") || stat.starts_with(b"Headers too large") => Some(Stat::Rejected),
-            b"aborted by sender" => Some(Stat::Withdrawn),
-            _ if [&b"RSET"[..], b"EHLO", b"HELO"].iter().any(|word| stat.eq_ignore_ascii_case(word)) => {
-                Some(Stat::Withdrawn)
+/// The fields that sendmail writes between the recipients and `stat=`, in this order (deliver.c, `logdelivery`). Those
+/// that other builds add stand among them.
+const FIELDS: [&[u8]; 15] = [
+    b"ctladdr",
+    b"delay",
+    b"xdelay",
+    b"mailer",
+    b"tls_version",
+    b"tls_verify",
+    b"cipher",
+    b"bits",
+    b"pri",
+    b"relay",
+    b"quarantine",
+    b"dsn",
+    b"ntries",
+    b"stage",
+    b"reply",
+];
+
+impl<'a> ToLine<'a> {
+    /// Reads a text that begins with `to=`.
+    pub(crate) fn parse(text: &'a [u8]) -> Option<ToLine<'a>> {
+        ToLine::fields(text.strip_prefix(b"to=")?)
+    }
+
+    /// Reads what stands behind `to=`.
+    pub(crate) fn fields(text: &'a [u8]) -> Option<ToLine<'a>> {
+        let (_, rest) = address::list(text)?;
+        let mut rest = rest.strip_prefix(b" [more]").unwrap_or(rest);
+        let (mut next, mut delivery, mut dated) = (0, false, false);
+        let stat = loop {
+            rest = rest.strip_prefix(b", ")?;
+            if let Some(stat) = rest.strip_prefix(b"stat=") {
+                break stat;
             }
+            let (key, value) = rest.split_at(memchr(b'=', rest)?);
+            let value = &value[1..];
+            next += FIELDS[next..].iter().position(|field| *field == key)? + 1;
+            delivery |= key == b"mailer";
+            dated |= key == b"delay";
+            rest = match key {
+                // An address that a client may have written; and what a server far away said, to the end.
+                b"ctladdr" => {
+                    let (address, rest) = controlling(value)?;
+                    if memmem::find(address, b"...").is_some() {
+                        return None;
+                    }
+                    rest
+                }
+                b"reply" => &value[REPLY_ENDS.find(value)?..],
+                _ => &value[memchr(b',', value)?..],
+            };
+        };
+        // A list of recipients is cut behind any comma, one in quotes too, so a line may begin inside of an address.
+        if !dated || REPLY_ENDS.find(stat).is_some() {
+            return None;
+        }
+        Some(ToLine { outcome: outcome(stat, delivery), delivery, stat })
+    }
+}
+
+/// Searches for the end of a text that may hold anything.
+static REPLY_ENDS: std::sync::LazyLock<Finder<'static>> = std::sync::LazyLock::new(|| Finder::new(", stat="));
+
+/// `<address> (1000/1000), …`: the address, and what stands behind.
+fn controlling(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    if let Some(read) = address::leading(text) {
+        return Some(read);
+    }
+    // The numbers of user and group stand behind a blank.
+    let end = memmem::find(text, b"), delay=")?;
+    let open = text[..end].iter().rposition(|b| *b == b'(')?;
+    let ids = text[open + 1..end].iter().all(|b| b.is_ascii_digit() || *b == b'/');
+    let (address, rest) = address::leading(&text[..open.checked_sub(1)?])?;
+    (ids && rest.is_empty()).then(|| (address, &text[end + 1..]))
+}
+
+fn outcome(stat: &[u8], delivery: bool) -> Option<Stat> {
+    // What a delivery did is `Sent` or `Sent (what the next server said)`.
+    if delivery {
+        let sent = stat == b"Sent" || stat.starts_with(b"Sent (") && stat.ends_with(b")");
+        return match stat {
+            _ if sent => Some(Stat::Sent),
+            b"discarded" => Some(Stat::Discarded),
             _ => None,
         };
-        Some(ToLine { outcome, delivery })
+    }
+    match stat {
+        b"discarded" => Some(Stat::Discarded),
+        b"Please try again later" => Some(Stat::TempFailed),
+        b"Command rejected" => Some(Stat::Rejected),
+        b"aborted by sender" => Some(Stat::Withdrawn),
+        _ if [&b"RSET"[..], b"EHLO", b"HELO"].iter().any(|word| stat.eq_ignore_ascii_case(word)) => {
+            Some(Stat::Withdrawn)
+        }
+        _ if is_closing(stat) => Some(Stat::TempFailed),
+        _ if numbered(stat, b"Message exceeds maximum fixed size") || numbered(stat, b"Headers too large") => {
+            Some(Stat::Rejected)
+        }
+        _ => None,
+    }
+}
+
+/// `mx1.example.net closing connection`
+fn is_closing(stat: &[u8]) -> bool {
+    stat.strip_suffix(b" closing connection").is_some_and(|host| !host.contains(&b' '))
+}
+
+/// A text alone, or with a number in brackets: `Headers too large (32768 max)`.
+fn numbered(stat: &[u8], text: &[u8]) -> bool {
+    match stat.strip_prefix(text) {
+        Some(b"") => true,
+        Some(rest) => {
+            let inside = rest.strip_prefix(b" (").and_then(|rest| rest.strip_suffix(b")"));
+            let inside = inside.map(|inside| inside.strip_suffix(b" max").unwrap_or(inside));
+            inside.is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
+        }
+        None => false,
     }
 }
 
 /// The recipients of a text that begins with `to=`.
 pub(crate) fn recipients(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = text.strip_prefix(b"to=");
-    std::iter::from_fn(move || {
-        let (recipient, behind) = address(rest?);
-        rest = behind.strip_prefix(b",").filter(|next| next.first() != Some(&b' '));
-        Some(recipient)
-    })
-}
-
-/// The characters that matter in an address.
-static MARKS: [bool; 256] = {
-    let mut marks = [false; 256];
-    let mut n = 0;
-    while n < 5 {
-        marks[b"\\\"<>,"[n] as usize] = true;
-        n += 1;
-    }
-    marks
-};
-
-/// An address and what stands behind it. In angle brackets and quotes it may hold anything.
-fn address(text: &[u8]) -> (&[u8], &[u8]) {
-    let (mut quoted, mut bracketed, mut ended, mut at) = (false, false, false, 0);
-    while let Some(plain) = text.get(at..).and_then(|rest| rest.iter().position(|b| MARKS[usize::from(*b)])) {
-        at += plain;
-        match text[at] {
-            b'\\' => at += 1,
-            b'"' => quoted = !quoted,
-            b'<' if !quoted => bracketed = true,
-            b'>' if !quoted => bracketed = false,
-            b',' if !quoted && !bracketed => {
-                ended = true;
-                break;
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    let end = if ended { at } else { text.len() };
-    // Quotes that don't pair: sendmail cuts long addresses. The first comma with a blank ends them.
-    if end == text.len()
-        && let Some(comma) = memmem::find(text, b", ")
-    {
-        return text.split_at(comma);
-    }
-    text.split_at(end)
+    let list = text.strip_prefix(b"to=").and_then(address::list);
+    address::each(list.map_or(&[], |(list, _)| list))
 }
 
 #[cfg(test)]
@@ -180,46 +306,92 @@ mod tests {
     }
 
     #[test]
-    fn reply_codes() {
-        for (text, code) in [
-            ("Milter: data, reject=451 4.3.2 Please try again later", Some(b'4')),
-            ("Milter: to=<\"x, reject=451\"@y>, reject=550 5.7.1 no", Some(b'5')),
+    fn replies() {
+        use Reply::{Discarded, Rejected, TempFailed};
+        for (text, said) in [
+            ("Milter: data, reject=451 4.3.2 Please try again later", Some(TempFailed)),
+            ("Milter: to=<\"x, reject=451\"@y>, reject=550 5.7.1 no", Some(Rejected)),
+            ("Milter: to=<x(\", reject=451)@y>, reject=550 5.7.1 no", Some(Rejected)),
+            ("Milter: from=<a@b>, discard", Some(Discarded)),
+            ("Milter: cmd=data, reject=550 5.7.1 Command rejected", Some(Rejected)),
+            ("Milter: connect: host=a.b, addr=192.0.2.1, temp failing commands", Some(TempFailed)),
+            ("milter=avscan, action=mail, reject=554 5.7.1 no, reject=451", Some(Rejected)),
+            ("milter=avscan, action=mail, tempfail", Some(TempFailed)),
+            ("milter=avscan, discard", Some(Discarded)),
             (
                 "ruleset=check_rcpt, arg1=<reject=4@x>, relay=h [1.2.3.4], reject=550 5.1.1 <reject=4@x>... User unknown",
-                Some(b'5'),
+                Some(Rejected),
             ),
+            (
+                "ruleset=check_rcpt, arg1=<\"a, reject=451\"@x>, relay=u@h [1.2.3.4] (may be forged), reject=550 no",
+                Some(Rejected),
+            ),
+            ("ruleset=check_rcpt, arg1=<a@x>, relay=x, reject=451 [1.2.3.4], reject=550 no", None),
+            ("ruleset=check_eom, arg1=1 $| 512, relay=h [1.2.3.4], reject=554 5.7.1 refused", Some(Rejected)),
+            ("ruleset=check_rcpt, arg1=<\"a@x>, relay=h [1.2.3.4], reject=554 5.7.1 refused", None),
             ("lost input channel", None),
         ] {
-            assert_eq!(reply_code(text.as_bytes()), code, "{text}");
+            assert_eq!(reply(text.as_bytes()), said, "{text}");
+        }
+    }
+
+    #[test]
+    fn clients() {
+        for (text, length) in [
+            ("mail.example.org [192.0.2.1]: x", 28),
+            ("u@mail.example.org [192.0.2.1] (may be forged): x", 46),
+            ("[IPv6:2001:db8::1]: x", 18),
+            ("localhost, x", 9),
+            ("host [192.0.2.1]: VRFY x [1.2.3.4]: y", 16),
+        ] {
+            assert_eq!(client(text.as_bytes()), Some(length), "{text}");
+        }
+        for text in ["", " x", "(x", "host [a b]", "host [1.2.3.4"] {
+            assert_eq!(client(text.as_bytes()), None, "{text}");
         }
     }
 
     #[test]
     fn to_lines() {
+        const END: &str = "delay=00:00:02, pri=30024, stat=";
+        const DELIVERY: &str =
+            "delay=00:00:00, xdelay=00:00:00, mailer=esmtp, pri=92748, relay=x. [192.0.2.1], dsn=2.0.0, stat=";
         for (text, outcome, delivery) in [
-            (
-                "to=<a@b>,<c@d>, delay=00:00:00, xdelay=00:00:00, mailer=sink, pri=92748, relay=x, dsn=2.0.0, stat=Sent",
-                Some(Stat::Sent),
-                true,
-            ),
-            (
-                "to=<a@b>, delay=00:00:00, mailer=esmtp, pri=1, relay=x, dsn=4.0.0, stat=Deferred: Connection refused by x",
-                None,
-                true,
-            ),
-            (
-                "to=<\"x, stat=Sent\"@b>, delay=00:00:02, pri=30024, stat=Please try again later",
-                Some(Stat::TempFailed),
-                false,
-            ),
-            ("to=<a@b>, delay=00:00:02, pri=30024, stat=Command rejected", Some(Stat::Rejected), false),
-            ("to=<a@b>, delay=00:00:00, pri=0, stat=rset", Some(Stat::Withdrawn), false),
-            ("to=<a@b>, delay=00:00:00, pri=0, stat=aborted by sender", Some(Stat::Withdrawn), false),
-            ("to=<\"unpaired@b>, delay=00:00:00, pri=0, stat=RSET", Some(Stat::Withdrawn), false),
-            ("to=root, ctladdr=<x>, delay=0, mailer=local, stat=Please try again later", None, true),
+            (format!("<a@b>,<c@d>, {DELIVERY}Sent"), Some(Stat::Sent), true),
+            (format!("<a@b>, {DELIVERY}Sent (ok, stat)"), Some(Stat::Sent), true),
+            (format!("<a@b>, [more], {DELIVERY}Sent (ok)").replace(", [", " ["), Some(Stat::Sent), true),
+            (format!("<a@b>, ctladdr=<\"a, {DELIVERY}Sent\"@b> (1000/1000), {DELIVERY}Deferred"), None, true),
+            (format!("<a@b>, {DELIVERY}Deferred: Connection refused by x"), None, true),
+            (format!("<a@b>, {DELIVERY}Sent(... Unbalanced '('"), None, true),
+            (format!("<\"x, {DELIVERY}Sent\"@b>, {END}Please try again later"), Some(Stat::TempFailed), false),
+            (format!("<x(\", {DELIVERY}Sent)@b>, {END}Please try again later"), Some(Stat::TempFailed), false),
+            (format!("<\"x\\\\\", {DELIVERY}Sent \"@b>, {END}Command rejected"), Some(Stat::Rejected), false),
+            (format!("<a@b>, {END}Sent"), None, false),
+            (format!("<a@b>, {END}Sent(... Unbalanced '('"), None, false),
+            (format!("<a@b>, {END}Message exceeds maximum fixed size (300000)"), Some(Stat::Rejected), false),
+            (format!("<a@b>, {END}Headers too large (32768 max)"), Some(Stat::Rejected), false),
+            (format!("<a@b>, {END}Headers too large(... Unbalanced '('"), None, false),
+            (format!("<a@b>, {END}mx1.example.net closing connection"), Some(Stat::TempFailed), false),
+            (format!("<a@b>, {END}rset"), Some(Stat::Withdrawn), false),
+            (format!("<a@b>, {END}aborted by sender"), Some(Stat::Withdrawn), false),
+            (format!("root, ctladdr=<x>, delay=0, mailer=local, pri=1, stat=Please try again later"), None, true),
         ] {
-            assert_eq!(ToLine::parse(text.as_bytes()), Some(ToLine { outcome, delivery }), "{text}");
+            let text = format!("to={text}");
+            let line = ToLine::parse(text.as_bytes()).unwrap_or_else(|| panic!("{text}"));
+            assert_eq!((line.outcome, line.delivery), (outcome, delivery), "{text}");
         }
-        assert_eq!(ToLine::parse(b"to="), None);
+        for text in [
+            String::new(),
+            "<a@b>".to_owned(),
+            "<a@b>, stat=Sent".to_owned(),
+            format!("x(, {DELIVERY}Sent... Unbalanced '('"),
+            format!("<\"unpaired@b>, {END}RSET"),
+            format!("<a@b>, mailer=x, delay=0, pri=1, stat=Sent"),
+            // A list that was cut in quotes: what looks like the end is a client's, the true one follows.
+            format!("b, {DELIVERY}Sent (x\"@y>, {DELIVERY}Deferred (y)"),
+        ] {
+            let text = format!("to={text}");
+            assert_eq!(ToLine::parse(text.as_bytes()), None, "{text}");
+        }
     }
 }

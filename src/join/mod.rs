@@ -88,7 +88,7 @@ struct About<'a> {
 /// What a text is by its first bytes: they decide whether it is looked at any further.
 enum Said<'t> {
     From(FromLine<'t>),
-    To(ToLine),
+    To(ToLine<'t>),
     Other,
 }
 
@@ -296,7 +296,7 @@ impl Join {
         false
     }
 
-    fn to_line(&mut self, about: &About<'_>, line: ToLine, text: &[u8], raw: &[u8]) -> bool {
+    fn to_line(&mut self, about: &About<'_>, line: ToLine<'_>, text: &[u8], raw: &[u8]) -> bool {
         // The line first, so that a record that leaves because of it has it.
         let kept = !line.delivery && self.candidate(about, text);
         if let Some(delivery) = line.outcome.and_then(delivery) {

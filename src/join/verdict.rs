@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::envelope::{FromLine, reply_code};
+use crate::envelope::{FromLine, Reply, reply};
 use crate::reasons::{Class, Matcher, Rank, Role, Stage, words};
 use crate::record::Kind;
 
@@ -258,8 +258,11 @@ impl<'g> Judge<'_, 'g> {
             }
             _ => false,
         });
-        if let Some(outcome) = said.find_map(|line| reply(&line.text)) {
-            return outcome;
+        match said.find_map(|line| reply(line.text.as_bytes())) {
+            Some(Reply::TempFailed) => return Outcome::TempFailed,
+            Some(Reply::Rejected) => return Outcome::Rejected,
+            Some(Reply::Discarded) => return Outcome::Discarded,
+            None => {}
         }
         if self.lines.iter().any(|line| {
             self.class(line) == Class::FilterFailureSuspected && line.text.contains("Please try again later")
@@ -273,23 +276,5 @@ impl<'g> Judge<'_, 'g> {
             _ if ended && !self.facts.collected => Outcome::NotReceived,
             _ => Outcome::Unknown,
         }
-    }
-}
-
-/// What a refusal told the client: `…, reject=451 4.3.2 …`, `…, discard`, `milter=…, tempfail`.
-fn reply(text: &str) -> Option<Outcome> {
-    if text.ends_with(", discard") {
-        return Some(Outcome::Discarded);
-    }
-    if text.ends_with(", tempfail") || text.ends_with("temp failing commands") {
-        return Some(Outcome::TempFailed);
-    }
-    if text.ends_with(", reject") || text.ends_with("reject=Command rejected") {
-        return Some(Outcome::Rejected);
-    }
-    match reply_code(text.as_bytes())? {
-        b'4' => Some(Outcome::TempFailed),
-        b'5' => Some(Outcome::Rejected),
-        _ => None,
     }
 }

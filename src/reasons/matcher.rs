@@ -5,8 +5,11 @@ use std::sync::LazyLock;
 use memchr::memmem;
 use regex::bytes::{Regex, RegexBuilder};
 
+use crate::address;
+use crate::envelope::{ToLine, client};
+
 use super::class::{Class, Rank, Stage};
-use super::table::{DELIVERY_TROUBLE, Role, Rule, TABLE};
+use super::table::{NO_TROUBLE, Role, Rule, TABLE};
 
 /// A rule as the matcher uses it: a row of the table, or one of the configuration.
 #[derive(Debug, Clone)]
@@ -17,9 +20,75 @@ pub(crate) struct CompiledRule {
     pub role: Role,
     pub stage: Option<Stage>,
     pub timeout: Option<char>,
-    /// What stands before and behind the filter's name; the second is empty where the start names none.
-    start: (Box<[u8]>, Option<Box<[u8]>>),
+    start: Start,
     rest: Regex,
+}
+
+/// What a text begins with: something literal, or a field that is not, with literals around it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Start {
+    before: Box<[u8]>,
+    field: Option<(Field, Box<[u8]>)>,
+}
+
+/// What is not literal in a start. All but the first stand for what a client wrote, or for lines that hold such.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    /// The name of a milter.
+    Filter,
+    /// An address.
+    Address,
+    /// The sender of a `from=` line, which is cut where it is long.
+    Sender,
+    /// Recipients and all other fields of a `to=` line, to the text of `stat=`.
+    To,
+    /// A client's name and address.
+    Client,
+}
+
+impl Field {
+    const NAMES: [(&str, Field); 5] = [
+        ("{filter}", Field::Filter),
+        ("{address}", Field::Address),
+        ("{sender}", Field::Sender),
+        ("{to}", Field::To),
+        ("{client}", Field::Client),
+    ];
+
+    /// Splits a text that begins with the field.
+    fn split<'t>(self, text: &'t [u8], behind: &[u8]) -> Option<(Option<&'t [u8]>, &'t [u8])> {
+        let rest = match self {
+            Field::Filter => {
+                let (name, rest) = Named::new(text).split(behind)?;
+                return Some((Some(name), rest));
+            }
+            Field::Address => address::leading(text)?.1,
+            Field::Sender => address::sender(text)?.1,
+            Field::To => ToLine::fields(text).filter(|line| !line.delivery)?.stat,
+            Field::Client => &text[client(text)?..],
+        };
+        Some((None, rest.strip_prefix(behind)?))
+    }
+}
+
+impl Start {
+    fn new(text: &str) -> Start {
+        let found = Field::NAMES.iter().find_map(|(name, field)| Some((text.split_once(name)?, *field)));
+        match found {
+            Some(((before, behind), field)) => {
+                Start { before: before.as_bytes().into(), field: Some((field, behind.as_bytes().into())) }
+            }
+            None => Start { before: text.as_bytes().into(), field: None },
+        }
+    }
+
+    /// What closes a filter's name.
+    fn close(&self) -> Option<&[u8]> {
+        match &self.field {
+            Some((Field::Filter, behind)) => behind.split(|b| *b == b' ').next(),
+            _ => None,
+        }
+    }
 }
 
 /// What a text says.
@@ -55,10 +124,6 @@ struct Group {
 static ROWS: LazyLock<Vec<CompiledRule>> =
     LazyLock::new(|| TABLE.iter().filter_map(|row| CompiledRule::new(row, row.id, row.start, row.rest).ok()).collect());
 
-/// What all texts of the rules without a start contain.
-const NEEDLES: &[(&str, &str)] =
-    &[("P-03", ": SMTP violation, "), ("P-04", ": probable open proxy: "), ("P-06", ": Possible SMTP RCPT flood, ")];
-
 impl CompiledRule {
     /// Compiles a rule; the error is the regular expression's.
     pub(crate) fn new(rule: &Rule, id: &str, start: &str, rest: &str) -> Result<CompiledRule, regex::Error> {
@@ -68,10 +133,6 @@ impl CompiledRule {
             .size_limit(1 << 20)
             .dfa_size_limit(1 << 20)
             .build()?;
-        let start = match start.split_once("{filter}") {
-            Some((before, behind)) => (before.as_bytes().into(), Some(behind.as_bytes().into())),
-            None => (start.as_bytes().into(), None),
-        };
         Ok(CompiledRule {
             id: id.into(),
             class: rule.class,
@@ -79,30 +140,38 @@ impl CompiledRule {
             role: rule.role,
             stage: rule.stage,
             timeout: rule.timeout,
-            start,
+            start: Start::new(start),
             rest,
         })
     }
 
-    /// Whether a text fits: the filter and the stage that it names.
-    fn fit<'t>(&self, text: &'t [u8], named: Option<Named<'t>>) -> Option<(Option<&'t [u8]>, Option<Stage>)> {
-        let (filter, rest) = match &self.start.1 {
-            None => (None, text.strip_prefix(&*self.start.0)?),
-            Some(behind) => {
-                let (name, rest) = named?.split(behind)?;
-                (Some(name), rest)
-            }
+    /// Whether a text that begins with [`Start::before`] fits, by what stands behind it: the filter and the stage that it
+    /// names.
+    fn fit<'t>(&self, behind: &'t [u8]) -> Option<(Option<&'t [u8]>, Option<Stage>)> {
+        let (filter, rest) = match &self.start.field {
+            None => (None, behind),
+            Some((field, literal)) => field.split(behind, literal)?,
         };
         // Captures cost far more than a match.
         if self.rest.captures_len() == 1 {
             return self.rest.is_match(rest).then_some((filter, self.stage));
         }
         let captures = self.rest.captures(rest)?;
+        if captures.name("address").is_some_and(|found| !is_address(found.as_bytes())) {
+            return None;
+        }
         let filter = filter.or_else(|| captures.name("filter").map(|name| name.as_bytes()));
         let stage =
             captures.name("stage").and_then(|stage| Stage::from_log(std::str::from_utf8(stage.as_bytes()).ok()?));
         Some((filter, stage.or(self.stage)))
     }
+}
+
+/// Whether a text is an address, perhaps with an error text of the system behind it.
+fn is_address(text: &[u8]) -> bool {
+    let errno = memmem::rfind(text, b": ");
+    address::is_one(text)
+        || errno.is_some_and(|at| address::is_one(&text[..at]) && memmem::find(&text[at..], b"...").is_none())
 }
 
 /// A text behind the literal that precedes a filter's name. A name holds neither blanks nor commas.
@@ -118,8 +187,8 @@ impl<'t> Named<'t> {
         Named { text, token }
     }
 
-    fn is_closed_by(&self, close: &[u8]) -> bool {
-        self.text[..self.token].ends_with(close)
+    fn is_closed_by_any(&self, closes: &[Box<[u8]>]) -> bool {
+        closes.iter().any(|close| self.text[..self.token].ends_with(close))
     }
 
     /// Splits at `behind`, whose first word closes the name.
@@ -144,9 +213,9 @@ impl Matcher {
         let mut anywhere = Vec::new();
         for (index, rule) in rules.iter().enumerate() {
             let index = index as u16;
-            let before = &rule.start.0;
+            let before = &rule.start.before;
             let Some(first) = before.first() else {
-                let needle = NEEDLES.iter().find(|(id, _)| *id == &*rule.id).map_or("", |(_, needle)| needle);
+                let needle = rule.start.field.as_ref().map_or(&b""[..], |(_, behind)| behind);
                 anywhere.push((index, memmem::Finder::new(needle).into_owned()));
                 continue;
             };
@@ -156,9 +225,8 @@ impl Matcher {
                 groups.len() - 1
             });
             groups[at].rules.push(index);
-            groups[at].all_named &= rule.start.1.is_some();
-            if let Some(behind) = &rule.start.1 {
-                let close = behind.split(|b| *b == b' ').next().unwrap_or_default();
+            groups[at].all_named &= rule.start.close().is_some();
+            if let Some(close) = rule.start.close() {
                 if !groups[at].closes.iter().any(|known| **known == *close) {
                     groups[at].closes.push(close.into());
                 }
@@ -184,12 +252,11 @@ impl Matcher {
         for group in &self.by_first_byte[usize::from(*text.first()?)] {
             let Some(behind) = text.strip_prefix(&*group.before) else { continue };
             known_start = true;
-            let named = Named::new(behind);
-            if group.all_named && !group.closes.iter().any(|close| named.is_closed_by(close)) {
+            if group.all_named && !Named::new(behind).is_closed_by_any(&group.closes) {
                 continue;
             }
             for index in &group.rules {
-                if let Some((filter, stage)) = self.rule(*index).fit(text, Some(named)) {
+                if let Some((filter, stage)) = self.rule(*index).fit(behind) {
                     return self.checked(*index, text).then_some(Match { rule: *index, filter, stage });
                 }
             }
@@ -199,19 +266,22 @@ impl Matcher {
         }
         self.anywhere.iter().find_map(|(index, needle)| {
             needle.find(text)?;
-            let (filter, stage) = self.rule(*index).fit(text, None)?;
+            let (filter, stage) = self.rule(*index).fit(text)?;
             Some(Match { rule: *index, filter, stage })
         })
     }
 
-    /// `SYSERR` lines of deliveries are no evidence.
+    /// Some `SYSERR` lines are no evidence; and a header may imitate a refusal in sendmail's line about a quarantine.
     fn checked(&self, index: u16, text: &[u8]) -> bool {
         let rule = self.rule(index);
+        if rule.class == Class::PolicyRejected {
+            return memmem::find(text, b", quarantine=").is_none();
+        }
         if rule.class != Class::MtaError || rule.rank != Rank::Circumstantial {
             return true;
         }
         let said = memmem::find(text, b"): ").map_or(&b""[..], |at| &text[at + 3..]);
-        !DELIVERY_TROUBLE.iter().any(|start| said.starts_with(start.as_bytes()))
+        !NO_TROUBLE.iter().any(|start| said.starts_with(start.as_bytes()))
     }
 }
 

@@ -1,9 +1,14 @@
 //! The table of the reasons: the one source for the matcher, `abort-reason reasons`, `docs/reasons.md` and the tests.
 //!
-//! `start` is the literal beginning of the text behind the queue id; `{filter}` in it stands for a milter's name.
-//! `rest` is a regular expression for everything behind it, to the end of the text: both ends are anchored, so that
-//! nothing that a remote peer can put into an address, a HELO name, a user name or a subject is taken for evidence.
-//! The group `stage` names the stage. Where two rows fit, the earlier one counts.
+//! `start` is the beginning of the text behind the queue id: literal, but for one field at most. `{filter}` stands for a
+//! milter's name; `{address}`, `{sender}`, `{to}` and `{client}` for what a client wrote or is called, which ends where
+//! sendmail ends it ([`crate::address`], [`crate::envelope`]). `rest` is a regular expression for everything behind it,
+//! to the end of the text: both ends are anchored, so that nothing that a remote peer can put into an address, a HELO
+//! name, a user name or a subject is taken for evidence. Its groups `stage` and `filter` name these; what its group
+//! `address` finds must be one. Where two rows fit, the earlier one counts.
+//!
+//! sendmail's error texts begin with an address as a client wrote it, or what it wrote in the place of one, then `... `.
+//! So no `rest` admits that, but behind a start with a blank outside of quotes and brackets, where an address ends.
 
 use super::class::{Class, Rank, Stage};
 
@@ -49,11 +54,10 @@ pub enum Role {
     EndOfEnvelope,
 }
 
-/// An error text of the system, perhaps with the name of a host or socket: free of `...`, which sendmail puts between
-/// an address and an error text, so that no address can imitate it.
-macro_rules! errno {
+/// Any text without `... `.
+macro_rules! text {
     () => {
-        r"[^.]*(?:\.[^. ][^.]*)*\.?"
+        r"(?:[^.]|\.{1,2}[^.]|\.{3,}[^. ])*\.*"
     };
 }
 
@@ -63,10 +67,31 @@ macro_rules! stages {
     };
 }
 
-/// A client as sendmail names it: `host [address]`, perhaps with an IDENT name before and `(may be forged)` behind.
+/// A client as sendmail names it: its host, perhaps with an IDENT name before, its address and `(may be forged)` behind.
 macro_rules! client {
     () => {
-        r".{0,600}\[[0-9A-Za-z.:]+\](?: \(may be forged\))?"
+        r"[^\s,]*(?: ?\[[0-9A-Za-z.:]+\])?(?: \(may be forged\))?"
+    };
+}
+
+/// What a filter, or sendmail in its place, told the client.
+macro_rules! reply {
+    () => {
+        r"reject=(?:[2-5]\d\d[ -].*|Command rejected|421, errormode=4)"
+    };
+}
+
+/// The user of a `SYSERR` line, and what closes it.
+macro_rules! user {
+    () => {
+        r"[\w.@-]{1,64}\): "
+    };
+}
+
+/// The name of a milter, where it stands first behind a `milter=`.
+macro_rules! milter {
+    () => {
+        r#"(?P<filter>[^,\s"<()]+(?:\([^,\s"<()]*\))?)"#
     };
 }
 
@@ -133,17 +158,17 @@ pub const TABLE: &[Rule] = &[
         r"milter_write(PureMessage): timeout\n").timeout('S'),
     row("M-12", FilterTimeout, "8.11-8.18", "milter_data({filter}): EOM ACK/NAK timeout", "",
         "milter_data(PureMessage): EOM ACK/NAK timeout").at(Stage::Eom).timeout('E'),
-    row("M-04", FilterClosed, ALL, "Milter ({filter}): read returned ", concat!(r"-?\d+: ", errno!()),
+    row("M-04", FilterClosed, ALL, "Milter ({filter}): read returned ", concat!(r"-?\d+: ", text!()),
         "Milter (PureMessage): read returned -1: Connection reset by relay.example.com"),
-    row("M-04a", FilterClosed, "8.11", "milter_read({filter}): read returned ", concat!(r"-?\d+(?:: ", errno!(), r"|, expecting \d+)"),
+    row("M-04a", FilterClosed, "8.11", "milter_read({filter}): read returned ", concat!(r"-?\d+(?:: ", text!(), r"|, expecting \d+)"),
         "milter_read(PureMessage): read returned 0, expecting 5"),
     row("M-05", FilterClosed, "8.14-8.18", "milter_sys_read({filter}): cmd read returned ", r"-?\d+, expecting \d+",
         "milter_sys_read(PureMessage): cmd read returned 0, expecting 5"),
     row("M-05a", FilterClosed, "8.12-8.13", "milter_read({filter}): cmd read returned ", r"-?\d+, expecting \d+",
         "milter_read(PureMessage): cmd read returned 0, expecting 5"),
-    row("M-06", FilterClosed, ALL, "Milter ({filter}): write(", concat!(r"(?P<stage>.)\) returned -?\d+, expected -?\d+: ", errno!()),
+    row("M-06", FilterClosed, ALL, "Milter ({filter}): write(", concat!(r"(?P<stage>.)\) returned -?\d+, expected -?\d+: ", text!()),
         "Milter (PureMessage): write(T) returned -1, expected 5: Broken pipe"),
-    row("M-06a", FilterClosed, "8.11", "milter_write({filter}): write(", concat!(r"(?P<stage>.)\) returned -?\d+, expected -?\d+: ", errno!()),
+    row("M-06a", FilterClosed, "8.11", "milter_write({filter}): write(", concat!(r"(?P<stage>.)\) returned -?\d+, expected -?\d+: ", text!()),
         "milter_write(PureMessage): write(R) returned -1, expected 29: Broken pipe"),
     row("M-07", FilterClosed, "8.13-8.18", "milter_read({filter}): socket closed", concat!("(?:, where=", stages!(), ")?"),
         "milter_read(PureMessage): socket closed, where=eom").ranked(Consequence),
@@ -157,19 +182,19 @@ pub const TABLE: &[Rule] = &[
         "milter_send_command(PureMessage): action=rcpt returned bogus response Z"),
     row("M-13", FilterProtocolError, "8.11-8.18", "milter_data({filter}): returned bogus response ", ".{1,4}",
         "milter_data(PureMessage): returned bogus response Z").at(Stage::Eom),
-    row("M-30", FilterProtocolError, ALL, "Milter ({filter}): negotiate: ", "(?:returned .{1,4} instead of .{1,4}|did not return (?:valid|enough) info|version .* != MTA milter version .*|(?:filter|protocol) abilities .* != MTA milter abilities .*)",
+    row("M-30", FilterProtocolError, ALL, "Milter ({filter}): negotiate: ", "(?:returned .{1,4} instead of .{1,4}|did not return (?:valid|enough) info|version \\d+ != MTA milter version \\d+|(?:filter|protocol) abilities \\w+ != MTA milter abilities \\w+)",
         "Milter (PureMessage): negotiate: returned Z instead of O").at(Stage::Connect),
     row("M-50", FilterProtocolError, ALL, "milter_data({filter}): lied about replacing body, rejecting request and tempfailing message", "",
         "milter_data(PureMessage): lied about replacing body, rejecting request and tempfailing message").at(Stage::Eom),
-    row("M-20t", FilterUnreachable, ALL, "Milter ({filter}): error connecting to filter: Connection timed out", concat!("(?: with ", errno!(), ")?"),
+    row("M-20t", FilterUnreachable, ALL, "Milter ({filter}): error connecting to filter: Connection timed out", concat!("(?: with ", text!(), ")?"),
         "Milter (PureMessage): error connecting to filter: Connection timed out with 127.0.0.1").at(Stage::Connect).timeout('C'),
-    row("M-20", FilterUnreachable, ALL, "Milter ({filter}): error connecting to filter: ", errno!(),
+    row("M-20", FilterUnreachable, ALL, "Milter ({filter}): error connecting to filter: ", text!(),
         "Milter (PureMessage): error connecting to filter: Connection refused by /run/pmx").at(Stage::Connect),
     row("M-20a", FilterUnreachable, "8.11", "X{filter}: error connecting to filter", "",
         "XPureMessage: error connecting to filter").at(Stage::Connect),
-    row("M-21", FilterUnreachable, ALL, "Milter ({filter}): open ", concat!(r"\S+ failed: ", errno!()),
+    row("M-21", FilterUnreachable, ALL, "Milter ({filter}): open ", concat!(r"\S+ failed: ", text!()),
         "Milter (PureMessage): open /run/pmx failed: Connection refused by /run/pmx").at(Stage::Connect),
-    row("M-21a", FilterUnreachable, "8.11", "milter_open({filter}): ", concat!(r"\S+ failed: ", errno!()),
+    row("M-21a", FilterUnreachable, "8.11", "milter_open({filter}): ", concat!(r"\S+ failed: ", text!()),
         "milter_open(PureMessage): /run/pmx failed: Connection refused").at(Stage::Connect),
     row("M-22", FilterUnreachable, ALL, "Milter ({filter}): local socket name ", r"\S+ unsafe",
         "Milter (PureMessage): local socket name /run/pmx unsafe").at(Stage::Connect),
@@ -180,123 +205,136 @@ pub const TABLE: &[Rule] = &[
     row("M-90", FilterFailureSuspected, ALL, "Milter ({filter}): to error state", "",
         "Milter (PureMessage): to error state").ranked(Consequence),
     // Failures of sendmail itself while it talks to a filter.
-    row("M-14", MtaError, ALL, "Milter ({filter}): select(", concat!(r"(?:read|write)\): ", errno!()),
+    row("M-14", MtaError, ALL, "Milter ({filter}): select(", concat!(r"(?:read|write)\): ", text!()),
         "Milter (PureMessage): select(read): Bad file descriptor"),
     row("M-15", MtaError, ALL, "Milter ({filter}): socket(", r"(?:read|write)\) (?:not ready|\d+ is larger than FD_SETSIZE \d+)",
         "Milter (PureMessage): socket(read) not ready"),
-    row("M-23", MtaError, ALL, "Milter ({filter}): error creating socket: ", errno!(),
+    row("M-23", MtaError, ALL, "Milter ({filter}): error creating socket: ", text!(),
         "Milter (PureMessage): error creating socket: Too many open files").at(Stage::Connect),
-    row("M-25", MtaError, ALL, "Milter ({filter}): ", r"(?:empty or missing socket information|no valid socket protocols available|unknown socket type \S+|local socket name \S+ too long|bad address \S+ \(expected port@host\)|invalid port number \S+|unknown port name \S+|Invalid numeric domain spec \S+|Unknown protocol for .+|unknown socket protocol|negotiate, impossible state)",
+    row("M-25", MtaError, ALL, "Milter ({filter}): ", r"(?:empty or missing socket information|no valid socket protocols available|unknown socket type \S+|local socket name \S+ too long|bad address \S+ \(expected port@host\)|invalid port number \S+|unknown port name \S+|Invalid numeric domain spec \S+|Unknown protocol for \S+ \(-?\d+\)|unknown socket protocol|negotiate, impossible state)",
         "Milter (PureMessage): unknown port name foo").at(Stage::Connect),
-    row("M-51", MtaError, ALL, "milter_re", r"(?:open_df|set_df|plbody): .+",
+    row("M-51", MtaError, ALL, "milter_re", concat!(r"(?:open_df|set_df|plbody): ", text!()),
         "milter_reopen_df: sm_io_open df6ANCgptt025619: No such file or directory"),
-    row("M-52", MtaError, ALL, "SYSERR(", r"[^)]*\): milter_(?:body|data): .+",
+    row("M-52", MtaError, ALL, "SYSERR(", concat!(user!(), "milter_(?:body|data): ", text!()),
         "SYSERR(root): milter_body: ./df6ANCgptt025619: read error"),
     // What sendmail did next, or what a filter decided (srvrsmtp.c, milter.c).
-    row("N-10", OtherFilter, ALL, "milter=", r"(?P<filter>[^,\s]+), action=(?P<stage>connect|helo|mail|data|header|eoh|body|unknown), (?:reject(?:=.*)?|discard|tempfail)",
+    row("N-10", OtherFilter, ALL, "milter=", concat!(milter!(), "(?:, action=(?P<stage>connect|helo|mail|data|header|eoh|body|unknown))?, (?:", reply!(), "|reject|discard|tempfail)"),
         "milter=avscan, action=mail, reject").role(Role::Verdict),
-    row("N-10r", RecipientsRejected, ALL, "milter=", r"(?P<filter>[^,\s]+), action=(?P<stage>rcpt), (?:reject(?:=.*)?|discard|tempfail)",
+    row("N-10x", OtherFilter, ALL, "milter=", concat!(milter!(), ", action=(?P<stage>rcpt), reject=421[ -].*"),
+        "milter=avscan, action=rcpt, reject=421 4.3.2 shutting down").role(Role::Verdict),
+    row("N-10r", RecipientsRejected, ALL, "milter=", concat!(milter!(), ", action=(?P<stage>rcpt), (?:", reply!(), "|reject|discard|tempfail)"),
         "milter=avscan, action=rcpt, reject=550 5.1.1 no such user").role(Role::RefusesRecipient).ranked(Circumstantial),
-    row("N-11", OtherFilter, ALL, "milter=", r"(?P<filter>[^,\s]+), (?:reject(?:=.*)?|discard|tempfail)",
-        "milter=avscan, reject=550 5.7.1 virus").role(Role::Verdict).at(Stage::Eom),
     row("N-01", FilterFailureSuspected, ALL, "Milter: initialization failed, ", "(?:rejecting commands|temp failing commands|closing connection)",
-        "Milter: initialization failed, temp failing commands").ranked(Consequence).at(Stage::Connect),
-    row("N-02", OtherFilter, ALL, "Milter: connect: host=", ".*, (?:(?:rejecting commands|temp failing commands|shutdown)(?:=.*)?|reject=.*)",
+        "Milter: initialization failed, temp failing commands").role(Role::Verdict).ranked(Consequence).at(Stage::Connect),
+    row("N-02", OtherFilter, ALL, "Milter: connect: host=", concat!("[^,]*, addr=[^,]*, (?:(?:rejecting commands|temp failing commands|shutdown)(?:=.*)?|", reply!(), ")"),
         "Milter: connect: host=relay.example.com, addr=192.0.2.1, temp failing commands").role(Role::Verdict).ranked(Consequence).at(Stage::Connect),
-    row("N-03", OtherFilter, ALL, "Milter: helo=", ".*, reject=.*",
+    row("N-03", OtherFilter, ALL, "Milter: helo=", concat!("[^,]*, ", reply!()),
         "Milter: helo=c.example, reject=451 4.3.2 Please try again later").role(Role::Verdict).ranked(Consequence).at(Stage::Helo),
-    row("N-04m", OtherFilter, ALL, "Milter: from=", ".*, reject=.*",
+    row("N-04m", OtherFilter, ALL, "Milter: from={address}, ", reply!(),
         "Milter: from=<a@example.org>, reject=550 5.7.1 Command rejected").role(Role::RefusesMail).ranked(Consequence).at(Stage::Mail),
-    row("N-04r", RecipientsRejected, ALL, "Milter: to=", ".*, reject=.*",
+    row("N-04x", OtherFilter, ALL, "Milter: to={address}, ", "reject=421[ ,-].*",
+        "Milter: to=<b@example.net>, reject=421 4.3.2 shutting down").role(Role::Verdict).ranked(Consequence).at(Stage::Rcpt),
+    row("N-04r", RecipientsRejected, ALL, "Milter: to={address}, ", reply!(),
         "Milter: to=<b@example.net>, reject=550 5.7.1 Command rejected").role(Role::RefusesRecipient).ranked(Circumstantial).at(Stage::Rcpt),
-    row("N-05", OtherFilter, ALL, "Milter: ", "(?:from|to)=.*, discard",
-        "Milter: to=<b@example.net>, discard").role(Role::Verdict).ranked(Consequence),
-    row("N-06", OtherFilter, "8.13-8.18", "Milter: cmd=data, ", "(?:reject=.*|discard)",
+    row("N-05", OtherFilter, ALL, "Milter: to={address}, discard", "",
+        "Milter: to=<b@example.net>, discard").role(Role::Verdict).ranked(Consequence).at(Stage::Rcpt),
+    row("N-05m", OtherFilter, ALL, "Milter: from={address}, discard", "",
+        "Milter: from=<a@example.org>, discard").role(Role::Verdict).ranked(Consequence).at(Stage::Mail),
+    row("N-06", OtherFilter, "8.13-8.18", "Milter: cmd=data, ", concat!("(?:", reply!(), "|discard)"),
         "Milter: cmd=data, reject=550 5.7.1 Command rejected").role(Role::Verdict).ranked(Consequence).at(Stage::Data),
-    row("N-07", OtherFilter, ALL, "Milter: data, ", "(?:reject=.*|discard)",
+    row("N-07", OtherFilter, ALL, "Milter: data, ", concat!("(?:", reply!(), "|discard)"),
         "Milter: data, reject=554 5.7.1 Command rejected").role(Role::Verdict).ranked(Consequence),
     // The client (srvrsmtp.c, util.c, collect.c).
-    row("S-01", PeerDisconnected, ALL, "lost input channel from ", r".+ to \S+ after (?P<stage>\S+)",
+    row("S-01", PeerDisconnected, ALL, "lost input channel from {client} to ", r"\S+ after (?P<stage>\S+)",
         "lost input channel from relay.example.com [192.0.2.1] to MTA after rcpt"),
-    row("S-02", PeerTimeout, ALL, "timeout waiting for input from ", ".+ during server cmd read",
+    row("S-02", PeerTimeout, ALL, "timeout waiting for input from {client} during server cmd read", "",
         "timeout waiting for input from relay.example.com during server cmd read"),
-    row("C-08", PeerTimeout, "8.12", "timeout waiting for input from ", ".+ during message collect",
+    row("C-08", PeerTimeout, "8.12", "timeout waiting for input from {client} during message collect", "",
         "timeout waiting for input from relay.example.com during message collect").at(Stage::Data),
-    row("C-01t", PeerTimeout, ALL, "collect: premature EOM: ", "(?:Connection|Operation) timed out.*",
+    row("C-01t", PeerTimeout, ALL, "collect: premature EOM: ", concat!("(?:Connection|Operation) timed out", text!()),
         "collect: premature EOM: Connection timed out with relay.example.com").at(Stage::Data),
-    row("C-01", PeerDisconnected, ALL, "collect: premature EOM", "(?:: .*)?",
+    row("C-01", PeerDisconnected, ALL, "collect: premature EOM", concat!("(?:: ", text!(), ")?"),
         "collect: premature EOM: unexpected close").at(Stage::Data),
-    row("C-02", PeerDisconnected, "8.12-8.17", "collect: unexpected close on connection from ", ".*",
+    row("C-02", PeerDisconnected, "8.12-8.17", "collect: unexpected close on connection from ", concat!(client!(), ", sender=(?P<address>.*)"),
         "collect: unexpected close on connection from relay.example.com, sender=<a@example.org>").at(Stage::Data),
-    row("C-03", PeerDisconnected, "8.12-8.17", "SYSERR(", r"[^)]*\): collect: I/O error on connection from .*",
+    row("C-03", PeerDisconnected, "8.12-8.17", "SYSERR(", concat!(user!(), "collect: I/O error on connection from ", client!(), ", from=(?P<address>.*)"),
         "SYSERR(root): collect: I/O error on connection from relay.example.com, from=<a@example.org>").at(Stage::Data),
-    row("C-04", PeerTimeout, "8.13-8.17", "SYSERR(", r"[^)]*\): collect: read timeout on connection from .*",
+    row("C-04", PeerTimeout, "8.13-8.17", "SYSERR(", concat!(user!(), "collect: read timeout on connection from ", client!(), ", from=(?P<address>.*)"),
         "SYSERR(root): collect: read timeout on connection from relay.example.com, from=<a@example.org>").at(Stage::Data),
-    row("C-05", PeerDisconnected, "8.17-8.18", "collect: relay=", ".*, from=.*, info=unexpected close",
+    row("C-05", PeerDisconnected, "8.17-8.18", "collect: relay=", concat!(client!(), ", from=(?P<address>.*), info=unexpected close"),
         "collect: relay=relay.example.com, from=<a@example.org>, info=unexpected close").at(Stage::Data),
-    row("C-05i", PeerDisconnected, "8.17-8.18", "SYSERR(", r"[^)]*\): collect: relay=.*, from=.*, info=I/O error(?:: .*)?",
+    row("C-05i", PeerDisconnected, "8.17-8.18", "SYSERR(", concat!(user!(), "collect: relay=", client!(), ", from=(?P<address>.*), info=I/O error(?:: ", text!(), ")?"),
         "SYSERR(root): collect: relay=relay.example.com, from=<a@example.org>, info=I/O error").at(Stage::Data),
-    row("C-05t", PeerTimeout, "8.17-8.18", "SYSERR(", r"[^)]*\): collect: relay=.*, from=.*, info=read timeout(?:: .*)?",
+    row("C-05t", PeerTimeout, "8.17-8.18", "SYSERR(", concat!(user!(), "collect: relay=", client!(), ", from=(?P<address>.*), info=read timeout(?:: ", text!(), ")?"),
         "SYSERR(root): collect: relay=relay.example.com, from=<a@example.org>, info=read timeout").at(Stage::Data),
-    row("C-06", PeerProtocolError, "8.17-8.18", "collect: relay=", r".*, from=.*, info=Bare .* not allowed, where=\S+, status=tempfail",
+    row("C-06", PeerProtocolError, "8.17-8.18", "collect: relay=", concat!(client!(), r", from=(?P<address>.*), info=Bare [^,]* not allowed, where=[a-z+]+, status=tempfail"),
         "collect: relay=relay.example.com, from=<a@example.org>, info=Bare linefeed (LF) not allowed, where=body, status=tempfail").at(Stage::Data),
-    row("C-07", PeerProtocolError, "8.17-8.18", "rejecting server ", "(?P<stage>EHLO|HELO|DATA) from .* due to traffic before response",
+    row("C-07", PeerProtocolError, "8.17-8.18", "rejecting server ", concat!("(?P<stage>EHLO|HELO|DATA) from ", client!(), " due to traffic before response"),
         "rejecting server DATA from relay.example.com [192.0.2.1] due to traffic before response"),
     row("C-10", PeerProtocolError, ALL, "message size (", r"\d+\) exceeds maximum \(\d+\)",
         "message size (2212) exceeds maximum (1000)").at(Stage::Data),
-    row("C-11", PeerProtocolError, ALL, "headers too large (", r"\d+ max\) from .* during message collect",
+    row("C-11", PeerProtocolError, ALL, "headers too large (", concat!(r"\d+ max\) from ", client!(), " during message collect"),
         "headers too large (32768 max) from relay.example.com during message collect").at(Stage::Data),
-    row("C-11o", PeerProtocolError, "8.13-8.18", "header overflow from ", ".* during message collect",
+    row("C-11o", PeerProtocolError, "8.13-8.18", "header overflow from ", concat!(client!(), " during message collect"),
         "header overflow from relay.example.com during message collect").at(Stage::Data),
-    row("P-02", PeerProtocolError, ALL, "--- 421 ", r"(?:\d\.\d\.\d )?\S+ Too many bad commands; closing connection",
+    row("P-02", PeerProtocolError, ALL, "--- 421 ", concat!(r"(?:\d\.\d\.\d )?\S+ (?:Too many bad (?:commands|recipients); closing connection|Command too long, possible attack ", client!(), ")"),
         "--- 421 4.7.0 mx1.example.net Too many bad commands; closing connection"),
-    row("P-03", PeerProtocolError, "8.14-8.18", "", concat!(client!(), r": SMTP violation, input too long: \d+"),
+    row("P-03", PeerProtocolError, "8.14-8.18", "{client}: SMTP violation, input too long: ", r"\d+",
         "relay.example.com [192.0.2.1]: SMTP violation, input too long: 3024"),
-    row("P-04", PeerProtocolError, ALL, "", concat!(client!(), r": probable open proxy: command=.*"),
+    row("P-04", PeerProtocolError, ALL, "{client}: probable open proxy: command=", concat!(r"(?i:GET|POST|CONNECT|USER)(?: |\\t)", text!()),
         r"relay.example.com [192.0.2.1]: probable open proxy: command=GET / HTTP/1.0\r\n"),
-    row("P-05", PeerProtocolError, "8.13-8.18", "rejecting commands from ", r".* (?:due to pre-greeting traffic after \d+ seconds|after \d+ seconds due to pre-greeting traffic)",
+    row("P-05", PeerProtocolError, "8.13-8.18", "rejecting commands from ", concat!(client!(), r" (?:due to pre-greeting traffic(?: after \d+ seconds)?|after \d+ seconds due to pre-greeting traffic)"),
         "rejecting commands from relay.example.com [192.0.2.1] due to pre-greeting traffic after 3 seconds").at(Stage::Connect),
-    row("P-06", PeerProtocolError, "8.14-8.18", "", concat!(client!(), r": Possible SMTP RCPT flood, shutting down connection\."),
+    row("P-06", PeerProtocolError, "8.14-8.18", "{client}: Possible SMTP RCPT flood, shutting down connection.", "",
         "relay.example.com [192.0.2.1]: Possible SMTP RCPT flood, shutting down connection.").at(Stage::Rcpt),
     row("T-02", PeerTimeout, "8.13-8.18", "STARTTLS: read error=timeout", "",
         "STARTTLS: read error=timeout").role(Role::Connection),
+    row("T-03e", PeerDisconnected, ALL, "STARTTLS: read error=generic SSL error", r" \(-?\d+\), .*unexpected eof.*",
+        "STARTTLS: read error=generic SSL error (-1), errno=0, get_error=error:0A000126:SSL routines::unexpected eof while reading, retry=99, ssl_err=1").role(Role::Connection),
+    row("T-03p", PeerProtocolError, ALL, "STARTTLS: read error=generic SSL error", r" \(-?\d+\), .*get_error=error:.*",
+        "STARTTLS: read error=generic SSL error (-1), errno=0, get_error=error:0A0001BB:SSL routines::bad record type, retry=99, ssl_err=1").role(Role::Connection),
     row("T-03", PeerDisconnected, ALL, "STARTTLS: read error=", r"[^,]+ \(-?\d+\).*",
         "STARTTLS: read error=syscall error (-1), errno=104, get_error=error:00000000:lib(0)::reason(0), retry=99, ssl_err=5").role(Role::Connection),
     // sendmail's rules and recipients (parseaddr.c, err.c).
-    row("S-09r", RecipientsRejected, ALL, "ruleset=check_rcpt, ", ".*(?:reject=.*|discard)",
+    row("S-09r", RecipientsRejected, ALL, "ruleset=check_rcpt, arg1={address}", concat!("(?:, arg2=[^,]*)?(?:, relay=", client!(), ")?, (?:", reply!(), "|discard)"),
         "ruleset=check_rcpt, arg1=<b@example.net>, relay=relay.example.com [192.0.2.1], reject=550 5.1.1 <b@example.net>... User unknown").role(Role::RefusesRecipient).ranked(Circumstantial).at(Stage::Rcpt),
-    row("S-09c", PolicyRejected, ALL, "ruleset=", r"(?P<stage>check_data|check_eoh|check_eom), .*(?:reject=.*|discard)",
+    row("S-09c", PolicyRejected, ALL, "ruleset=", concat!("(?P<stage>check_data|check_eoh|check_eom), arg1=[^,]*(?:, relay=", client!(), ")?, (?:", reply!(), "|discard)"),
         "ruleset=check_eom, arg1=1 $| 512, relay=relay.example.com [192.0.2.1], reject=554 5.7.1 refused"),
-    row("S-09h", PolicyRejected, ALL, "ruleset=", r"[A-Z][A-Za-z0-9_-]*, arg1=.*(?:reject=.*|discard)",
+    row("S-09h", PolicyRejected, ALL, "ruleset=", concat!(r"[A-Z][A-Za-z0-9_-]*, arg1=.*, relay=", client!(), ", (?:", reply!(), "|discard)"),
         "ruleset=CheckSubject, arg1=I love you, relay=relay.example.com [192.0.2.1], reject=553 5.7.1 refused"),
-    row("S-08", RecipientsRejected, ALL, "<", r".*>\.\.\. (?:User unknown.*|No such user.*|Relaying (?:temporarily )?denied.*|Command rejected|Recipient .*|.*[Mm]ailbox .*)",
+    row("S-08", RecipientsRejected, ALL, "<", concat!(r"(?:[^-].*)?>\.\.\. (?:User unknown|No such user|Relaying (?:temporarily )?denied|Command rejected|Recipient |[Mm]ailbox )", text!()),
         "<b@example.net>... User unknown").role(Role::RefusesRecipient).ranked(Circumstantial).at(Stage::Rcpt),
     row("S-08t", FilterFailureSuspected, ALL, "Please try again later", "",
-        "Please try again later").ranked(Circumstantial),
-    row("S-08c", FilterFailureSuspected, ALL, "<", r".*>\.\.\. Please try again later",
-        "<b@example.net>... Please try again later").ranked(Circumstantial),
+        "Please try again later").role(Role::Verdict).ranked(Circumstantial),
+    row("S-08c", FilterFailureSuspected, ALL, "<", r"(?:[^-].*)?>\.\.\. Please try again later",
+        "<b@example.net>... Please try again later").role(Role::Verdict).ranked(Circumstantial),
     // The ends of envelopes (envelope.c, deliver.c).
-    row("S-05", ClientEnded, ALL, "to=", r".*, stat=(?i:RSET|EHLO|HELO)",
+    row("S-05", ClientEnded, ALL, "to={to}", "(?i:RSET|EHLO|HELO)",
         "to=<b@example.net>, delay=00:00:00, pri=0, stat=RSET"),
-    row("S-06", ClientEnded, ALL, "to=", ".*, stat=aborted by sender",
+    row("S-06", ClientEnded, ALL, "to={to}", "aborted by sender",
         "to=<b@example.net>, delay=00:00:00, pri=0, stat=aborted by sender"),
-    row("S-07p", PeerProtocolError, ALL, "to=", ".*, stat=(?:Message exceeds maximum fixed size|Headers too large|Eight bit data not allowed|NUL (?:byte|characters?) (?:is )?not allowed).*",
+    row("S-07p", PeerProtocolError, ALL, "to={to}", r"(?:Message exceeds maximum fixed size|Headers too large)(?: \(\d+(?: max)?\))?|Eight bit data not allowed|NUL (?:byte|characters?) (?:is )?not allowed",
         "to=<b@example.net>, delay=00:00:00, pri=405473, stat=Message exceeds maximum fixed size (300000)").ranked(Consequence),
-    row("S-07t", FilterFailureSuspected, ALL, "to=", ".*, stat=(?:Please try again later|[^ ]+ closing connection)",
-        "to=<b@example.net>, delay=00:00:02, pri=30024, stat=Please try again later").ranked(Circumstantial),
-    row("S-04", ClientEnded, ALL, "from=", r".*, size=\d+, class=-?\d+, nrcpts=\d+, .*",
+    row("S-07t", FilterFailureSuspected, ALL, "to={to}", "Please try again later|[^ ]+ closing connection",
+        "to=<b@example.net>, delay=00:00:02, pri=30024, stat=Please try again later").role(Role::Verdict).ranked(Circumstantial),
+    // What any filter's verdict looks like: explains nothing on its own.
+    row("S-07r", OtherFilter, ALL, "to={to}", "Command rejected",
+        "to=<b@example.net>, delay=00:00:02, pri=30024, stat=Command rejected").role(Role::Verdict).ranked(Circumstantial),
+    row("S-04", ClientEnded, ALL, "from={sender}, ", r"size=\d+, class=-?\d+, nrcpts=\d+(?:, .*)?",
         "from=<a@example.org>, size=0, class=0, nrcpts=1, proto=ESMTP, daemon=MTA, relay=relay.example.com [192.0.2.1]").role(Role::EndOfEnvelope).ranked(Circumstantial),
     // sendmail's own trouble (collect.c, queue.c, err.c).
-    row("C-20", MtaError, ALL, "low on space (", r".* needs \d+ bytes \+ \d+ blocks in .*\), max avail: -?\d+",
+    row("C-20", MtaError, ALL, "low on space (", r"\S+ needs \d+ bytes \+ \d+ blocks in \S+\), max avail: -?\d+",
         "low on space (SMTP-DAEMON needs 1024 bytes + 100 blocks in /var/spool/mqueue), max avail: 12"),
-    row("C-21", MtaError, ALL, "SYSERR(", r"[^)]*\): (?:Out of disk space for temp file|collect: Cannot write|collect: bfcommit|Cannot create|Cannot reopen|Cannot open|queueup: cannot).*",
+    row("C-21", MtaError, ALL, "SYSERR(", concat!(user!(), "(?:Out of disk space for temp file|collect: Cannot write|collect: bfcommit|Cannot create|Cannot reopen|Cannot open|queueup: cannot)", text!()),
         "SYSERR(root): collect: Cannot write ./df6ANCgptt025619 (bfcommit, uid=0, gid=51): No space left on device"),
-    row("E-01", MtaError, ALL, "SYSERR(", r"[^)]*\): .+",
+    row("E-01", MtaError, ALL, "SYSERR(", concat!(user!(), ".", text!()),
         "SYSERR(root): hash map \"access\": missing map file /etc/mail/access.db: No such file or directory").ranked(Circumstantial),
 ];
 
-/// Texts of `SYSERR` that come from deliveries, never from the reception of a message: no evidence.
-pub(crate) const DELIVERY_TROUBLE: &[&str] = &[
+/// Texts of `SYSERR` that are no evidence of sendmail's own trouble: those of deliveries, which come after the reception
+/// of a message, and those about a client, which have rows of their own.
+pub(crate) const NO_TROUBLE: &[&str] = &[
+    "collect: ",
     "putbody",
     "DSN: ",
     "timeout writing",
