@@ -6,7 +6,7 @@ use serde::ser::{SerializeSeq, Serializer};
 use crate::engine::Input;
 use crate::join::{Case, Evidence, Outcome, Status, Verdict};
 use crate::json;
-use crate::reasons::{Matcher, advice, words};
+use crate::reasons::{Matcher, Rank, advice, words};
 use crate::time::{LogTime, TEXT};
 
 /// The name of the object that is added.
@@ -112,7 +112,7 @@ struct EvidenceObject<'a> {
     pid: Option<u32>,
     text: &'a str,
     rule: &'a str,
-    rank: crate::reasons::Rank,
+    rank: Rank,
     /// Seconds from the entry to the line; negative if the line came first.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "seconds")]
     offset_secs: Option<i64>,
@@ -121,7 +121,7 @@ struct EvidenceObject<'a> {
 /// Lines of evidence, and what their offsets count from (mail time, in milliseconds).
 struct Lines<'a> {
     matcher: &'a Matcher,
-    evidence: &'a [&'a Evidence],
+    evidence: &'a [(&'a Evidence, Rank)],
     from: Option<i64>,
 }
 
@@ -164,7 +164,7 @@ impl Issue<'_> {
             class: verdict.class,
             fault: verdict.class.fault(),
             ignorable: verdict.class.ignorable(),
-            reason: verdict.evidence.first().filter(|_| verdict.has_reason).map(|line| &*line.text),
+            reason: verdict.evidence.first().filter(|_| verdict.has_reason).map(|(line, _)| &*line.text),
             filter: verdict.filter,
             own_filter: own,
             stage: verdict.stage,
@@ -210,7 +210,7 @@ fn seconds<S: Serializer>(ms: &Option<i64>, serializer: S) -> Result<S::Ok, S::E
 
 fn evidence<S: Serializer>(lines: &Lines<'_>, serializer: S) -> Result<S::Ok, S::Error> {
     let mut list = serializer.serialize_seq(Some(lines.evidence.len()))?;
-    for line in lines.evidence {
+    for (line, rank) in lines.evidence {
         let rule = lines.matcher.rule(line.rule);
         list.serialize_element(&EvidenceObject {
             time: line.time,
@@ -218,7 +218,7 @@ fn evidence<S: Serializer>(lines: &Lines<'_>, serializer: S) -> Result<S::Ok, S:
             pid: line.pid,
             text: &line.text,
             rule: &rule.id,
-            rank: rule.rank,
+            rank: *rank,
             offset_secs: line.at.zip(lines.from).map(|(at, from)| at - from),
         })?;
     }

@@ -41,6 +41,7 @@ impl Join {
         let facts = Facts {
             kind: case.kind,
             entry: &case.entry,
+            entry_at: case.entry.at.map(|at| at - self.hosts.clocks(group.home).offset()),
             recipients: case.to.len(),
             collected: group.collected && ours,
             delivery: group.delivery.filter(|_| ours),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::envelope::{FromLine, Reply, reply};
-use crate::reasons::{Class, Matcher, Rank, Role, Stage, words};
+use crate::reasons::{Class, Fault, Matcher, Rank, Role, Stage, words};
 use crate::record::Kind;
 
 use super::group::{Delivery, EntryFacts, Evidence, Transaction};
@@ -55,8 +55,8 @@ pub(crate) struct Verdict<'g> {
     pub timeout: Option<char>,
     pub filter: Option<&'g str>,
     pub own_filter: Option<bool>,
-    /// The lines, first the reason.
-    pub evidence: Vec<&'g Evidence>,
+    /// The lines, first the reason, with how strongly each speaks here.
+    pub evidence: Vec<(&'g Evidence, Rank)>,
     /// The first of `evidence` is the reason, in words.
     pub has_reason: bool,
     /// The log has said all that it will say of it.
@@ -92,6 +92,8 @@ impl Told {
 pub(crate) struct Facts<'g> {
     pub kind: Kind,
     pub entry: &'g EntryFacts,
+    /// The entry's time, in mail time.
+    pub entry_at: Option<i64>,
     /// Recipients in the entry.
     pub recipients: usize,
     pub collected: bool,
@@ -125,13 +127,15 @@ struct Judge<'a, 'g> {
     refused: bool,
 }
 
+/// Two logs of one host that count in different units may seem to be this far apart, in milliseconds.
+const CLOCKS_MS: i64 = 2_000;
+
 /// A line and the class that it speaks for.
 type Reason<'g> = (&'g Evidence, Class);
 
 impl<'g> Judge<'_, 'g> {
     fn verdict(&self) -> Verdict<'g> {
-        let stated = self.decisive().or_else(|| self.ranked(Rank::Consequence).next());
-        let (found, status) = match stated {
+        let (found, status) = match self.stated() {
             Some((line, Class::FilterFailureSuspected)) => {
                 (Some((line, Class::FilterFailureSuspected)), Status::Inferred)
             }
@@ -149,18 +153,28 @@ impl<'g> Judge<'_, 'g> {
         };
         let filter_line = reason.filter(|line| line.filter.is_some()).or_else(|| {
             // A refusal without a name, after a filter of this connection had failed.
-            self.facts.earlier.filter(|earlier| class == Class::OtherFilter && self.own(earlier) != Some(true))
+            self.facts.earlier.filter(|earlier| {
+                class == Class::OtherFilter
+                    && self.own(earlier) != Some(true)
+                    && reason.is_some_and(|line| is_in_place_of_a_filter(&line.text))
+            })
         });
-        let mut evidence: Vec<&Evidence> = reason.into_iter().collect();
-        evidence.extend(filter_line.filter(|line| !evidence.iter().any(|known| known.seq == line.seq)));
+        let mut evidence: Vec<(&Evidence, Rank)> = reason.map(|line| (line, self.rank(line))).into_iter().collect();
+        let listed =
+            |evidence: &[(&Evidence, Rank)], line: &Evidence| evidence.iter().any(|(known, _)| known.seq == line.seq);
+        if let Some(line) = filter_line.filter(|line| !listed(&evidence, line)) {
+            evidence.push((line, self.rank(line)));
+        }
         // Up to the line that ends the envelope, or the first `to=`: those that follow repeat it for each recipient, and
         // may come after the record has left.
         let told =
             self.lines.iter().position(|line| self.role(line) == Role::EndOfEnvelope || line.text.starts_with("to="));
         let told = told.map_or(self.lines.len(), |at| at + 1);
+        let blamed = reason.and_then(|line| line.filter.as_deref());
         for line in &self.lines[..told] {
-            if evidence.len() < 8 && !evidence.iter().any(|known| known.seq == line.seq) {
-                evidence.push(line);
+            if evidence.len() < 8 && !listed(&evidence, line) {
+                let aside = self.is_others_failure(line) && line.filter.as_deref() != blamed;
+                evidence.push((line, if aside { Rank::Circumstantial } else { self.rank(line) }));
             }
         }
         let outcome = self.outcome(class);
@@ -210,13 +224,68 @@ impl<'g> Judge<'_, 'g> {
         lines.map(|line| (line, self.class(line)))
     }
 
-    fn decisive(&self) -> Option<Reason<'g>> {
-        if self.facts.kind == Kind::Abort {
-            return self.ranked(Rank::Decisive).next();
+    /// What a line names: the earliest that is decisive, or else what follows from a cause.
+    ///
+    /// The failure of a filter that is not PureMessage ends nothing by itself: with an empty `F=` sendmail goes on without
+    /// it. It is the cause where sendmail's verdict in that filter's place comes before anything else that is decisive.
+    fn stated(&self) -> Option<Reason<'g>> {
+        if self.facts.kind != Kind::Abort {
+            let earlier = self.facts.earlier.map(|line| (line, self.class(line)));
+            return self.ranked(Rank::Decisive).chain(earlier).find(|(_, class)| class.is_filter_failure());
         }
-        self.ranked(Rank::Decisive)
-            .chain(self.facts.earlier.map(|line| (line, self.class(line))))
-            .find(|(_, class)| class.is_filter_failure())
+        let mut failed: Option<&Evidence> = None;
+        let mut follows = None;
+        for line in self.lines.iter().filter(|line| !self.own_verdict(line)) {
+            let rank = self.rank(line);
+            if self.is_others_failure(line) {
+                failed = if rank == Rank::Decisive { Some(line) } else { failed.or(Some(line)) };
+            } else if rank == Rank::Decisive {
+                return Some(self.went_first(line).unwrap_or((line, self.class(line))));
+            } else if let Some(cause) = failed.filter(|cause| self.ends_for(cause, line)) {
+                return Some((cause, Class::OtherFilter));
+            } else if rank == Rank::Consequence && follows.is_none() {
+                follows = Some((line, self.class(line)));
+            }
+        }
+        follows
+    }
+
+    fn rank(&self, line: &Evidence) -> Rank {
+        self.matcher.rule(line.rule).rank
+    }
+
+    /// Whether a line says that a filter failed that is not PureMessage.
+    fn is_others_failure(&self, line: &Evidence) -> bool {
+        let class = self.matcher.rule(line.rule).class;
+        let failure = class.is_filter_failure() || class == Class::FilterFailureSuspected;
+        failure && self.own(line) == Some(false)
+    }
+
+    /// Whether a line is what sendmail did because of this filter's failure. Its texts are the same for every filter in
+    /// an error state, and may be PureMessage's own verdict on a recipient: it has to be of the stage that failed.
+    /// A reply that makes no sense still counts as consent, and has its consequence at the next command.
+    fn ends_for(&self, cause: &Evidence, line: &Evidence) -> bool {
+        let verdict = matches!(self.role(line), Role::Verdict | Role::RefusesMail | Role::RefusesRecipient);
+        if !verdict || !is_in_place_of_a_filter(&line.text) {
+            return false;
+        }
+        let senseless = self.matcher.rule(cause.rule).class == Class::FilterProtocolError;
+        match (cause.stage, line.stage) {
+            (None, _) => true,
+            (Some(failed), Some(at)) => failed == at || senseless && failed < at,
+            // The end of the text, or a log level at which nothing tells the stage.
+            (Some(failed), None) => senseless || failed >= Stage::Data || !line.text.contains('='),
+        }
+    }
+
+    /// PureMessage's end where it came before the client's: a filter that closes while nothing is asked of it is noticed
+    /// at sendmail's next write to it, behind the client's end, but its entry is older than both.
+    fn went_first(&self, line: &Evidence) -> Option<Reason<'g>> {
+        let peer = self.class(line).fault() == Fault::Peer;
+        let before = line.at.zip(self.facts.entry_at).is_some_and(|(end, entry)| entry + CLOCKS_MS <= end);
+        let gone = |line: &&Evidence| self.class(line) == Class::FilterClosed && self.rank(line) == Rank::Decisive;
+        let closed = self.lines.iter().filter(|_| peer && before).find(gone)?;
+        Some((closed, Class::FilterClosed))
     }
 
     /// What circumstantial lines say together.
@@ -253,9 +322,7 @@ impl<'g> Judge<'_, 'g> {
             // Of sendmail's rules only those whose arguments are its own: a header may hold any reply.
             Role::Cause => self.class(line) == Class::PolicyRejected && line.stage.is_some(),
             // One recipient's refusal is the message's only where none was left.
-            Role::RefusesRecipient => {
-                class == Class::RecipientsRejected || class.fault() != crate::reasons::Fault::Peer
-            }
+            Role::RefusesRecipient => class == Class::RecipientsRejected || class.fault() != Fault::Peer,
             _ => false,
         });
         match said.find_map(|line| reply(line.text.as_bytes())) {
@@ -277,4 +344,19 @@ impl<'g> Judge<'_, 'g> {
             _ => Outcome::Unknown,
         }
     }
+}
+
+/// Whether a text is one of those that sendmail itself writes where a filter's `F=` says so: `Milter: to=<a@b>,
+/// reject=451 4.3.2 Please try again later`, `… 550 5.7.1 Command rejected`, `… temp failing commands`.
+fn is_in_place_of_a_filter(text: &str) -> bool {
+    const TEXTS: [&str; 7] = [
+        "Please try again later",
+        "Command rejected",
+        " closing connection",
+        "errormode=4",
+        "temp failing commands",
+        "rejecting commands",
+        ", shutdown",
+    ];
+    TEXTS.iter().any(|end| text.ends_with(end))
 }
