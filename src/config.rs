@@ -21,6 +21,9 @@ use crate::reasons::{Class, CompiledRule, Rank, Role, Rule, Stage, words};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// Programs whose lines are sendmail's, as the mail log names them (sendmail's `-L`); `*` at the end stands for any
+    /// rest. A process whose id is the one in the queue id, and one that has logged sendmail's start, are sendmail's, too.
+    pub mail_programs: Vec<String>,
     /// Names of PureMessage's milter in sendmail.cf (`X` lines, `INPUT_MAIL_FILTER`). Empty: unknown.
     pub filter_names: Vec<String>,
     /// How long an abort waits for its reason, in seconds.
@@ -113,6 +116,7 @@ impl Default for Config {
     fn default() -> Config {
         let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect();
         Config {
+            mail_programs: names(&["sendmail", "sm-*"]),
             filter_names: Vec::new(),
             hold_secs: 5.0,
             lookback_secs: 3_600.0,
@@ -165,6 +169,7 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 const KEYS: &[&str] = &[
+    "mail_programs",
     "filter_names",
     "hold_secs",
     "lookback_secs",
@@ -205,6 +210,7 @@ impl Config {
         let mut config = Config::default();
         for (key, value) in object("configuration", value)? {
             match key.as_str() {
+                "mail_programs" => config.mail_programs = filled(key, value)?,
                 "filter_names" => config.filter_names = strings(key, value)?,
                 "hold_secs" => config.hold_secs = seconds(key, value, 86_400.0)?,
                 "lookback_secs" => config.lookback_secs = seconds(key, value, 31_536_000.0)?,
@@ -233,6 +239,12 @@ impl Config {
             });
         }
         Ok(config)
+    }
+
+    /// A number that stands for all of it.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let text = format!("{self:?}");
+        text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
     }
 
     /// Whether a filter is PureMessage, where its names are known.
@@ -382,7 +394,7 @@ mod tests {
     #[test]
     fn errors_name_key_value_and_what_is_allowed() {
         for (text, error) in [
-            (r#"{"hold": 3}"#, "hold: unknown key; known are filter_names, hold_secs,"),
+            (r#"{"hold": 3}"#, "hold: unknown key; known are mail_programs, filter_names, hold_secs,"),
             (r#"{"hold_secs": -1}"#, "hold_secs: -1 is not allowed; allowed is a number from 0 to 86400"),
             (r#"{"mode": "fast"}"#, r#"mode: "fast" is not allowed; allowed is hold, annotate"#),
             (r#"{"filter_names": "x"}"#, r#"filter_names: "x" is not allowed; allowed is an array of strings"#),

@@ -84,16 +84,15 @@ impl Engine {
         }
         let pass = Disposition { forward: self.join.config().others == Others::Pass, keep: false };
         let source = if source == Source::Auto { reading.source.unwrap_or_default() } else { source };
+        let entry = if source == Source::Mail { None } else { Entry::parse(&reading.line) };
         if source != Source::MessageLog
-            && let Some(line) = mail_line(&reading, source)
+            && let Some(line) = mail_line(&reading, source, entry.is_some())
         {
             self.join.stats.mail_lines += 1;
             let keep = self.join.mail_line(&line, &reading.line, ticket);
             return Disposition { keep, ..pass };
         }
-        if source != Source::Mail
-            && let Some(entry) = Entry::parse(&reading.line)
-        {
+        if let Some(entry) = entry {
             return self.entry(&entry, &reading, input, ticket, pass);
         }
         self.join.stats.other += 1;
@@ -151,10 +150,11 @@ impl Engine {
     /// The message that a record or line is about. Nothing is taken in.
     pub fn queue_id(&self, input: Input<'_>) -> Option<QueueId> {
         let reading = input::read(self.join.config(), input)?;
-        match mail_line(&reading, reading.source.unwrap_or_default()) {
+        let entry = Entry::parse(&reading.line);
+        match mail_line(&reading, reading.source.unwrap_or_default(), entry.is_some()) {
             Some(MailLine { id: MailId::Queue(id), .. }) => Some(id),
             Some(_) => None,
-            None => Entry::parse(&reading.line).map(|entry| entry.id),
+            None => entry.map(|entry| entry.id),
         }
     }
 
@@ -222,11 +222,12 @@ impl fmt::Display for RestoreError {
 
 impl std::error::Error for RestoreError {}
 
-/// The mail line of a reading: with its own prefix, or bare, with what the record's other fields say.
-fn mail_line<'a>(reading: &'a Reading<'_>, source: Source) -> Option<MailLine<'a>> {
+/// The mail line of a reading: with its own prefix, or bare, with what the record's other fields say. What is an entry by
+/// its form is none, whichever program wrote it, unless the host knows better.
+fn mail_line<'a>(reading: &'a Reading<'_>, source: Source, is_entry: bool) -> Option<MailLine<'a>> {
     let mut line = match MailLine::parse(&reading.line) {
         Some(line) => line,
-        None if source == Source::Mail || reading.program.is_some() => MailLine::of_text(&reading.line),
+        None if source == Source::Mail || reading.program.is_some() && !is_entry => MailLine::of_text(&reading.line),
         None => return None,
     };
     if line.host.is_empty() {

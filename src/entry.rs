@@ -2,7 +2,7 @@
 //!
 //! Values in angle brackets are taken as a whole: an address may hold blanks, `=`, even ` a=c/abort`.
 
-use memchr::{memchr, memmem};
+use memchr::memchr;
 
 use crate::queue_id::QueueId;
 use crate::time::LogTime;
@@ -49,12 +49,14 @@ impl Action<'_> {
 }
 
 impl<'a> Entry<'a> {
-    /// Reads an entry; `None` if the line is none (a time mark, another program's line).
+    /// Reads an entry; `None` if the line is none (a time mark, another program's line): it begins with a time and `q=`, or
+    /// with what an indexer made of these.
     pub(crate) fn parse(line: &'a [u8]) -> Option<Entry<'a>> {
-        // The cheapest test first: without an id there is nothing to join.
-        memmem::find(line, b"q=").or_else(|| memchr(b'\t', line))?;
         let (time, rest, rekeyed) = match LogTime::parse_iso(line) {
-            Some((time, used)) => (Some(time), &line[used..], None),
+            Some((time, used)) => {
+                let rest = line[used..].trim_ascii_start();
+                (rest.len() < line.len() - used && rest.starts_with(b"q=")).then_some((Some(time), rest, None))?
+            }
             None => re_keyed(line)?,
         };
         let mut entry = Entry {

@@ -18,8 +18,10 @@ pub(crate) struct Reading<'a> {
     pub pid: Option<u32>,
     pub time: Option<LogTime>,
     pub source: Option<Source>,
-    /// The record carries the object already.
+    /// The record has a member with the object's name already, other than `null`.
     pub enriched: bool,
+    /// The record has that member as `null`: it is replaced.
+    pub has_null: bool,
 }
 
 /// Reads what was handed in; `None` if it is no JSON object or holds no line.
@@ -33,10 +35,12 @@ pub(crate) fn read<'a>(config: &Config, input: Input<'a>) -> Option<Reading<'a>>
     let mut best = usize::MAX;
     let mut members = Members::new(bytes)?;
     for (key, value) in members.by_ref() {
-        let key = &key[1..key.len() - 1];
+        let name = if key.contains(&b'\\') { json::string(key) } else { None };
+        let key = name.as_deref().unwrap_or(&key[1..key.len() - 1]);
         let place = |names: &[String]| names.iter().position(|name| name.as_bytes() == key);
         if key == MEMBER.as_bytes() {
-            reading.enriched = value.starts_with(b"{");
+            reading.has_null |= value == b"null";
+            reading.enriched |= value != b"null";
         }
         if let Some(at) = place(&config.message_fields)
             && at < best
@@ -45,9 +49,9 @@ pub(crate) fn read<'a>(config: &Config, input: Input<'a>) -> Option<Reading<'a>>
             best = at;
             reading.line = line;
         } else if place(&config.host_fields).is_some() {
-            reading.host = json::string(value).or(reading.host).filter(|host| !host.is_empty());
+            reading.host = said(value).or(reading.host);
         } else if place(&config.program_fields).is_some() {
-            reading.program = json::string(value).or(reading.program);
+            reading.program = said(value).or(reading.program);
         } else if place(&config.pid_fields).is_some() {
             let digits = json::string(value).unwrap_or(Cow::Borrowed(value));
             reading.pid = decimal(&digits).or(reading.pid);
@@ -59,6 +63,11 @@ pub(crate) fn read<'a>(config: &Config, input: Input<'a>) -> Option<Reading<'a>>
         }
     }
     (members.complete() && best < usize::MAX).then_some(reading)
+}
+
+/// A string that says something.
+fn said(value: &[u8]) -> Option<Cow<'_, [u8]>> {
+    json::string(value).filter(|text| !text.is_empty())
 }
 
 fn source(config: &Config, value: &[u8]) -> Option<Source> {

@@ -96,6 +96,16 @@ pub(crate) fn is_object(text: &[u8]) -> bool {
         && serde_json::from_slice::<IgnoredAny>(text).is_ok()
 }
 
+/// An object without the members of a name.
+pub(crate) fn without_member(object: &str, name: &str) -> String {
+    let is_other = |(key, _): &(&[u8], &[u8])| string(key).is_none_or(|key| *key != *name.as_bytes());
+    let others = Members::new(object.as_bytes()).into_iter().flatten().filter(is_other);
+    let members: Vec<String> = others
+        .map(|(key, value)| format!("{}:{}", String::from_utf8_lossy(key), String::from_utf8_lossy(value)))
+        .collect();
+    format!("{{{}}}", members.join(","))
+}
+
 /// A whole object with one more member behind the others, whose value `write` adds.
 pub(crate) fn with_member(object: &str, name: &str, write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let body = object.trim_ascii();

@@ -181,11 +181,15 @@ impl Issue<'_> {
     }
 }
 
-/// What came in as a record; `None` if it is no JSON object in UTF-8, so that nothing can be added to it.
-pub(crate) fn of_input(input: Input<'_>) -> Option<String> {
+/// What came in as a record; `None` if it is no JSON object in UTF-8, so that nothing can be added to it. A member with
+/// the object's name that is `null` makes room for it.
+pub(crate) fn of_input(input: Input<'_>, has_null: bool) -> Option<String> {
     match input {
         Input::Line(line) => Some(of_line(line)),
-        Input::Record(bytes) if json::is_object(bytes) => String::from_utf8(bytes.to_vec()).ok(),
+        Input::Record(bytes) if json::is_object(bytes) => {
+            let text = String::from_utf8(bytes.to_vec()).ok()?;
+            Some(if has_null { json::without_member(&text, MEMBER) } else { text })
+        }
         Input::Record(_) => None,
     }
 }
@@ -225,6 +229,15 @@ fn evidence<S: Serializer>(lines: &Lines<'_>, serializer: S) -> Result<S::Ok, S:
     list.end()
 }
 
+/// A line with one mark for any run of bytes that are no ASCII: hosts whose records are text spoil such bytes, each in its
+/// own way.
+fn meant(line: &[u8]) -> Vec<u8> {
+    let mut meant = line.to_vec();
+    meant.iter_mut().filter(|byte| !byte.is_ascii()).for_each(|byte| *byte = 0x80);
+    meant.dedup_by(|byte, before| *byte == 0x80 && *before == 0x80);
+    meant
+}
+
 /// A stable name for a case: the same entry of the same host gives the same name, wherever and whenever it is read.
 pub(crate) fn case_id(kind: Kind, host: Option<&str>, queue_id: &str, line: &[u8]) -> String {
     // FNV-1a of 128 bits: stable for ever, and nothing here needs a secret.
@@ -241,8 +254,8 @@ pub(crate) fn case_id(kind: Kind, host: Option<&str>, queue_id: &str, line: &[u8
     };
     // An entry is one, whether or not its kind is known by now.
     add(if kind == Kind::Unlogged { b"unlogged" } else { b"entry" });
-    add(host.unwrap_or_default().to_ascii_lowercase().as_bytes());
+    add(&meant(host.unwrap_or_default().to_ascii_lowercase().as_bytes()));
     add(queue_id.as_bytes());
-    add(line);
+    add(&meant(line));
     format!("{high:016x}{low:016x}")
 }

@@ -10,6 +10,8 @@ pub struct Stats {
     pub records: u64,
     /// Lines of sendmail's log.
     pub mail_lines: u64,
+    /// Mail lines about a message that no program of sendmail's wrote; no evidence is taken from them.
+    pub foreign_lines: u64,
     /// Entries of `message_log`.
     pub entries: u64,
     /// Readable records that are neither.

@@ -59,7 +59,7 @@ impl Join {
             self.drop_unlogged(&mut found);
             if ends(entry)
                 && self.own_failure(&found)
-                && let Some(record) = record::of_input(input)
+                && let Some(record) = record::of_input(input, reading.has_null)
             {
                 return self.keep(Kind::Unnoticed, incoming, found, record);
             }
@@ -83,7 +83,7 @@ impl Join {
     /// Notes an entry for the clocks and in the table of seen ids.
     fn see_entry(&mut self, place: HostIndex, host: Option<&str>, entry: &Entry<'_>, at: Option<i64>) {
         let slot = self.seen.touch(&entry.id, host.map_or(0, |host| host_number(host.as_bytes())));
-        slot.flags |= flag::ENTRY;
+        slot.flags |= flag::ENTRY | if entry.is_abort() { flag::ABORT } else { 0 };
         self.mark = at.map(|at| Mark { log: LineKind::MessageLog, host: place, at });
         let Some((at, mark)) = at.zip(self.mark) else { return };
         let first = slot.entry_secs == 0;
@@ -99,7 +99,7 @@ impl Join {
     }
 
     fn abort(&mut self, incoming: Incoming<'_>, input: Input<'_>) -> Taken {
-        let Some(record) = record::of_input(input) else { return Taken::Passes };
+        let Some(record) = record::of_input(input, incoming.reading.has_null) else { return Taken::Passes };
         let id = incoming.entry.id;
         let mut group = self.take(incoming.place, &id, incoming.host);
         self.drop_unlogged(&mut group);
@@ -184,7 +184,7 @@ impl Join {
         for passed in wanted.into_iter().rev() {
             let Some(reading) = crate::input::read(&self.config, passed.input()) else { continue };
             let Some(entry) = Entry::parse(&reading.line).filter(ends) else { continue };
-            let Some(record) = record::of_input(passed.input()) else { continue };
+            let Some(record) = record::of_input(passed.input(), reading.has_null) else { continue };
             group.others.retain(|(seq, _)| *seq != passed.seq);
             let host = reading.host.as_deref().and_then(host_name);
             let name = record::case_id(Kind::Unnoticed, host.as_deref(), id.as_str(), &reading.line);

@@ -11,15 +11,15 @@ use crate::time::{BsdTime, HALF_HOUR, LogTime};
 
 use super::hosts::HostIndex;
 
-/// A log that jumps ahead by more than this is believed only when it stays there.
+/// A log that leaps by more than this is believed only when so many lines in a row agree.
 const LEAP_MS: i64 = 3_600_000;
-const LEAP_LINES: u8 = 3;
+const LEAP_LINES: u8 = 4;
 
 /// How many differences between the logs are remembered; their median counts.
 const SAMPLES: usize = 9;
 
 /// No two clocks are further apart than this.
-const WIDEST_MS: i64 = 15 * 3_600_000;
+pub(crate) const WIDEST_MS: i64 = 15 * 3_600_000;
 
 /// How many lines a log's zone is guessed from.
 const GUESSES: u8 = 16;
@@ -63,7 +63,11 @@ pub(crate) struct Watermark {
     pub first: Option<i64>,
     /// The latest time seen: the log has probably nothing older to give.
     pub latest: Option<i64>,
-    ahead: u8,
+    /// How many lines have agreed with the latest time; the first one alone may be wrong, so that it can be gone back
+    /// from.
+    agreeing: u8,
+    /// Where a leap would lead to, and how many lines in a row agree on it.
+    ahead: Option<(i64, u8)>,
     /// When the last line came, by the host's clock.
     pub arrived: u64,
 }
@@ -84,15 +88,24 @@ impl Watermark {
             self.latest = Some(at);
             return true;
         };
-        if at <= latest {
-            self.ahead = 0;
+        let apart = at.saturating_sub(latest);
+        let leaps = apart > LEAP_MS || apart < -LEAP_MS && self.agreeing < LEAP_LINES;
+        if !leaps {
+            self.ahead = None;
+            self.agreeing = self.agreeing.saturating_add(1);
+            self.latest = Some(at.max(latest));
+            return apart > 0;
+        }
+        let agreed = match self.ahead {
+            Some((there, lines)) if at.abs_diff(there) <= LEAP_MS as u64 => lines + 1,
+            _ => 1,
+        };
+        if agreed < LEAP_LINES {
+            self.ahead = Some((at, agreed));
             return false;
         }
-        if at - latest > LEAP_MS && self.ahead < LEAP_LINES {
-            self.ahead += 1;
-            return false;
-        }
-        self.ahead = 0;
+        self.ahead = None;
+        self.agreeing = LEAP_LINES;
         self.latest = Some(at);
         true
     }
@@ -189,11 +202,6 @@ impl Clocks {
     pub(crate) fn mail_in_entry_time(&self) -> Option<i64> {
         self.mail.latest.map(|latest| latest.saturating_add(self.offset()))
     }
-
-    /// How far `message_log` has come, in mail time.
-    pub(crate) fn entries_in_mail_time(&self) -> Option<i64> {
-        self.entries.latest.map(|latest| latest.saturating_sub(self.offset()))
-    }
 }
 
 /// Rounds milliseconds to the nearest half hour.
@@ -214,7 +222,11 @@ mod tests {
         assert!(mark.see(1_000));
         assert!(!mark.see(1_000 + 50 * HOUR));
         assert!(mark.see(2_000));
-        for _ in 0..LEAP_LINES {
+        // Four that don't agree are four forged ones.
+        for year in [27, 30, 28, 99] {
+            assert!(!mark.see(year * 8_766 * HOUR));
+        }
+        for _ in 1..LEAP_LINES {
             assert!(!mark.see(50 * HOUR));
         }
         assert!(mark.see(50 * HOUR));

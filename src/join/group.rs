@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::address;
 use crate::envelope::{FromLine, refused_sender};
 use crate::reasons::{Class, Matcher, Rank, Role, Stage};
 use crate::record::Kind;
@@ -77,7 +78,7 @@ pub(crate) struct Group {
     pub others: Vec<(u64, EntryFacts)>,
     /// The text was received.
     pub collected: bool,
-    /// What a delivery or refusal said last.
+    /// What a delivery or refusal said first.
     pub delivery: Option<Delivery>,
     /// An entry names no host.
     pub nameless: bool,
@@ -115,7 +116,8 @@ pub(crate) struct Transaction<'g> {
 }
 
 impl Group {
-    /// Puts a line in its place; false if it is there already.
+    /// Puts a line in its place; false if it is there already. One process writes its lines in order, whatever the clock
+    /// does; those of several are ordered by time.
     pub(crate) fn insert(&mut self, evidence: Evidence) -> bool {
         if self
             .evidence
@@ -124,10 +126,10 @@ impl Group {
         {
             return false;
         }
-        let behind = self
-            .evidence
-            .iter()
-            .rposition(|known| known.at <= evidence.at || known.at.is_none() || evidence.at.is_none());
+        let behind = self.evidence.iter().rposition(|known| {
+            let same_process = known.pid.is_some() && known.pid == evidence.pid;
+            same_process || known.at <= evidence.at || known.at.is_none() || evidence.at.is_none()
+        });
         self.evidence.insert(behind.map_or(0, |at| at + 1), evidence);
         true
     }
@@ -160,11 +162,10 @@ impl Group {
         released.extend(gone.map(|line| line.ticket).filter(|ticket| *ticket != 0));
     }
 
-    /// Notes what a `to=` line says; a delivery to one recipient is what matters most.
+    /// Notes what a `to=` line says: the first that settles it counts. A refusal is the same for all recipients, and no
+    /// delivery follows it.
     pub(crate) fn deliver(&mut self, delivery: Delivery) {
-        if self.delivery != Some(Delivery::Sent) {
-            self.delivery = Some(delivery);
-        }
+        self.delivery.get_or_insert(delivery);
     }
 
     /// The transactions, in the order of the log.
@@ -184,7 +185,7 @@ impl Group {
     }
 
     /// The transaction of each case, by the place of the case. Entries and transactions of one id follow each other in
-    /// the same order; a sender tells them apart, where both name one.
+    /// the same order; a sender tells them apart, where both name one. Time tells only which of several is meant.
     pub(crate) fn align<'g>(&'g self, matcher: &Matcher, offset: i64) -> Vec<Option<Transaction<'g>>> {
         let transactions = self.transactions(matcher);
         let mut entries: Vec<(Option<i64>, u64, &EntryFacts, Option<usize>)> = self
@@ -195,27 +196,18 @@ impl Group {
             .chain(self.others.iter().map(|(seq, entry)| (entry.at, *seq, entry, None)))
             .collect();
         entries.sort_by_key(|(at, seq, ..)| (*at, *seq));
+        let mut found = refusals(&transactions, &entries, Some(offset));
+        if found.iter().all(Option::is_none) {
+            found = refusals(&transactions, &entries, None);
+        }
         let mut aligned = vec![None; self.cases.len()];
-        let mut next = 0;
-        let count = entries.len();
+        // What no refusal ended is the last entry's of those that are left.
+        let last = found.iter().rposition(Option::is_none);
         for (order, (_, _, entry, case)) in entries.into_iter().enumerate() {
-            let only = count == 1 && transactions.len() == 1;
-            let refused = (next..transactions.len()).find(|at| {
-                let transaction = &transactions[*at];
-                transaction.refused && (only || transaction.has_sender(entry)) && transaction.not_before(entry, offset)
-            });
-            let found = match refused {
-                Some(at) => {
-                    next = at + 1;
-                    Some(transactions[at])
-                }
-                None if order + 1 == count && !entry.refuses_mail => {
-                    transactions.last().copied().filter(|transaction| !transaction.refused)
-                }
-                None => None,
-            };
+            let is_last = last == Some(order) && !entry.refuses_mail;
+            let rest = transactions.last().filter(|transaction| is_last && !transaction.refused);
             if let Some(case) = case {
-                aligned[case] = found;
+                aligned[case] = found[order].map(|at| transactions[at]).or(rest.copied());
             }
         }
         aligned
@@ -270,6 +262,12 @@ impl Group {
             + 8 * self.part_tickets.len()
     }
 
+    /// The latest mail time of anything in it, or entry time where it has none.
+    pub(crate) fn time(&self) -> i64 {
+        let (mail, entry) = self.latest();
+        mail.or(entry).unwrap_or(i64::MIN)
+    }
+
     /// The latest time of anything in it: mail time, entry time.
     pub(crate) fn latest(&self) -> (Option<i64>, Option<i64>) {
         let entries = self.cases.iter().map(|case| &case.entry).chain(self.others.iter().map(|(_, entry)| entry));
@@ -295,11 +293,32 @@ fn length(text: Option<&str>) -> usize {
     text.map_or(0, str::len)
 }
 
+/// Which refused transaction each entry is of, in order; by time, too, where the difference of the clocks is given.
+fn refusals(
+    transactions: &[Transaction<'_>],
+    entries: &[(Option<i64>, u64, &EntryFacts, Option<usize>)],
+    offset: Option<i64>,
+) -> Vec<Option<usize>> {
+    let only = entries.len() == 1 && transactions.len() == 1;
+    let mut next = 0;
+    let of = |(_, _, entry, _): &(_, _, &EntryFacts, _)| {
+        let found = (next..transactions.len()).find(|at| {
+            let transaction = &transactions[*at];
+            transaction.refused
+                && (only || transaction.has_sender(entry))
+                && offset.is_none_or(|offset| transaction.not_before(entry, offset))
+        })?;
+        next = found + 1;
+        Some(found)
+    };
+    entries.iter().map(of).collect()
+}
+
 impl Transaction<'_> {
     /// Whether an entry may be of this transaction by its sender.
     fn has_sender(&self, entry: &EntryFacts) -> bool {
         match (&entry.from, self.sender) {
-            (Some(from), Some(sender)) => same_address(from, sender),
+            (Some(from), Some(sender)) => address::may_be_same(from.as_bytes(), sender.as_bytes()),
             _ => false,
         }
     }
@@ -324,19 +343,4 @@ fn sender<'e>(matcher: &Matcher, line: &'e Evidence) -> Option<&'e str> {
         _ => return None,
     };
     std::str::from_utf8(bytes).ok()
-}
-
-/// Whether two addresses may be one: sendmail cuts long ones, and puts some in brackets that PureMessage does not.
-fn same_address(a: &str, b: &str) -> bool {
-    fn bare(address: &str) -> &str {
-        address.trim_start_matches('<').trim_end_matches('>')
-    }
-    let (a, b) = (bare(a).as_bytes(), bare(b));
-    if a.eq_ignore_ascii_case(b.as_bytes()) {
-        return true;
-    }
-    let Some((start, end)) = b.split_once("...") else { return false };
-    a.len() >= start.len() + end.len()
-        && a[..start.len()].eq_ignore_ascii_case(start.as_bytes())
-        && a[a.len() - end.len()..].eq_ignore_ascii_case(end.as_bytes())
 }

@@ -116,9 +116,15 @@ impl Hosts {
         }
     }
 
-    /// How far the mail logs of all hosts have come that have one: the least of them.
-    pub(crate) fn all_mail_in_entry_time(&self) -> Option<i64> {
-        self.clocks.iter().filter_map(Clocks::mail_in_entry_time).min()
+    /// How far the mail logs of all hosts have come that have one: the least of them. Those that have given nothing for as
+    /// long as an abort waits are left out, unless all have.
+    pub(crate) fn all_mail_in_entry_time(&self, silent: impl Fn(u64) -> bool) -> Option<i64> {
+        let (mut least, mut least_of_all) = (None, None);
+        for (clocks, at) in self.clocks.iter().filter_map(|clocks| Some((clocks, clocks.mail_in_entry_time()?))) {
+            let known: &mut Option<i64> = if silent(clocks.mail.arrived) { &mut least_of_all } else { &mut least };
+            *known = Some(known.map_or(at, |known: i64| known.min(at)));
+        }
+        least.or(least_of_all)
     }
 
     /// Sets all times of arrival back.

@@ -8,6 +8,7 @@ mod connections;
 mod group;
 pub(crate) mod hosts;
 mod parts;
+mod programs;
 mod recent;
 mod release;
 mod seen;
@@ -34,6 +35,7 @@ pub(crate) use group::{Case, Evidence};
 use group::{Delivery, Group};
 use hosts::{HostIndex, Hosts, NAMELESS, host_name};
 use parts::{Parts, Whole};
+use programs::Programs;
 use recent::Recent;
 use seen::{Seen, flag, host_number};
 use store::Store;
@@ -51,6 +53,7 @@ pub(crate) struct Join {
     recent: Recent,
     connections: Connections,
     parts: Parts,
+    programs: Programs,
     /// Held cases by what they wait for: the entry time that the mail log must pass, per host.
     due: BTreeMap<HostIndex, BTreeSet<(i64, u64)>>,
     /// Held cases without a time.
@@ -90,6 +93,8 @@ enum Said<'t> {
     From(FromLine<'t>),
     To(ToLine<'t>),
     Other,
+    /// A part of a line.
+    Nothing,
 }
 
 impl<'t> Said<'t> {
@@ -117,6 +122,11 @@ impl<'t> Said<'t> {
     }
 }
 
+/// Whether a line is of the process that received its message, as far as it can be told.
+fn of_reception(pid: Option<u32>, id: &QueueId) -> bool {
+    pid.is_none_or(|pid| id.connection().is_none_or(|(connection, _)| connection.pid() == pid))
+}
+
 /// What a `to=` line says became of the message.
 fn delivery(stat: Stat) -> Option<Delivery> {
     match stat {
@@ -139,6 +149,7 @@ impl Join {
             recent: Recent::default(),
             connections: Connections::default(),
             parts: Parts::default(),
+            programs: Programs::default(),
             due: BTreeMap::new(),
             timeless: BTreeSet::new(),
             held: BTreeMap::new(),
@@ -200,14 +211,20 @@ impl Join {
         let at = time.map(LogTime::ms);
         self.mark = at.map(|at| Mark { log: LineKind::Mail, host: place, at });
         clocks.mail.arrived = self.now;
+        let ours = self.programs.is_mail(&self.config.mail_programs, line.program, line.pid, id.as_ref());
         let mut risen = false;
         if let Some(at) = at {
             risen = clocks.mail.see(at);
-            if clocks.wants_mail_ids() {
+            // A delivery from the queue may be far younger than the id.
+            if clocks.wants_mail_ids() && ours && id.is_some_and(|id| of_reception(line.pid, &id)) {
                 clocks.see_mail_id(at, id.and_then(|id| id.utc_secs()));
             }
         }
         let kept = match id {
+            Some(_) if !ours => {
+                self.stats.foreign_lines += 1;
+                false
+            }
             Some(id) => {
                 let about = About {
                     place,
@@ -230,14 +247,15 @@ impl Join {
     }
 
     fn about_message(&mut self, about: &About<'_>, line: &MailLine<'_>, raw: &[u8]) -> bool {
-        let said = if line.part.is_none() { Said::read(line.text) } else { Said::Other };
+        let said = if line.part.is_none() { Said::read(line.text) } else { Said::Nothing };
         let slot = self.seen.touch(&about.id, self.hosts.number(about.place));
-        slot.flags |= flag::MAIL | said.flags();
+        slot.note(flag::MAIL | said.flags());
         if let Some(at) = about.at
             && slot.mail_secs == 0
         {
             slot.mail_secs = at.div_euclid(1_000) as u32;
-            if slot.entry_secs != 0 {
+            // As in `see_entry`: an abort may be written long after its mail lines.
+            if slot.entry_secs != 0 && slot.flags & flag::ABORT == 0 {
                 let entry_at = i64::from(slot.entry_secs) * 1_000;
                 self.hosts.clocks_mut(about.place).see_both(entry_at, at);
             }
@@ -263,8 +281,9 @@ impl Join {
             at: whole.at,
             ticket: whole.tickets.first().copied().unwrap_or_default(),
         };
-        let said = Said::read(&whole.text);
-        self.seen.touch(&about.id, self.hosts.number(about.place)).flags |= said.flags();
+        // A text whose end is unknown says nothing.
+        let said = if whole.cut { Said::Nothing } else { Said::read(&whole.text) };
+        self.seen.touch(&about.id, self.hosts.number(about.place)).note(said.flags());
         let kept = self.text(&about, &said, &whole.text, &whole.text);
         let rest = &whole.tickets[usize::from(kept).min(whole.tickets.len())..];
         if !kept || !self.store.add_tickets(&about.id, host_name(about.host).as_deref(), rest) {
@@ -278,6 +297,7 @@ impl Join {
             Said::From(line) => self.from_line(about, line, text),
             Said::To(line) => self.to_line(about, *line, text, raw),
             Said::Other => self.candidate(about, text),
+            Said::Nothing => false,
         }
     }
 
@@ -323,8 +343,7 @@ impl Join {
         let Some(found) = self.matcher.find(text) else { return false };
         let rule = self.matcher.rule(found.rule);
         // Deliveries keep the id but run in another process: their trouble is not the reception's.
-        let other_process =
-            about.pid.is_some_and(|pid| about.id.connection().is_some_and(|(connection, _)| connection.pid() != pid));
+        let other_process = !of_reception(about.pid, &about.id);
         if rule.role == Role::Connection || other_process && &*rule.id == "E-01" {
             return false;
         }
@@ -419,6 +438,7 @@ impl Join {
         at: Option<i64>,
         ticket: u64,
     ) -> bool {
+        self.programs.learn(line.program, line.text);
         let Some(pid) = line.pid else { return false };
         if line.id != MailId::None || !line.text.starts_with(b"STARTTLS") || line.part.is_some() {
             return false;

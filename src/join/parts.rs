@@ -34,6 +34,8 @@ pub(crate) struct Whole {
     pub text: Vec<u8>,
     /// Those of its parts.
     pub tickets: Vec<u64>,
+    /// The text has no end: it is longer than what is kept, or its last part is missing.
+    pub cut: bool,
     next: u16,
 }
 
@@ -52,7 +54,8 @@ impl Parts {
             None => (line.text, false),
         };
         if part == 1 {
-            let whole = Whole { text: text[..text.len().min(most)].to_vec(), next: 2, ..whole };
+            let whole =
+                Whole { text: text[..text.len().min(most)].to_vec(), cut: more || text.len() > most, next: 2, ..whole };
             if !more {
                 return (Some(whole), false);
             }
@@ -72,6 +75,7 @@ impl Parts {
         known.text.extend_from_slice(&text[..text.len().min(room)]);
         known.tickets.extend(whole.tickets);
         known.next = part.saturating_add(1);
+        known.cut = more || text.len() > room || known.text.len() >= most;
         if more { (None, true) } else { (self.pending.remove(at), false) }
     }
 
@@ -101,6 +105,7 @@ impl Whole {
             at,
             text: Vec::new(),
             tickets: (ticket != 0).then_some(ticket).into_iter().collect(),
+            cut: false,
             next: 1,
         }
     }

@@ -6,6 +6,7 @@ use crate::queue_id::QueueId;
 use crate::reasons::Class;
 use crate::record::{Issue, Kind, WhyNot};
 
+use super::clock::WIDEST_MS;
 use super::group::{Case, CaseState, Group, Transaction};
 use super::hosts::{HostIndex, NAMELESS};
 use super::parts::Whole;
@@ -272,7 +273,7 @@ impl Join {
     /// How far the mail log of a host has come, in entry time.
     fn mail_progress(&self, home: HostIndex) -> Option<i64> {
         match self.hosts.clocks(home).mail_in_entry_time() {
-            None if home == NAMELESS => self.hosts.all_mail_in_entry_time(),
+            None if home == NAMELESS => self.hosts.all_mail_in_entry_time(|arrived| self.gives_nothing(Some(arrived))),
             None => self.hosts.clocks(NAMELESS).mail_in_entry_time(),
             progress => progress,
         }
@@ -386,20 +387,27 @@ impl Join {
     /// Gives up evidence and issued cases whose lookback is over, by the progress of `message_log`.
     pub(super) fn expire(&mut self, place: HostIndex) {
         let lookback = self.lookback_ms();
-        let clocks = self.hosts.clocks(place);
-        let Some(entries) = clocks.entries_in_mail_time() else { return };
-        let mail = clocks.mail.latest.unwrap_or(i64::MIN);
-        let limit = entries.min(mail).saturating_sub(lookback);
-        let offset = clocks.offset();
+        let hosts = &self.hosts;
+        // Up to where a host's evidence is over, in mail time.
+        let limit = |home: HostIndex| {
+            let clocks = hosts.clocks(home);
+            let entries = hosts.entries(home)?.saturating_sub(clocks.offset());
+            let mail = clocks.mail.latest.or(hosts.clocks(NAMELESS).mail.latest)?;
+            Some(entries.min(mail).saturating_sub(lookback))
+        };
         let over = |group: &Group| {
+            let Some(limit) = limit(group.home) else { return false };
+            let offset = hosts.clocks(group.home).offset();
             let (mail, entry) = group.latest();
             let held = group.cases.iter().any(|case| matches!(case.state, CaseState::Held { .. }));
-            group.home == place
-                && !held
-                && mail.is_none_or(|at| at <= limit)
-                && entry.is_none_or(|at| at - offset <= limit)
+            !held && mail.is_none_or(|at| at <= limit) && entry.is_none_or(|at| at - offset <= limit)
         };
-        while let Some((_, group)) = self.store.pop_over(limit, over) {
+        // Entries without a host may be of any.
+        let latest = hosts.clocks(NAMELESS).entries.latest.map(|latest| latest.saturating_add(WIDEST_MS));
+        let Some(bound) = (if place == NAMELESS { latest } else { limit(place) }) else { return };
+        let gone: Vec<Group> =
+            std::iter::from_fn(|| self.store.pop_over(bound, over)).map(|(_, group)| group).collect();
+        for group in gone {
             self.stats.expired += 1;
             self.forget(&group);
         }

@@ -21,6 +21,10 @@ pub(crate) mod flag {
     pub(crate) const TEMP_FAILED: u8 = 32;
     /// Its evidence was given up because memory was short.
     pub(crate) const EVICTED: u8 = 64;
+    /// An entry that is an abort.
+    pub(crate) const ABORT: u8 = 128;
+    /// What became of a message: at most one of these is noted.
+    pub(crate) const ENDS: u8 = SENT | REJECTED | TEMP_FAILED;
 }
 
 /// What is known of one id. Times are seconds, 0 if unknown.
@@ -47,6 +51,15 @@ pub(crate) enum Found {
     Never,
     /// Another id stands in its place: nobody knows.
     Displaced,
+}
+
+impl Slot {
+    /// Notes what was seen. Of what became of the message, the first counts, as in
+    /// [`Group::deliver`](super::group::Group::deliver).
+    pub(crate) fn note(&mut self, flags: u8) {
+        let ended = if self.flags & flag::ENDS == 0 { 0 } else { flag::ENDS };
+        self.flags |= flags & !ended;
+    }
 }
 
 impl Seen {

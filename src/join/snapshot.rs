@@ -11,23 +11,27 @@ use crate::stats::Stats;
 use super::connections::{self, Connections};
 use super::hosts::{HostIndex, Hosts};
 use super::parts::Parts;
+use super::programs::Programs;
 use super::recent::{Passed, Recent};
 use super::seen::Slot;
 use super::store::{self, Store};
 use super::{Join, Output};
 
 /// Raised with every change of what is stored.
-const FORMAT: &str = concat!("abort-reason ", env!("CARGO_PKG_VERSION"), " 1");
+const FORMAT: &str = concat!("abort-reason ", env!("CARGO_PKG_VERSION"), " 2");
 
 #[derive(Serialize, Deserialize)]
 struct Snapshot {
     format: String,
+    /// Stands for the configuration: the numbers of rules mean nothing under another one.
+    config: u64,
     hosts: Hosts,
     seen: Vec<Slot>,
     store: store::Stored,
     recent: Vec<Passed>,
     connections: connections::Stored,
     parts: Parts,
+    programs: Programs,
     due: BTreeMap<HostIndex, BTreeSet<(i64, u64)>>,
     timeless: BTreeSet<u64>,
     held: BTreeMap<u64, QueueId>,
@@ -44,12 +48,14 @@ impl Join {
     pub(crate) fn snapshot(&self) -> Vec<u8> {
         let snapshot = Snapshot {
             format: FORMAT.to_owned(),
+            config: self.config.fingerprint(),
             hosts: self.hosts.clone(),
             seen: self.seen.used(),
             store: self.store.stored(),
             recent: self.recent.stored(),
             connections: self.connections.stored(),
             parts: self.parts.clone(),
+            programs: self.programs.clone(),
             due: self.due.clone(),
             timeless: self.timeless.clone(),
             held: self.held.clone(),
@@ -75,6 +81,9 @@ impl Join {
         if snapshot.format != FORMAT {
             return Err(format!("the snapshot is of {:?}, this is {FORMAT:?}", snapshot.format));
         }
+        if snapshot.config != config.fingerprint() {
+            return Err("the snapshot is of another configuration".to_owned());
+        }
         let mut join = Join::new(config);
         join.hosts = snapshot.hosts;
         join.seen.fill(&snapshot.seen);
@@ -82,6 +91,7 @@ impl Join {
         join.recent = Recent::restored(snapshot.recent);
         join.connections = Connections::restored(snapshot.connections);
         join.parts = snapshot.parts;
+        join.programs = snapshot.programs;
         join.due = snapshot.due;
         join.timeless = snapshot.timeless;
         join.held = snapshot.held;

@@ -4,8 +4,9 @@
 //! by taking it out and putting it back, so that place and weight are always those of what it holds.
 
 use std::collections::hash_map::DefaultHasher;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasherDefault;
+use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
 
@@ -24,8 +25,10 @@ pub(crate) struct Store {
     groups: Map<QueueId, Vec<Group>>,
     /// What is given up first stands first: tier, age, id.
     order: BTreeSet<(u8, u64, QueueId)>,
-    /// Groups in the order in which they came, with their time, for the end of the lookback.
-    ages: VecDeque<(i64, QueueId, u64)>,
+    /// Groups in the order in which their lookback may be over: their time when that was last looked at, age, id.
+    ages: BTreeSet<(i64, u64, QueueId)>,
+    /// The one of `ages` that was looked at last.
+    looked_at: Option<(i64, u64, QueueId)>,
     count: usize,
     bytes: usize,
     sequence: u64,
@@ -35,7 +38,8 @@ pub(crate) struct Store {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Stored {
     groups: Vec<(QueueId, Vec<Group>)>,
-    ages: VecDeque<(i64, QueueId, u64)>,
+    ages: BTreeSet<(i64, u64, QueueId)>,
+    looked_at: Option<(i64, u64, QueueId)>,
     sequence: u64,
 }
 
@@ -113,14 +117,13 @@ impl Store {
             age
         } else {
             self.sequence += 1;
-            let (mail, entry) = group.latest();
-            self.ages.push_back((mail.or(entry).unwrap_or(i64::MIN), id, self.sequence));
+            self.ages.insert((group.time(), self.sequence, id));
             if self.ages.len() > 2 * self.count + 64 {
                 let groups = &self.groups;
                 let here =
                     |id: &QueueId, age| groups.get(id).is_some_and(|list| list.iter().any(|group| group.has_age(age)));
                 // The group itself is put back below.
-                self.ages.retain(|(_, id, age)| *age == self.sequence || here(id, *age));
+                self.ages.retain(|(_, age, id)| *age == self.sequence || here(id, *age));
             }
             self.sequence
         };
@@ -139,22 +142,31 @@ impl Store {
         self.take_at(&id, at).map(|group| (id, group))
     }
 
-    /// Takes out the oldest group if its time is up to `limit` and `over` agrees. A group that is kept goes to the end of
-    /// the line; only a few are looked at in a call, so that its time is bounded.
+    /// Takes out a group that is `over`, of those whose time is up to `limit`. A few are looked at in a call, each behind
+    /// the one before, so that none that is kept stands in the way of others, and the time of a call is bounded.
     pub(crate) fn pop_over(&mut self, limit: i64, over: impl Fn(&Group) -> bool) -> Option<(QueueId, Group)> {
-        for _ in 0..4.min(self.ages.len()) {
-            let (at, id, age) = *self.ages.front()?;
-            if at > limit {
+        for _ in 0..4 {
+            let from = self.looked_at.map_or(Bound::Unbounded, Bound::Excluded);
+            let next = self.ages.range((from, Bound::Unbounded)).next().copied();
+            let Some(next @ (at, age, id)) = next.filter(|(at, ..)| *at <= limit) else {
+                self.looked_at = None;
                 return None;
-            }
-            self.ages.pop_front();
-            let Some(place) = self.get(&id).iter().position(|group| group.has_age(age)) else { continue };
+            };
+            self.looked_at = Some(next);
+            let Some(place) = self.get(&id).iter().position(|group| group.has_age(age)) else {
+                self.ages.remove(&next);
+                continue;
+            };
             let group = &self.get(&id)[place];
             if over(group) {
+                self.ages.remove(&next);
                 return self.take_at(&id, place).map(|group| (id, group));
             }
-            let (mail, entry) = group.latest();
-            self.ages.push_back((mail.or(entry).unwrap_or(i64::MIN).max(at), id, age));
+            let time = group.time();
+            if time > at {
+                self.ages.remove(&next);
+                self.ages.insert((time, age, id));
+            }
         }
         None
     }
@@ -198,11 +210,12 @@ impl Store {
     pub(crate) fn stored(&self) -> Stored {
         let mut groups: Vec<_> = self.groups.iter().map(|(id, groups)| (*id, groups.clone())).collect();
         groups.sort_by_key(|(id, _)| *id);
-        Stored { groups, ages: self.ages.clone(), sequence: self.sequence }
+        Stored { groups, ages: self.ages.clone(), looked_at: self.looked_at, sequence: self.sequence }
     }
 
     pub(crate) fn restored(stored: Stored) -> Store {
-        let mut store = Store { ages: stored.ages, sequence: stored.sequence, ..Store::default() };
+        let mut store =
+            Store { ages: stored.ages, looked_at: stored.looked_at, sequence: stored.sequence, ..Store::default() };
         for (id, groups) in stored.groups {
             for group in &groups {
                 store.count += 1;
