@@ -6,6 +6,7 @@
 
 use memchr::memchr;
 use memchr::memmem::{self, Finder};
+use once_cell::sync::Lazy;
 
 use crate::address;
 use crate::mail_line::decimal;
@@ -211,7 +212,7 @@ impl<'a> ToLine<'a> {
 }
 
 /// Searches for the end of a text that may hold anything.
-static REPLY_ENDS: std::sync::LazyLock<Finder<'static>> = std::sync::LazyLock::new(|| Finder::new(", stat="));
+static REPLY_ENDS: Lazy<Finder<'static>> = Lazy::new(|| Finder::new(", stat="));
 
 /// `<address> (1000/1000), …`: the address, and what stands behind.
 fn controlling(text: &[u8]) -> Option<(&[u8], &[u8])> {

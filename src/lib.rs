@@ -55,7 +55,7 @@ mod time;
 
 pub use config::{Config, ConfigError, Limits, Mode, Others};
 pub use engine::{Disposition, Engine, Input, Output, RestoreError, Source};
-pub use join::{Mark, Outcome, Status};
+pub use join::{Mark, Outcome, Status, Watermark};
 pub use peek::{LineKind, Peek, peek};
 pub use queue_id::QueueId;
 pub use record::Kind;

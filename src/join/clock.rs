@@ -56,20 +56,20 @@ impl Mark {
     }
 }
 
-/// How far a log has come.
+/// How far a log has come, in milliseconds. One line with a forged or broken time does not move it.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-pub(crate) struct Watermark {
+pub struct Watermark {
     /// The first time seen.
-    pub first: Option<i64>,
+    pub(crate) first: Option<i64>,
     /// The latest time seen: the log has probably nothing older to give.
-    pub latest: Option<i64>,
+    pub(crate) latest: Option<i64>,
     /// How many lines have agreed with the latest time; the first one alone may be wrong, so that it can be gone back
     /// from.
     agreeing: u8,
     /// Where a leap would lead to, and how many lines in a row agree on it.
     ahead: Option<(i64, u8)>,
     /// When the last line came, by the host's clock.
-    pub arrived: u64,
+    pub(crate) arrived: u64,
 }
 
 /// A log's distance from UTC, guessed from queue ids, which hold the time of their connection in UTC. Connections have
@@ -81,8 +81,13 @@ struct ZoneGuess {
 }
 
 impl Watermark {
-    /// Notes a line's time; true if the watermark rose.
-    pub(crate) fn see(&mut self, at: i64) -> bool {
+    /// The latest time seen that can be believed.
+    pub fn latest(&self) -> Option<i64> {
+        self.latest
+    }
+
+    /// Notes a line's time; true if the watermark moved.
+    pub fn see(&mut self, at: i64) -> bool {
         let Some(latest) = self.latest else {
             self.first = Some(at);
             self.latest = Some(at);

@@ -29,7 +29,7 @@ use crate::stats::Stats;
 use crate::time::LogTime;
 
 pub(crate) use cases::Taken;
-pub use clock::Mark;
+pub use clock::{Mark, Watermark};
 use connections::Connections;
 pub(crate) use group::{Case, Evidence};
 use group::{Delivery, Group};
@@ -141,7 +141,7 @@ fn delivery(stat: Stat) -> Option<Delivery> {
 impl Join {
     pub(crate) fn new(config: &Config) -> Join {
         Join {
-            matcher: Matcher::new(config.rules.clone()),
+            matcher: Matcher::new(&config.rules),
             hosts: Hosts::new(config.limits.hosts),
             seen: Seen::new(config.limits.seen_ids),
             config: config.clone(),

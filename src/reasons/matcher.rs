@@ -1,8 +1,9 @@
 //! Finds the row of the table that a text fits: first by literal bytes, and only then by a regular expression.
 
-use std::sync::LazyLock;
+use std::sync::Arc;
 
 use memchr::memmem;
+use once_cell::sync::Lazy;
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::address;
@@ -100,9 +101,12 @@ pub(crate) struct Match<'t> {
     pub stage: Option<Stage>,
 }
 
-/// All rules, by what their texts begin with.
+/// All rules, by what their texts begin with. Copies share them.
 #[derive(Debug, Clone)]
-pub(crate) struct Matcher {
+pub(crate) struct Matcher(Arc<Rules>);
+
+#[derive(Debug)]
+struct Rules {
     rules: Vec<CompiledRule>,
     /// Rules whose start has no literal before the name of something: tried where no other start fits.
     anywhere: Vec<(u16, memmem::Finder<'static>)>,
@@ -120,9 +124,12 @@ struct Group {
     rules: Vec<u16>,
 }
 
-/// The rows of the table, compiled once; a test compiles every row.
-static ROWS: LazyLock<Vec<CompiledRule>> =
-    LazyLock::new(|| TABLE.iter().filter_map(|row| CompiledRule::new(row, row.id, row.start, row.rest).ok()).collect());
+/// The rows of the table, compiled once in a process; a test compiles every row.
+static ROWS: Lazy<Vec<CompiledRule>> =
+    Lazy::new(|| TABLE.iter().filter_map(|row| CompiledRule::new(row, row.id, row.start, row.rest).ok()).collect());
+
+/// The matcher of the table alone, which most engines share.
+static BUILT_IN: Lazy<Matcher> = Lazy::new(|| Matcher(Arc::new(Rules::new(Vec::new()))));
 
 impl CompiledRule {
     /// Compiles a rule; the error is the regular expression's.
@@ -199,9 +206,8 @@ impl<'t> Named<'t> {
     }
 }
 
-impl Matcher {
-    /// A matcher of the table with the rules of the configuration, which come first; one with the id of a row replaces it.
-    pub(crate) fn new(added: Vec<CompiledRule>) -> Matcher {
+impl Rules {
+    fn new(added: Vec<CompiledRule>) -> Rules {
         let mut rules = added;
         let replaced = rules.len();
         for row in ROWS.iter() {
@@ -232,11 +238,18 @@ impl Matcher {
                 }
             }
         }
-        Matcher { rules, anywhere, by_first_byte }
+        Rules { rules, anywhere, by_first_byte }
+    }
+}
+
+impl Matcher {
+    /// A matcher of the table with the rules of the configuration, which come first; one with the id of a row replaces it.
+    pub(crate) fn new(added: &[CompiledRule]) -> Matcher {
+        if added.is_empty() { BUILT_IN.clone() } else { Matcher(Arc::new(Rules::new(added.to_vec()))) }
     }
 
     pub(crate) fn rule(&self, index: u16) -> &CompiledRule {
-        &self.rules[usize::from(index)]
+        &self.0.rules[usize::from(index)]
     }
 
     /// Matches every row's example, so that the regular expressions have made what they make at their first use.
@@ -249,7 +262,7 @@ impl Matcher {
     /// The first rule that the whole text fits.
     pub(crate) fn find<'t>(&self, text: &'t [u8]) -> Option<Match<'t>> {
         let mut known_start = false;
-        for group in &self.by_first_byte[usize::from(*text.first()?)] {
+        for group in &self.0.by_first_byte[usize::from(*text.first()?)] {
             let Some(behind) = text.strip_prefix(&*group.before) else { continue };
             known_start = true;
             if group.all_named && !Named::new(behind).is_closed_by_any(&group.closes) {
@@ -264,7 +277,7 @@ impl Matcher {
         if known_start {
             return None;
         }
-        self.anywhere.iter().find_map(|(index, needle)| {
+        self.0.anywhere.iter().find_map(|(index, needle)| {
             needle.find(text)?;
             let (filter, stage) = self.rule(*index).fit(text)?;
             Some(Match { rule: *index, filter, stage })
@@ -291,8 +304,8 @@ mod tests {
 
     #[test]
     fn every_row_compiles_and_finds_its_example() {
-        let matcher = Matcher::new(Vec::new());
-        assert_eq!(matcher.rules.len(), TABLE.len());
+        let matcher = Matcher::new(&[]);
+        assert_eq!(matcher.0.rules.len(), TABLE.len());
         for row in TABLE {
             let found = matcher.find(row.example.as_bytes()).unwrap_or_else(|| panic!("{}: {}", row.id, row.example));
             assert_eq!(&*matcher.rule(found.rule).id, row.id, "{}", row.example);
@@ -305,7 +318,7 @@ mod tests {
     /// Texts that look like evidence and are none: normal actions, deliveries, and what a peer can write.
     #[test]
     fn what_is_no_evidence() {
-        let matcher = Matcher::new(Vec::new());
+        let matcher = Matcher::new(&[]);
         for text in [
             "",
             "Milter (PureMessage) add: header: X-PMX-Version: 6",
@@ -342,7 +355,7 @@ mod tests {
 
     #[test]
     fn stages_and_filters() {
-        let matcher = Matcher::new(Vec::new());
+        let matcher = Matcher::new(&[]);
         for (text, filter, stage) in [
             ("Milter (f(1)): timeout before data read, where=last body chunk", "f(1)", Some(Stage::Body)),
             ("Milter (f1): timeout before data read, where=quit_filter", "f1", None),

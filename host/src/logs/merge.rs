@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::rc::Rc;
 
-use abort_reason::{LineKind, Source};
+use abort_reason::{LineKind, Source, Watermark};
 
 use super::clock::Clock;
 use super::open::{BytesRead, LogReader};
@@ -48,8 +48,10 @@ struct Stream {
     file: LogFile,
     lines: LineReader<LogReader>,
     clock: Clock,
-    /// The time in UTC of the latest line that has one.
+    /// The time in UTC of the latest line that has one, and how far the file has come: a line with a forged time keeps
+    /// those behind it from no place.
     time: Option<i64>,
+    come: Watermark,
     line: Vec<u8>,
     order: usize,
 }
@@ -106,7 +108,9 @@ impl Merge {
         let Some(((_, _, order), probed)) = self.waiting.pop() else { return Ok(()) };
         let (file, clock, time) = (probed.file.clone(), probed.clock.clone(), probed.start);
         let lines = LineReader::new(probed.into_reader(&Rc::clone(&self.bytes_read))?);
-        let stream = Stream { file, lines, clock, time, line: Vec::new(), order };
+        let mut come = Watermark::default();
+        time.map(|time| come.see(time));
+        let stream = Stream { file, lines, clock, time, come, line: Vec::new(), order };
         let at = self.open.iter().position(Option::is_none).unwrap_or_else(|| {
             self.open.push(None);
             self.open.len() - 1
@@ -125,7 +129,10 @@ impl Merge {
         }
         let peek = stream.clock.peek(&stream.line);
         // What can't be dated goes with the line before it.
-        stream.time = peek.as_ref().and_then(|peek| stream.clock.utc(peek)).or(stream.time);
+        if let Some(time) = peek.as_ref().and_then(|peek| stream.clock.utc(peek)) {
+            stream.come.see(time);
+            stream.time = stream.come.latest().map(|latest| latest.min(time));
+        }
         let counts = &mut self.counts;
         let kind = if stream.file.source == Source::Mail {
             counts.mail += 1;
@@ -147,5 +154,44 @@ fn due(time: Option<i64>, source: Source, order: usize) -> Due {
     match source {
         Source::MessageLog => (time.div_euclid(1_000).saturating_mul(1_000).saturating_add(999), 1, order),
         Source::Mail | Source::Auto => (time, 0, order),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The order in which the lines of files are given.
+    fn order(texts: &[(&str, Source)]) -> Vec<String> {
+        let folder = std::env::temp_dir().join(format!("abort-reason-merge-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let files = texts.iter().enumerate().map(|(at, (text, source))| {
+            let path = folder.join(format!("{at}.log"));
+            std::fs::write(&path, text).unwrap();
+            LogFile { path, source: *source }
+        });
+        let mut merge = Merge::new(files.collect()).unwrap();
+        let mut lines = Vec::new();
+        while let Some((_, line)) = merge.next_line().unwrap() {
+            lines.push(String::from_utf8_lossy(line).into_owned());
+        }
+        std::fs::remove_dir_all(folder).unwrap();
+        lines
+    }
+
+    #[test]
+    fn a_line_of_another_year_holds_nothing_up() {
+        let line = |year: u32, second: u32, host: &str| {
+            format!("{year}-11-23T13:01:{second:02}Z {host} sendmail[14029]: 6AND1{second:02}3014029: x")
+        };
+        for at in [0, 2] {
+            let mut first: Vec<String> = (0..8).map(|second| line(2026, 2 * second, "mx1")).collect();
+            first.insert(at, line(2031, 2 * at as u32, "mx1"));
+            let second: Vec<String> = (0..8).map(|second| line(2026, 2 * second + 1, "mx2")).collect();
+            let merged = order(&[(&first.join("\n"), Source::Mail), (&second.join("\n"), Source::Mail)]);
+            let honest: Vec<&String> = merged.iter().filter(|line| line.starts_with("2026")).collect();
+            assert!(honest.is_sorted_by_key(|line| &line[..20]), "{merged:#?}");
+            assert_eq!(merged.len(), 17);
+        }
     }
 }

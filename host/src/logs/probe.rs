@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::io::{Cursor, Read};
 use std::rc::Rc;
 
-use abort_reason::{LineKind, Peek, Source};
+use abort_reason::{LineKind, Peek, Source, Watermark};
 
 use super::clock::Clock;
 use super::open::{BytesRead, LogReader, open};
@@ -59,7 +59,9 @@ struct Seen {
     lines: usize,
     mail: usize,
     message_log: usize,
-    first: Option<Peek>,
+    /// Those with a time, and how far these come.
+    timed: Vec<Peek>,
+    come: Watermark,
     clock: Clock,
 }
 
@@ -78,15 +80,21 @@ impl Seen {
                 LineKind::MessageLog => seen.message_log += 1,
             }
             with_id += usize::from(peek.id_time.is_some());
-            seen.first = seen.first.or(Some(peek).filter(|peek| peek.time.is_some()));
+            if let Some(time) = peek.time {
+                seen.come.see(time);
+                seen.timed.push(peek);
+            }
         }
         seen.clock.settle();
         seen
     }
 
-    /// When the file starts: what stands before the first line with a time is not far from it.
+    /// When the file starts: what stands before the first line with a time is not far from it. A first line whose time is
+    /// behind that of those that follow is forged.
     fn start(&self) -> Option<i64> {
-        self.first.as_ref().and_then(|peek| self.clock.utc(peek))
+        let latest = self.come.latest();
+        let first = self.timed.iter().find(|peek| peek.time <= latest);
+        first.and_then(|peek| self.clock.utc(peek))
     }
 
     /// Refuses a file that is plainly the other log, as it happens where a shell pattern stands behind `--maillog`.

@@ -12,12 +12,13 @@ use crate::workspace::{cargo, root, shown};
 /// A file of the core that is longer asks for a split.
 const MOST_LINES: usize = 500;
 
-/// All that the core may bring into a module: what `regex`, `serde` and `serde_json` need, and nothing besides.
+/// All that the core may bring into a module: what `regex`, `once_cell`, `serde` and `serde_json` need, and nothing besides.
 const MAY_NEED: &[&str] = &[
     "abort-reason",
     "aho-corasick",
     "itoa",
     "memchr",
+    "once_cell",
     "regex",
     "regex-automata",
     "regex-syntax",
@@ -86,7 +87,7 @@ pub(crate) fn dependency_tree() -> Result<()> {
     let strangers = names.into_iter().filter(|name| !MAY_NEED.contains(name)).map(str::to_owned);
     none(
         strangers,
-        "the core may need nothing of its own beyond regex, serde and serde_json; see `cargo tree -p abort-reason -e normal`",
+        "the core may need nothing of its own beyond regex, once_cell, serde and serde_json; see `cargo tree -p abort-reason -e normal`",
     )
 }
 
