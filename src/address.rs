@@ -120,8 +120,13 @@ pub(crate) fn sender(text: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// Whether a text is one address: a whole one, or a long one as sendmail shortens it.
 pub(crate) fn is_one(text: &[u8]) -> bool {
-    let whole = leading(text).is_some_and(|(_, rest)| rest.is_empty());
-    whole || nth(text, SHORTENED) == Some(text.len()) && text.windows(3).any(|three| three == b"...")
+    leading(text).is_some_and(|(_, rest)| rest.is_empty()) || is_shortened(text)
+}
+
+/// Whether a text is a long one as sendmail shortens it.
+pub(crate) fn is_shortened(text: &[u8]) -> bool {
+    let dots = nth(text, (SHORTENED - 3) / 2);
+    nth(text, SHORTENED) == Some(text.len()) && dots.is_some_and(|at| text[at..].starts_with(b"..."))
 }
 
 /// Recipients with commas between them, and what stands behind the last one.
@@ -130,7 +135,6 @@ pub(crate) fn list(text: &[u8]) -> Option<(&[u8], &[u8])> {
     loop {
         match walk.next(text)? {
             b',' if text.get(walk.at + 1) == Some(&b' ') => return Some(text.split_at(walk.at)),
-            b' ' if text[walk.at..].starts_with(b" [more], ") => return Some(text.split_at(walk.at)),
             b',' => walk.at += 1,
             _ => return None,
         }
@@ -281,8 +285,8 @@ mod tests {
 
     #[test]
     fn lists() {
-        let (recipients, rest) = list(b"<a@b>,\"c, d\"@e,f [more], delay=0").unwrap();
-        assert_eq!(rest, b" [more], delay=0");
+        let (recipients, rest) = list(b"<a@b>,\"c, d\"@e,f, [more], delay=0").unwrap();
+        assert_eq!(rest, b", [more], delay=0");
         let each: Vec<_> = each(recipients).collect();
         assert_eq!(each, [&b"<a@b>"[..], b"\"c, d\"@e", b"f"]);
         assert_eq!(list(b"x(, stat=Sent"), None);

@@ -2,7 +2,10 @@
 //! `to=` lines are most of a mail log.
 //!
 //! What a client wrote stands in known places only: addresses end where sendmail ends them ([`crate::address`]), the
-//! name of a client has a known form, and the texts of errors, which may repeat what a client wrote, stand last.
+//! name of a client has a known form, and the texts of errors, which may repeat what a client wrote, stand last. Such a
+//! text is also a line of its own, and may then begin with anything: sendmail logs a refused recipient as the client wrote
+//! it, with the highest bit of each byte cleared, then `... ` and the error. So a line is only read if it ends as it
+//! should, too.
 
 use memchr::memchr;
 use memchr::memmem::{self, Finder};
@@ -30,6 +33,10 @@ impl<'a> FromLine<'a> {
         let rest = rest.strip_prefix(b", class=")?;
         let (_, rest) = number(rest.strip_prefix(b"-").unwrap_or(rest))?;
         let (recipients, rest) = number(rest.strip_prefix(b", nrcpts=")?)?;
+        let relay = &rest[memmem::rfind(rest, b", relay=")? + 8..];
+        if relay != b"[RESPONSE]" && client(relay) != Some(relay.len()) {
+            return None;
+        }
         Some(FromLine { sender, recipients: decimal(recipients), collected: rest.starts_with(b", msgid=") })
     }
 }
@@ -124,6 +131,12 @@ pub(crate) fn client(text: &[u8]) -> Option<usize> {
     }
     if text[at..].starts_with(b" (may be forged)") {
         at += 16;
+    } else if let Some(behind) = text[at..].strip_prefix(b" (") {
+        // `host (192.0.2.1)`, where sendmail knows no more.
+        let address = behind.iter().take(64).take_while(|b| b.is_ascii_hexdigit() || b".:".contains(b)).count();
+        if behind.get(address) == Some(&b')') {
+            at += address + 3;
+        }
     }
     (at > 0).then_some(at)
 }
@@ -178,7 +191,7 @@ impl<'a> ToLine<'a> {
     /// Reads what stands behind `to=`.
     pub(crate) fn fields(text: &'a [u8]) -> Option<ToLine<'a>> {
         let (_, rest) = address::list(text)?;
-        let mut rest = rest.strip_prefix(b" [more]").unwrap_or(rest);
+        let mut rest = rest.strip_prefix(b", [more]").unwrap_or(rest);
         let (mut next, mut delivery, mut dated) = (0, false, false);
         let stat = loop {
             rest = rest.strip_prefix(b", ")?;
@@ -230,7 +243,9 @@ fn controlling(text: &[u8]) -> Option<(&[u8], &[u8])> {
 fn outcome(stat: &[u8], delivery: bool) -> Option<Stat> {
     // What a delivery did is `Sent` or `Sent (what the next server said)`.
     if delivery {
-        let sent = stat == b"Sent" || stat.starts_with(b"Sent (") && stat.ends_with(b")");
+        let said = stat.starts_with(b"Sent (") && stat.ends_with(b")");
+        let is_error = memmem::find(stat, b"... ").is_some() && !address::is_shortened(stat);
+        let sent = stat == b"Sent" || said && !is_error;
         return match stat {
             _ if sent => Some(Stat::Sent),
             b"discarded" => Some(Stat::Discarded),
@@ -292,7 +307,7 @@ mod tests {
             ),
             ("from=<a@b>, size=1158, class=0, nrcpts=2, msgid=<x@y>, proto=ESMTP, relay=x", "<a@b>", Some(2), true),
             (
-                "from=<\"x, size=0, class=0, nrcpts=0, msgid=\"@b>, size=99, class=0, nrcpts=3, proto=SMTP",
+                "from=<\"x, size=0, class=0, nrcpts=0, msgid=\"@b>, size=99, class=0, nrcpts=3, proto=SMTP, relay=u@h [1.2.3.4] (may be forged)",
                 "<\"x, size=0, class=0, nrcpts=0, msgid=\"@b>",
                 Some(3),
                 false,
@@ -303,6 +318,9 @@ mod tests {
             assert_eq!(line, FromLine { sender: sender.as_bytes(), recipients, collected }, "{text}");
         }
         assert_eq!(FromLine::parse(b"from=<a@b>"), None);
+        // In a client's words, as sendmail logs them for a recipient that it refuses.
+        let forged = "from=<x>, size=0, class=0, nrcpts=0, proto=ESMTP, daemon=MTA, relay=x [1.2.3.4]... User unknown";
+        assert_eq!(FromLine::parse(forged.as_bytes()), None);
         assert_eq!(FromLine::parse(b""), None);
     }
 
@@ -360,7 +378,9 @@ mod tests {
         for (text, outcome, delivery) in [
             (format!("<a@b>,<c@d>, {DELIVERY}Sent"), Some(Stat::Sent), true),
             (format!("<a@b>, {DELIVERY}Sent (ok, stat)"), Some(Stat::Sent), true),
-            (format!("<a@b>, [more], {DELIVERY}Sent (ok)").replace(", [", " ["), Some(Stat::Sent), true),
+            (format!("<a@b>,<c@d>, [more], {DELIVERY}Sent (ok)"), Some(Stat::Sent), true),
+            (format!("<a@b>, {DELIVERY}Sent (ok... Address \"x\" too long (255 bytes max)"), None, true),
+            (format!("<a@b>, {DELIVERY}Sent ({}... {})", "a".repeat(94), "b".repeat(98)), Some(Stat::Sent), true),
             (format!("<a@b>, ctladdr=<\"a, {DELIVERY}Sent\"@b> (1000/1000), {DELIVERY}Deferred"), None, true),
             (format!("<a@b>, {DELIVERY}Deferred: Connection refused by x"), None, true),
             (format!("<a@b>, {DELIVERY}Sent(... Unbalanced '('"), None, true),
@@ -389,6 +409,7 @@ mod tests {
             format!("<\"unpaired@b>, {END}RSET"),
             format!("<a@b>, mailer=x, delay=0, pri=1, stat=Sent"),
             // A list that was cut in quotes: what looks like the end is a client's, the true one follows.
+            format!("<a@b>, {END}Unknown BODY type x, mailer=local, pri=30014, dsn=2.0.0, stat=Sent"),
             format!("b, {DELIVERY}Sent (x\"@y>, {DELIVERY}Deferred (y)"),
         ] {
             let text = format!("to={text}");

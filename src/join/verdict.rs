@@ -321,8 +321,13 @@ impl<'g> Judge<'_, 'g> {
             Role::Verdict | Role::RefusesMail => true,
             // Of sendmail's rules only those whose arguments are its own: a header may hold any reply.
             Role::Cause => self.class(line) == Class::PolicyRejected && line.stage.is_some(),
-            // One recipient's refusal is the message's only where none was left.
-            Role::RefusesRecipient => class == Class::RecipientsRejected || class.fault() != Fault::Peer,
+            // One recipient's refusal is the message's only where none was left, or where sendmail refused it in the place
+            // of a filter. A line of sendmail's own may be in a client's words up to its last error text: that there was an
+            // error is true, its number need not be.
+            Role::RefusesRecipient if class == Class::RecipientsRejected => {
+                !(line.text.contains("... ") && reply(line.text.as_bytes()) == Some(Reply::TempFailed))
+            }
+            Role::RefusesRecipient => class.fault() != Fault::Peer && line.text.starts_with("Milter: "),
             _ => false,
         });
         match said.find_map(|line| reply(line.text.as_bytes())) {

@@ -7,8 +7,9 @@
 //! name, a user name or a subject is taken for evidence. Its groups `stage` and `filter` name these; what its group
 //! `address` finds must be one. Where two rows fit, the earlier one counts.
 //!
-//! sendmail's error texts begin with an address as a client wrote it, or what it wrote in the place of one, then `... `.
-//! So no `rest` admits that, but behind a start with a blank outside of quotes and brackets, where an address ends.
+//! A line about a refused recipient begins with what a client wrote, whatever that is, and goes on with `... ` and an error
+//! text. So no `rest` admits `... `, but in a field that is checked, and in rows that only say that a recipient was refused,
+//! which is then true.
 
 use super::class::{Class, Rank, Stage};
 
@@ -77,7 +78,7 @@ macro_rules! client {
 /// What a filter, or sendmail in its place, told the client.
 macro_rules! reply {
     () => {
-        r"reject=(?:[2-5]\d\d[ -].*|Command rejected|421, errormode=4)"
+        concat!(r"reject=(?:[2-5]\d\d[ -]", text!(), "|Command rejected|421, errormode=4)")
     };
 }
 
@@ -220,19 +221,19 @@ pub const TABLE: &[Rule] = &[
     // What sendmail did next, or what a filter decided (srvrsmtp.c, milter.c).
     row("N-10", OtherFilter, ALL, "milter=", concat!(milter!(), "(?:, action=(?P<stage>connect|helo|mail|data|header|eoh|body|unknown))?, (?:", reply!(), "|reject|discard|tempfail)"),
         "milter=avscan, action=mail, reject").role(Role::Verdict),
-    row("N-10x", OtherFilter, ALL, "milter=", concat!(milter!(), ", action=(?P<stage>rcpt), reject=421[ -].*"),
+    row("N-10x", OtherFilter, ALL, "milter=", concat!(milter!(), ", action=(?P<stage>rcpt), reject=421[ -]", text!()),
         "milter=avscan, action=rcpt, reject=421 4.3.2 shutting down").role(Role::Verdict),
     row("N-10r", RecipientsRejected, ALL, "milter=", concat!(milter!(), ", action=(?P<stage>rcpt), (?:", reply!(), "|reject|discard|tempfail)"),
         "milter=avscan, action=rcpt, reject=550 5.1.1 no such user").role(Role::RefusesRecipient).ranked(Circumstantial),
     row("N-01", FilterFailureSuspected, ALL, "Milter: initialization failed, ", "(?:rejecting commands|temp failing commands|closing connection)",
         "Milter: initialization failed, temp failing commands").role(Role::Verdict).ranked(Consequence).at(Stage::Connect),
-    row("N-02", OtherFilter, ALL, "Milter: connect: host=", concat!("[^,]*, addr=[^,]*, (?:(?:rejecting commands|temp failing commands|shutdown)(?:=.*)?|", reply!(), ")"),
+    row("N-02", OtherFilter, ALL, "Milter: connect: host=", concat!("[^,]*, addr=[^,]*, (?:(?:rejecting commands|temp failing commands|shutdown)(?:=", text!(), ")?|", reply!(), ")"),
         "Milter: connect: host=relay.example.com, addr=192.0.2.1, temp failing commands").role(Role::Verdict).ranked(Consequence).at(Stage::Connect),
     row("N-03", OtherFilter, ALL, "Milter: helo=", concat!("[^,]*, ", reply!()),
         "Milter: helo=c.example, reject=451 4.3.2 Please try again later").role(Role::Verdict).ranked(Consequence).at(Stage::Helo),
     row("N-04m", OtherFilter, ALL, "Milter: from={address}, ", reply!(),
         "Milter: from=<a@example.org>, reject=550 5.7.1 Command rejected").role(Role::RefusesMail).ranked(Consequence).at(Stage::Mail),
-    row("N-04x", OtherFilter, ALL, "Milter: to={address}, ", "reject=421[ ,-].*",
+    row("N-04x", OtherFilter, ALL, "Milter: to={address}, ", concat!("reject=421[ ,-]", text!()),
         "Milter: to=<b@example.net>, reject=421 4.3.2 shutting down").role(Role::Verdict).ranked(Consequence).at(Stage::Rcpt),
     row("N-04r", RecipientsRejected, ALL, "Milter: to={address}, ", reply!(),
         "Milter: to=<b@example.net>, reject=550 5.7.1 Command rejected").role(Role::RefusesRecipient).ranked(Circumstantial).at(Stage::Rcpt),
@@ -296,7 +297,7 @@ pub const TABLE: &[Rule] = &[
     row("T-03", PeerDisconnected, ALL, "STARTTLS: read error=", r"[^,]+ \(-?\d+\).*",
         "STARTTLS: read error=syscall error (-1), errno=104, get_error=error:00000000:lib(0)::reason(0), retry=99, ssl_err=5").role(Role::Connection),
     // sendmail's rules and recipients (parseaddr.c, err.c).
-    row("S-09r", RecipientsRejected, ALL, "ruleset=check_rcpt, arg1={address}", concat!("(?:, arg2=[^,]*)?(?:, relay=", client!(), ")?, (?:", reply!(), "|discard)"),
+    row("S-09r", RecipientsRejected, ALL, "ruleset=check_rcpt, arg1={address}", concat!("(?:, arg2=[^,]*)?(?:, relay=", client!(), r")?, (?:reject=[2-5]\d\d[ -].*|discard)"),
         "ruleset=check_rcpt, arg1=<b@example.net>, relay=relay.example.com [192.0.2.1], reject=550 5.1.1 <b@example.net>... User unknown").role(Role::RefusesRecipient).ranked(Circumstantial).at(Stage::Rcpt),
     row("S-09c", PolicyRejected, ALL, "ruleset=", concat!("(?P<stage>check_data|check_eoh|check_eom), arg1=[^,]*(?:, relay=", client!(), ")?, (?:", reply!(), "|discard)"),
         "ruleset=check_eom, arg1=1 $| 512, relay=relay.example.com [192.0.2.1], reject=554 5.7.1 refused"),
@@ -320,7 +321,7 @@ pub const TABLE: &[Rule] = &[
     // What any filter's verdict looks like: explains nothing on its own.
     row("S-07r", OtherFilter, ALL, "to={to}", "Command rejected",
         "to=<b@example.net>, delay=00:00:02, pri=30024, stat=Command rejected").role(Role::Verdict).ranked(Circumstantial),
-    row("S-04", ClientEnded, ALL, "from={sender}, ", r"size=\d+, class=-?\d+, nrcpts=\d+(?:, .*)?",
+    row("S-04", ClientEnded, ALL, "from={sender}, ", concat!(r"size=\d+, class=-?\d+, nrcpts=\d+, .*relay=", client!()),
         "from=<a@example.org>, size=0, class=0, nrcpts=1, proto=ESMTP, daemon=MTA, relay=relay.example.com [192.0.2.1]").role(Role::EndOfEnvelope).ranked(Circumstantial),
     // sendmail's own trouble (collect.c, queue.c, err.c).
     row("C-20", MtaError, ALL, "low on space (", r"\S+ needs \d+ bytes \+ \d+ blocks in \S+\), max avail: -?\d+",
