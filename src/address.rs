@@ -129,6 +129,27 @@ pub(crate) fn is_shortened(text: &[u8]) -> bool {
     nth(text, SHORTENED) == Some(text.len()) && dots.is_some_and(|at| text[at..].starts_with(b"..."))
 }
 
+/// The length of an address that stands as it came, without the log's escapes, to a separator outside of quotes, comments
+/// and brackets; `None` if it does not pair.
+pub(crate) fn raw(text: &[u8], separator: u8) -> Option<usize> {
+    let (mut quoted, mut comments, mut brackets, mut at) = (false, 0usize, 0usize, 0);
+    while let Some(byte) = text.get(at) {
+        let open = quoted || comments > 0;
+        match byte {
+            b'\\' => at += 1,
+            b'"' if comments == 0 => quoted = !quoted,
+            b'(' if !quoted => comments += 1,
+            b')' if !quoted => comments = comments.checked_sub(1)?,
+            b'<' if !open => brackets += 1,
+            b'>' if !open => brackets = brackets.checked_sub(1)?,
+            _ if *byte == separator && !open && brackets == 0 => return Some(at),
+            _ => {}
+        }
+        at += 1;
+    }
+    (at == text.len() && !quoted && comments == 0 && brackets == 0).then_some(at)
+}
+
 /// Recipients with commas between them, and what stands behind the last one.
 pub(crate) fn list(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut walk = Walk::default();
@@ -281,6 +302,19 @@ mod tests {
         // An escape counts as the one character that it stands for.
         let line = format!("<\"{}, size=9", "\\351".repeat(198));
         assert_eq!(sender(line.as_bytes()).map(|(sender, _)| sender.len()), Some(2 + 4 * 198));
+    }
+
+    #[test]
+    fn raw_addresses() {
+        for address in ["<a@b>", "x( r=y (\" z) a=a/eom)@c", "<\"a > b\"@c>", "<a\\> b@c>", "a@b", ""] {
+            for behind in ["", " t=<x@y>"] {
+                let text = format!("{address}{behind}");
+                assert_eq!(raw(text.as_bytes(), b' '), Some(address.len()), "{text}");
+            }
+        }
+        for text in ["<\"odd> t=<x@y>", "x( r=y", "a)b c", "<a"] {
+            assert_eq!(raw(text.as_bytes(), b' '), None, "{text}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use memchr::memchr;
 
+use crate::address;
 use crate::queue_id::QueueId;
 use crate::time::LogTime;
 
@@ -125,29 +126,20 @@ impl<'a> Iterator for Fields<'a> {
             self.rest = behind;
             return Some((key, b""));
         };
-        let length = bracketed(value, separator).unwrap_or_else(|| memchr(separator, value).unwrap_or(value.len()));
+        let address = matches!(key, b"f" | b"t") || value.starts_with(b"<");
+        let length = address.then(|| address::raw(value, separator).or_else(|| bracketed(value, separator))).flatten();
+        let length = length.unwrap_or_else(|| memchr(separator, value).unwrap_or(value.len()));
         self.rest = &value[length..];
         Some((key, &value[..length]))
     }
 }
 
-/// Length of a value in angle brackets. A `>` closes it outside of quotes only; where the quotes don't pair, the first
-/// `>` at the end of a field does.
+/// Length of a value in angle brackets in which something does not pair: to the first `>` at the end of a field.
 fn bracketed(value: &[u8], separator: u8) -> Option<usize> {
     if value.first() != Some(&b'<') {
         return None;
     }
     let ends_field = |at: usize| value.get(at + 1).is_none_or(|b| *b == separator);
-    let (mut quoted, mut at) = (false, 1);
-    while let Some(byte) = value.get(at) {
-        match byte {
-            b'\\' => at += 1,
-            b'"' => quoted = !quoted,
-            b'>' if !quoted && ends_field(at) => return Some(at + 1),
-            _ => {}
-        }
-        at += 1;
-    }
     (1..value.len()).find(|at| value[*at] == b'>' && ends_field(*at)).map(|at| at + 1)
 }
 
@@ -208,6 +200,8 @@ mod tests {
             ("f=<\"x> a=c/abort\"@e> a=a/eom", "<\"x> a=c/abort\"@e>", false),
             ("f=<b=c@d> a=/abort", "<b=c@d>", true),
             ("f=<> a=c/abort", "<>", true),
+            ("f=x( r=evil tm=9 a=a/eom )@e r=relay tm=0.1 a=c/abort", "x( r=evil tm=9 a=a/eom )@e", true),
+            ("f=<a(\" b=c)@d> a=c/abort", "<a(\" b=c)@d>", true),
             ("f=<a\\> b@c> a=c/abort", "<a\\> b@c>", true),
             ("f=<\"odd> t=<x@y> a=c/abort", "<\"odd>", true),
             ("f=plain a=c/abort", "plain", true),

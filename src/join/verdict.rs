@@ -234,11 +234,14 @@ impl<'g> Judge<'_, 'g> {
             return self.ranked(Rank::Decisive).chain(earlier).find(|(_, class)| class.is_filter_failure());
         }
         let mut failed: Option<&Evidence> = None;
-        let mut follows = None;
+        let (mut refused, mut follows) = (None, None);
         for line in self.lines.iter().filter(|line| !self.own_verdict(line)) {
             let rank = self.rank(line);
             if self.is_others_failure(line) {
                 failed = if rank == Rank::Decisive { Some(line) } else { failed.or(Some(line)) };
+            } else if self.class(line) == Class::PolicyRejected && line.stage.is_none() {
+                // A header is refused while the text still comes; the client may leave before it ends.
+                refused = refused.or(Some((line, Class::PolicyRejected)));
             } else if rank == Rank::Decisive {
                 return Some(self.went_first(line).unwrap_or((line, self.class(line))));
             } else if let Some(cause) = failed.filter(|cause| self.ends_for(cause, line)) {
@@ -247,7 +250,7 @@ impl<'g> Judge<'_, 'g> {
                 follows = Some((line, self.class(line)));
             }
         }
-        follows
+        refused.or(follows)
     }
 
     fn rank(&self, line: &Evidence) -> Rank {

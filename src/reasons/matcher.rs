@@ -164,7 +164,7 @@ impl CompiledRule {
             return self.rest.is_match(rest).then_some((filter, self.stage));
         }
         let captures = self.rest.captures(rest)?;
-        if captures.name("address").is_some_and(|found| !is_address(found.as_bytes())) {
+        if captures.name("address").is_some_and(|found| !address::is_one(found.as_bytes())) {
             return None;
         }
         let filter = filter.or_else(|| captures.name("filter").map(|name| name.as_bytes()));
@@ -172,13 +172,6 @@ impl CompiledRule {
             captures.name("stage").and_then(|stage| Stage::from_log(std::str::from_utf8(stage.as_bytes()).ok()?));
         Some((filter, stage.or(self.stage)))
     }
-}
-
-/// Whether a text is an address, perhaps with an error text of the system behind it.
-fn is_address(text: &[u8]) -> bool {
-    let errno = memmem::rfind(text, b": ");
-    address::is_one(text)
-        || errno.is_some_and(|at| address::is_one(&text[..at]) && memmem::find(&text[at..], b"...").is_none())
 }
 
 /// A text behind the literal that precedes a filter's name. A name holds neither blanks nor commas.
