@@ -7,6 +7,7 @@
 pub mod anything;
 pub mod judge;
 pub mod model;
+pub mod stranger;
 pub mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
