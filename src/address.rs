@@ -118,9 +118,11 @@ pub(crate) fn sender(text: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
-/// Whether a text is one address: a whole one, or a long one as sendmail shortens it.
+/// Whether a text to the end of a line is one address: a whole one, or a long one as sendmail shortens it. One that holds
+/// `... ` may go on as an error text, and is none.
 pub(crate) fn is_one(text: &[u8]) -> bool {
-    leading(text).is_some_and(|(_, rest)| rest.is_empty()) || is_shortened(text)
+    let is_whole = leading(text).is_some_and(|(_, rest)| rest.is_empty());
+    is_whole && memchr::memmem::find(text, b"... ").is_none() || is_shortened(text)
 }
 
 /// Whether a text is a long one as sendmail shortens it.

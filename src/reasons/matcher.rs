@@ -308,6 +308,27 @@ mod tests {
         }
     }
 
+    /// A client can make sendmail write any beginning, then `... ` and an error text.
+    #[test]
+    fn no_row_goes_on_as_an_error_text() {
+        let matcher = Matcher::new(&[]);
+        let errors = [
+            "User unknown",
+            "Unbalanced '('",
+            "Unbalanced ')'",
+            "Address \"x, stat=Sent (x\" too long (255 bytes max)",
+        ];
+        for (row, error) in TABLE.iter().flat_map(|row| errors.map(|error| (row, error))) {
+            // That a recipient was refused is true of such a line.
+            let refuses = |index: u16| matcher.rule(index).role == Role::RefusesRecipient;
+            for between in ["", "(", " ", ".nouser@example.net", ": y", ", reject=550 y", " (x)"] {
+                let text = format!("{}{between}... {error}", row.example);
+                let found = matcher.find(text.as_bytes()).filter(|found| !refuses(found.rule));
+                assert_eq!(found.map(|found| &*matcher.rule(found.rule).id), None, "{text}");
+            }
+        }
+    }
+
     /// Texts that look like evidence and are none: normal actions, deliveries, and what a peer can write.
     #[test]
     fn what_is_no_evidence() {

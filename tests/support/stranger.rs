@@ -157,13 +157,17 @@ pub fn refusal(words: &[u8], error: usize) -> String {
     printed(&[&masked(&shortened(words))[..], b"... ", tail.as_bytes()].concat())
 }
 
-/// Lines under a queue id in which a client's text stands, none of which says anything of why a message ended. `id` is the
-/// id with what closes it left out, since some come in parts.
+/// Lines under a queue id in which a client's text stands, each with what closes the id, since some come in parts. None
+/// says anything of why a message ended.
 pub fn noise() -> impl Strategy<Value = Vec<String>> {
-    (words(), words(), 0..16u8, 0..ERRORS.len()).prop_map(|(text, other, kind, error)| {
+    let rows: Vec<&'static str> = TABLE.iter().map(|row| row.example).collect();
+    let row = prop::sample::select(rows);
+    (words(), words(), row, 0..20u8, 0..ERRORS.len()).prop_map(|(text, other, row, kind, error)| {
         let said = printed(&text);
         let line = match kind {
             0..=3 => refusal(&text, error),
+            // What looks like one whole line of sendmail's.
+            16..=19 => refusal(row.as_bytes(), error),
             4 => format!("{CLIENT}: VRFY {}", printed(&shortened(&text))),
             5 => format!("{CLIENT}: EXPN {}", printed(&shortened(&text))),
             6 => format!("{CLIENT}: ETRN {} [rejected]", printed(&shortened(&text))),
