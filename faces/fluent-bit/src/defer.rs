@@ -3,10 +3,12 @@
 
 /// Bytes of the ring, a power of two.
 const RING: usize = 8 << 20;
-/// Messages that can be told apart, a power of two.
-const SLOTS: usize = 32_768;
-/// What stands before each record in the ring: the place of the one before it, its message, its length.
+/// Lists of records, a power of two: messages whose numbers share a place share a list.
+const LISTS: usize = 32_768;
+/// What stands before each record in the ring: the place of the one before it in its list, its message, its length.
 const HEADER: usize = 16;
+/// The number of a record that was given back.
+const TAKEN: u32 = 0;
 
 /// The number that stands for a queue id of 14 characters, the length that sendmail's ids have; never 0. Two ids with
 /// one number share a list, which does no harm: the lines name their ids themselves.
@@ -22,17 +24,18 @@ pub(crate) fn number_of(id: &[u8]) -> Option<u32> {
     Some(number(u64::from_le_bytes(*head), u64::from_le_bytes(*tail)))
 }
 
-/// The ring, and where in it the last line about each message is.
+/// The ring, and where in it the last record of each list is.
 #[derive(Debug)]
 pub(crate) struct Deferred {
     ring: Vec<u8>,
     /// Bytes written since the start: the next record's place, taken modulo the ring's size.
     head: u64,
-    slots: Vec<Slot>,
+    lists: Vec<List>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Slot {
+struct List {
+    /// The message that the last record is about.
     number: u32,
     /// The place of the last record, plus one; 0 for none.
     last: u64,
@@ -40,13 +43,13 @@ struct Slot {
 
 impl Deferred {
     pub(crate) fn new() -> Deferred {
-        Deferred { ring: vec![0; RING], head: 0, slots: vec![Slot::default(); SLOTS] }
+        Deferred { ring: vec![0; RING], head: 0, lists: vec![List::default(); LISTS] }
     }
 
     /// Whether something about a message is here.
     pub(crate) fn knows(&self, number: u32) -> bool {
-        let slot = self.slots[place(number, SLOTS)];
-        slot.number == number && self.is_there(slot.last)
+        let list = self.lists[place(number, LISTS)];
+        list.number == number && self.is_there(list.last) || self.records(list).any(|(_, about, _)| about == number)
     }
 
     /// Keeps a record about a message.
@@ -57,9 +60,9 @@ impl Deferred {
             self.head += (RING - at) as u64;
             at = 0;
         }
-        let slot = &mut self.slots[place(number, SLOTS)];
-        let before = if slot.number == number { slot.last } else { 0 };
-        *slot = Slot { number, last: self.head + 1 };
+        let list = &mut self.lists[place(number, LISTS)];
+        let before = list.last;
+        *list = List { number, last: self.head + 1 };
         let word = u64::from(number) | (record.len() as u64) << 32;
         if let Some(place) = self.ring.get_mut(at..at + HEADER + record.len()) {
             let (header, body) = place.split_at_mut(HEADER);
@@ -72,19 +75,36 @@ impl Deferred {
 
     /// Gives the records about a message back, the oldest first.
     pub(crate) fn take(&mut self, number: u32) -> Vec<Vec<u8>> {
-        let slot = &mut self.slots[place(number, SLOTS)];
-        let mut records = Vec::new();
-        if slot.number != number {
-            return records;
+        let list = self.lists[place(number, LISTS)];
+        let mine = self.records(list).filter(|(_, about, _)| *about == number);
+        let (places, mut records): (Vec<u64>, Vec<Vec<u8>>) =
+            mine.map(|(place, _, record)| (place, record.to_vec())).unzip();
+        for place in places {
+            let at = (place as usize & (RING - 1)) + 8;
+            if let Some(about) = self.ring.get_mut(at..at + 4) {
+                about.copy_from_slice(&TAKEN.to_le_bytes());
+            }
         }
-        let mut next = std::mem::take(&mut slot.last);
-        while self.is_there(next) {
-            let Some((before, record)) = self.read(next - 1, number) else { break };
-            records.push(record.to_vec());
-            next = if before < next { before } else { 0 };
+        if list.number == number {
+            self.lists[place(number, LISTS)].number = TAKEN;
         }
         records.reverse();
         records
+    }
+
+    /// The records of a list that are still there, the latest first: the place of each and the message that it is about.
+    fn records(&self, list: List) -> impl Iterator<Item = (u64, u32, &[u8])> {
+        let mut next = list.last;
+        std::iter::from_fn(move || {
+            if !self.is_there(next) {
+                return None;
+            }
+            let place = next - 1;
+            let (before, number, record) = self.read(place)?;
+            // A record is always behind the one before it.
+            next = if before < next { before } else { 0 };
+            Some((place, number, record))
+        })
     }
 
     /// Bytes written since the start.
@@ -94,36 +114,25 @@ impl Deferred {
 
     /// The oldest record, once older ones have been given up.
     pub(crate) fn oldest(&self) -> Option<&[u8]> {
-        // The place behind the newest one may be in the middle of a record: the list of any message leads to a whole one.
-        // That of the message in the first slots is as good as any to tell how far back the ring reaches.
+        // The place behind the newest one may be in the middle of a record: a list leads to whole ones. A few lists are as
+        // good as all to tell how far back the ring reaches.
         if self.head <= RING as u64 {
             return None;
         }
-        let limit = self.head.saturating_sub(RING as u64);
-        let oldest = |slot: &Slot| {
-            let mut at = slot.last;
-            loop {
-                let (before, record) = self.read(at - 1, slot.number)?;
-                if before == 0 || before >= at || before <= limit {
-                    return Some((at, record));
-                }
-                at = before;
-            }
-        };
-        let there = self.slots.iter().filter(|slot| self.is_there(slot.last)).take(64);
-        there.filter_map(oldest).min_by_key(|(at, _)| *at).map(|(_, record)| record)
+        let there = self.lists.iter().filter(|list| self.is_there(list.last)).take(64);
+        let last = there.filter_map(|list| self.records(*list).last());
+        last.min_by_key(|(place, ..)| *place).map(|(_, _, record)| record)
     }
 
     fn is_there(&self, last: u64) -> bool {
         last > 0 && last - 1 + RING as u64 >= self.head
     }
 
-    fn read(&self, place: u64, number: u32) -> Option<(u64, &[u8])> {
+    fn read(&self, place: u64) -> Option<(u64, u32, &[u8])> {
         let place = self.ring.get(place as usize & (RING - 1)..)?;
         let before = u64::from_le_bytes(*place.first_chunk()?);
         let word = u64::from_le_bytes(*place.get(8..)?.first_chunk()?);
-        let record = place.get(HEADER..HEADER + (word >> 32) as usize)?;
-        (word as u32 == number).then_some((before, record))
+        Some((before, word as u32, place.get(HEADER..HEADER + (word >> 32) as usize)?))
     }
 }
 
@@ -219,6 +228,23 @@ mod tests {
         assert_eq!(deferred.oldest(), Some(&line[..]));
         let taken = deferred.take(id(1_001));
         assert!(taken.len() > 100 && taken.iter().all(|record| *record == line));
+    }
+
+    #[test]
+    fn messages_that_share_a_list_lose_nothing() {
+        let mut deferred = Deferred::new();
+        let numbers = [1, 1 + 2 * super::LISTS as u32, 1 + 4 * super::LISTS as u32];
+        for round in 0..3 {
+            for number in numbers {
+                deferred.push(number, format!("{number} {round}").as_bytes());
+            }
+        }
+        let expected = |number: u32| (0..3).map(|round| format!("{number} {round}").into_bytes()).collect::<Vec<_>>();
+        for number in [numbers[1], numbers[2], numbers[0]] {
+            assert!(deferred.knows(number));
+            assert_eq!(deferred.take(number), expected(number));
+            assert!(!deferred.knows(number) && deferred.take(number).is_empty());
+        }
     }
 
     #[test]

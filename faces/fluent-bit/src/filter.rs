@@ -135,8 +135,9 @@ impl Filter {
             engine,
             glance: Glance::new(field),
             deferred: Deferred::new(),
-            // Where deliveries alone are issued, or a field tells the log, every line has to be read.
-            quick: !settings.core.unlogged && settings.core.source_field.is_none(),
+            // Where deliveries alone are issued, a field tells the log, or a rule of the user's may match any line, every
+            // line has to be read.
+            quick: !settings.core.unlogged && settings.core.source_field.is_none() && !settings.core.has_rules(),
             live: Live::new(),
             samples: 0,
             tag: TagMemo::default(),
@@ -398,5 +399,45 @@ impl Filter {
         }
         while self.engine.poll_released().is_some() {}
         own
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Answer, Filter};
+    use crate::settings::Settings;
+
+    fn record(line: &str) -> Vec<u8> {
+        format!("{{\"log\":{}}}", serde_json::Value::from(line)).into_bytes()
+    }
+
+    /// Whether an abort is explained by a line that looks ordinary, after many that are.
+    fn explained(configuration: &str, text: &str) -> bool {
+        let mut filter = Filter::new(Settings::from_json(configuration).unwrap());
+        let ordinary = "from=<a@example.org>, size=9, class=0, nrcpts=1, msgid=<x@y>, relay=x [192.0.2.1]";
+        let mut call = |tag: &str, line: &str| filter.call(tag.as_bytes(), 0, 0, &record(line));
+        for n in 0..200 {
+            call("maillog", &format!("Nov 23 13:01:05 mx1 sendmail[9]: 6AND15V7{n:06}: {ordinary}"));
+            call("pmx", &format!("2026-11-23T13:01:05 q=6AND15V7{n:06} f=<a@example.org> tm=0.10 a=a/eom"));
+        }
+        call("maillog", &format!("Nov 23 13:01:05 mx1 sendmail[14029]: 6AND15V7014029: {text}"));
+        call("pmx", "2026-11-23T13:01:05 q=6AND15V7014029 f=<a@example.org> tm=0.10 a=c/abort");
+        (0..40).any(|second| match filter.tick(1_000 * second) {
+            Answer::Record(record) => String::from_utf8_lossy(&record).contains(r#""rule":"U-1""#),
+            _ => false,
+        })
+    }
+
+    #[test]
+    fn what_a_rule_of_the_user_may_match_is_never_ordinary() {
+        for (start, rest, text) in [
+            ("Milter ({filter}) gave ", "up", "Milter (PureMessage) gave up"),
+            ("from=<x>, ", "gone", "from=<x>, gone"),
+            ("to=<x>, delay=0, ", r"stat=Sent \\(y\\)", "to=<x>, delay=0, stat=Sent (y)"),
+        ] {
+            let rule = format!(r#"{{"id": "U-1", "class": "filter_closed", "start": "{start}", "rest": "{rest}"}}"#);
+            assert!(explained(&format!(r#"{{"rules": [{rule}]}}"#), text), "{text}");
+            assert!(!explained("", text), "{text}");
+        }
     }
 }

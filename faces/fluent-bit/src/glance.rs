@@ -365,6 +365,21 @@ mod tests {
         }
     }
 
+    /// What any row of the table may match is read, or kept as it came: it never only counts as a line that was there.
+    #[test]
+    fn no_reason_is_ordinary() {
+        let prefix = "Nov 23 13:01:05 mx1 sendmail[14029]: ";
+        let first = record(&format!("{prefix}{ID}: from=<a@example.org>, size=9, class=0, nrcpts=1, relay=z"));
+        for row in abort_reason::reasons::TABLE {
+            for text in [format!("{ID}: {}", row.example), row.example.to_owned()] {
+                let mut glance = Glance::new("log");
+                glance.learn(Log::Mail, &first, mark(&first));
+                let look = glance.look(&record(&format!("{prefix}{text}")));
+                assert!(matches!(look, Look::Unknown | Look::Mail(_)), "{}: {look:?}", row.id);
+            }
+        }
+    }
+
     #[test]
     fn entries_at_the_end_of_a_message() {
         let mut glance = Glance::new("message");
