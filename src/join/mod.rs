@@ -11,6 +11,7 @@ mod parts;
 mod programs;
 mod recent;
 mod release;
+mod said;
 mod seen;
 mod snapshot;
 mod store;
@@ -20,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::config::Config;
 use crate::engine::Output;
-use crate::envelope::{FromLine, Stat, ToLine};
+use crate::envelope::{FromLine, ToLine};
 use crate::mail_line::{MailId, MailLine};
 use crate::peek::LineKind;
 use crate::queue_id::QueueId;
@@ -37,6 +38,7 @@ use hosts::{HostIndex, Hosts, NAMELESS, host_name};
 use parts::{Parts, Whole};
 use programs::Programs;
 use recent::Recent;
+use said::{Said, delivery, of_reception};
 use seen::{Seen, flag, host_number};
 use store::Store;
 pub(crate) use verdict::Verdict;
@@ -86,56 +88,6 @@ struct About<'a> {
     time: Option<LogTime>,
     at: Option<i64>,
     ticket: u64,
-}
-
-/// What a text is by its first bytes: they decide whether it is looked at any further.
-enum Said<'t> {
-    From(FromLine<'t>),
-    To(ToLine<'t>),
-    Other,
-    /// A part of a line.
-    Nothing,
-}
-
-impl<'t> Said<'t> {
-    fn read(text: &'t [u8]) -> Said<'t> {
-        let read = match text.first() {
-            Some(b'f') => FromLine::parse(text).map(Said::From),
-            Some(b't') => ToLine::parse(text).map(Said::To),
-            _ => None,
-        };
-        read.unwrap_or(Said::Other)
-    }
-
-    /// What the table of seen ids keeps of it.
-    fn flags(&self) -> u8 {
-        match self {
-            Said::From(line) if line.collected => flag::COLLECTED,
-            Said::To(line) => match line.outcome {
-                Some(Stat::Sent) => flag::SENT,
-                Some(Stat::Rejected) => flag::REJECTED,
-                Some(Stat::TempFailed) => flag::TEMP_FAILED,
-                _ => 0,
-            },
-            _ => 0,
-        }
-    }
-}
-
-/// Whether a line is of the process that received its message, as far as it can be told.
-fn of_reception(pid: Option<u32>, id: &QueueId) -> bool {
-    pid.is_none_or(|pid| id.connection().is_none_or(|(connection, _)| connection.pid() == pid))
-}
-
-/// What a `to=` line says became of the message.
-fn delivery(stat: Stat) -> Option<Delivery> {
-    match stat {
-        Stat::Sent => Some(Delivery::Sent),
-        Stat::Discarded => Some(Delivery::Discarded),
-        Stat::Rejected => Some(Delivery::Rejected),
-        Stat::TempFailed => Some(Delivery::TempFailed),
-        Stat::Withdrawn => None,
-    }
 }
 
 impl Join {

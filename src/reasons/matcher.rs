@@ -107,7 +107,7 @@ pub(crate) struct Matcher(Arc<Rules>);
 
 #[derive(Debug)]
 struct Rules {
-    rules: Vec<CompiledRule>,
+    list: Vec<CompiledRule>,
     /// Rules whose start has no literal before the name of something: tried where no other start fits.
     anywhere: Vec<(u16, memmem::Finder<'static>)>,
     /// For each first byte the rules whose start begins with it, grouped by what stands before the filter's name.
@@ -225,13 +225,13 @@ impl Rules {
             });
             groups[at].rules.push(index);
             groups[at].all_named &= rule.start.close().is_some();
-            if let Some(close) = rule.start.close() {
-                if !groups[at].closes.iter().any(|known| **known == *close) {
-                    groups[at].closes.push(close.into());
-                }
+            if let Some(close) = rule.start.close()
+                && !groups[at].closes.iter().any(|known| **known == *close)
+            {
+                groups[at].closes.push(close.into());
             }
         }
-        Rules { rules, anywhere, by_first_byte }
+        Rules { list: rules, anywhere, by_first_byte }
     }
 }
 
@@ -242,7 +242,7 @@ impl Matcher {
     }
 
     pub(crate) fn rule(&self, index: u16) -> &CompiledRule {
-        &self.0.rules[usize::from(index)]
+        &self.0.list[usize::from(index)]
     }
 
     /// Matches every row's example, so that the regular expressions have made what they make at their first use.
@@ -298,7 +298,7 @@ mod tests {
     #[test]
     fn every_row_compiles_and_finds_its_example() {
         let matcher = Matcher::new(&[]);
-        assert_eq!(matcher.0.rules.len(), TABLE.len());
+        assert_eq!(matcher.0.list.len(), TABLE.len());
         for row in TABLE {
             let found = matcher.find(row.example.as_bytes()).unwrap_or_else(|| panic!("{}: {}", row.id, row.example));
             assert_eq!(&*matcher.rule(found.rule).id, row.id, "{}", row.example);

@@ -110,9 +110,8 @@ pub fn accepted(address: &[u8]) -> bool {
             b')' => comments -= 1,
             _ if comments > 0 => {}
             b'<' => brackets += 1,
-            b'>' if brackets == 0 => return false,
+            b'>' | b' ' | b'\t' if brackets == 0 => return false,
             b'>' => brackets -= 1,
-            b' ' | b'\t' if brackets == 0 => return false,
             _ => {}
         }
     }
