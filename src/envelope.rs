@@ -395,7 +395,7 @@ mod tests {
             (format!("<a@b>, {END}mx1.example.net closing connection"), Some(Stat::TempFailed), false),
             (format!("<a@b>, {END}rset"), Some(Stat::Withdrawn), false),
             (format!("<a@b>, {END}aborted by sender"), Some(Stat::Withdrawn), false),
-            (format!("root, ctladdr=<x>, delay=0, mailer=local, pri=1, stat=Please try again later"), None, true),
+            ("root, ctladdr=<x>, delay=0, mailer=local, pri=1, stat=Please try again later".to_owned(), None, true),
         ] {
             let text = format!("to={text}");
             let line = ToLine::parse(text.as_bytes()).unwrap_or_else(|| panic!("{text}"));
@@ -407,7 +407,7 @@ mod tests {
             "<a@b>, stat=Sent".to_owned(),
             format!("x(, {DELIVERY}Sent... Unbalanced '('"),
             format!("<\"unpaired@b>, {END}RSET"),
-            format!("<a@b>, mailer=x, delay=0, pri=1, stat=Sent"),
+            "<a@b>, mailer=x, delay=0, pri=1, stat=Sent".to_owned(),
             // A list that was cut in quotes: what looks like the end is a client's, the true one follows.
             format!("<a@b>, {END}Unknown BODY type x, mailer=local, pri=30014, dsn=2.0.0, stat=Sent"),
             format!("b, {DELIVERY}Sent (x\"@y>, {DELIVERY}Deferred (y)"),
