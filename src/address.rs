@@ -15,6 +15,9 @@ const SENDER: usize = 200;
 /// (`shortenstring`).
 const SHORTENED: usize = 203;
 
+/// Bytes within which an address ends; sendmail takes none of more than 255.
+pub(crate) const LONGEST: usize = 1_024;
+
 /// The characters that matter.
 static MARKS: [bool; 256] = {
     let mut marks = [false; 256];
@@ -118,6 +121,14 @@ pub(crate) fn sender(text: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
+/// Whether a text between words of sendmail's may be an address. In an error text it has lost its highest bits, so it need
+/// not be one any more; but where it may go on as an error text, it has to be.
+pub(crate) fn may_be_one(text: &[u8]) -> bool {
+    memchr::memmem::find(text, b"... ").is_none()
+        || is_shortened(text)
+        || leading(text).is_some_and(|(_, rest)| rest.is_empty())
+}
+
 /// Whether a text to the end of a line is one address: a whole one, or a long one as sendmail shortens it. One that holds
 /// `... ` may go on as an error text, and is none.
 pub(crate) fn is_one(text: &[u8]) -> bool {
@@ -127,13 +138,20 @@ pub(crate) fn is_one(text: &[u8]) -> bool {
 
 /// Whether a text is a long one as sendmail shortens it.
 pub(crate) fn is_shortened(text: &[u8]) -> bool {
-    let dots = nth(text, (SHORTENED - 3) / 2);
-    nth(text, SHORTENED) == Some(text.len()) && dots.is_some_and(|at| text[at..].starts_with(b"..."))
+    shortened(text, SHORTENED) == Some(text.len())
+}
+
+/// The length of a text that sendmail has shortened to so many characters, where a text begins with one.
+pub(crate) fn shortened(text: &[u8], count: usize) -> Option<usize> {
+    let dots = nth(text, (count - 3) / 2)?;
+    nth(text, count).filter(|_| text[dots..].starts_with(b"..."))
 }
 
 /// The length of an address that stands as it came, without the log's escapes, to a separator outside of quotes, comments
 /// and brackets; `None` if it does not pair.
 pub(crate) fn raw(text: &[u8], separator: u8) -> Option<usize> {
+    let whole = text;
+    let text = &text[..text.len().min(LONGEST)];
     let (mut quoted, mut comments, mut brackets, mut at) = (false, 0usize, 0usize, 0);
     while let Some(byte) = text.get(at) {
         let open = quoted || comments > 0;
@@ -149,7 +167,7 @@ pub(crate) fn raw(text: &[u8], separator: u8) -> Option<usize> {
         }
         at += 1;
     }
-    (at == text.len() && !quoted && comments == 0 && brackets == 0).then_some(at)
+    (at == whole.len() && !quoted && comments == 0 && brackets == 0).then_some(at)
 }
 
 /// Recipients with commas between them, and what stands behind the last one.

@@ -136,6 +136,7 @@ impl<'a> Iterator for Fields<'a> {
 
 /// Length of a value in angle brackets in which something does not pair: to the first `>` at the end of a field.
 fn bracketed(value: &[u8], separator: u8) -> Option<usize> {
+    let value = &value[..value.len().min(address::LONGEST)];
     if value.first() != Some(&b'<') {
         return None;
     }

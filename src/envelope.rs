@@ -104,8 +104,16 @@ fn verdict(text: &[u8]) -> Option<&[u8]> {
     if let Some(behind) = rest.strip_prefix(b", relay=") {
         rest = &behind[client(behind)?..];
     }
+    let said = rest.strip_prefix(b", ")?;
     // No client can write so, but who forwards lines might: two verdicts are none.
-    rest.strip_prefix(b", ").filter(|said| memmem::find(said, b", reject=").is_none())
+    let alone = memmem::find(said, b", reject=").is_none();
+    // Before `... ` stands the address, or else a client's words of which this line is made.
+    let repeated = memmem::find(said, b"... ").is_none_or(|_| {
+        let address = &argument[..argument.len() - address::leading(argument).map_or(0, |(_, rest)| rest.len())];
+        let again = memmem::find(said, address).filter(|_| !address.is_empty());
+        again.is_some_and(|at| said[at + address.len()..].starts_with(b"... "))
+    });
+    (alone && repeated).then_some(said)
 }
 
 fn behind_comma(text: &[u8]) -> Option<&[u8]> {
@@ -169,8 +177,8 @@ const FIELDS: [&[u8]; 15] = [
     b"delay",
     b"xdelay",
     b"mailer",
-    b"tls_version",
     b"tls_verify",
+    b"tls_version",
     b"cipher",
     b"bits",
     b"pri",
@@ -205,13 +213,7 @@ impl<'a> ToLine<'a> {
             dated |= key == b"delay";
             rest = match key {
                 // An address that a client may have written; and what a server far away said, to the end.
-                b"ctladdr" => {
-                    let (address, rest) = controlling(value)?;
-                    if memmem::find(address, b"...").is_some() {
-                        return None;
-                    }
-                    rest
-                }
+                b"ctladdr" => controlling(value)?,
                 b"reply" => &value[REPLY_ENDS.find(value)?..],
                 _ => &value[memchr(b',', value)?..],
             };
@@ -227,17 +229,25 @@ impl<'a> ToLine<'a> {
 /// Searches for the end of a text that may hold anything.
 static REPLY_ENDS: Lazy<Finder<'static>> = Lazy::new(|| Finder::new(", stat="));
 
-/// `<address> (1000/1000), …`: the address, and what stands behind.
-fn controlling(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    if let Some(read) = address::leading(text) {
-        return Some(read);
+/// What stands behind a controlling address: `<address> (1000/1000), …`. sendmail shortens it to 83 characters.
+fn controlling(text: &[u8]) -> Option<&[u8]> {
+    let ids = |text: &'_ [u8]| {
+        let numbers = text.strip_prefix(b" (").map_or(0, |rest| {
+            let digits = rest.iter().take_while(|b| b.is_ascii_digit() || matches!(b, b'/' | b'-')).count();
+            if rest.get(digits) == Some(&b')') { digits + 3 } else { 0 }
+        });
+        text[numbers..].starts_with(b", delay=").then_some(numbers)
+    };
+    if let Some(cut) = address::shortened(text, 83) {
+        return ids(&text[cut..]).map(|numbers| &text[cut + numbers..]);
     }
-    // The numbers of user and group stand behind a blank.
-    let end = memmem::find(text, b"), delay=")?;
-    let open = text[..end].iter().rposition(|b| *b == b'(')?;
-    let ids = text[open + 1..end].iter().all(|b| b.is_ascii_digit() || *b == b'/');
-    let (address, rest) = address::leading(&text[..open.checked_sub(1)?])?;
-    (ids && rest.is_empty()).then(|| (address, &text[end + 1..]))
+    let end = match address::leading(text) {
+        Some((address, _)) => address.len(),
+        // The numbers stand behind a blank.
+        None => memmem::find(text, b" (")
+            .filter(|at| address::leading(&text[..*at]).is_some_and(|(_, rest)| rest.is_empty()))?,
+    };
+    ids(&text[end..]).map(|numbers| &text[end + numbers..])
 }
 
 fn outcome(stat: &[u8], delivery: bool) -> Option<Stat> {

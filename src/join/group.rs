@@ -134,10 +134,19 @@ impl Group {
         true
     }
 
-    /// Gives up a line that decides nothing, the last one first; false if there is none.
-    pub(crate) fn make_room(&mut self, matcher: &Matcher, released: &mut impl Extend<u64>) -> bool {
-        let found = self.evidence.iter().rposition(|line| matcher.rule(line.rule).rank != Rank::Decisive);
-        found
+    /// Gives up a line for one of another rule: a further refusal of a recipient, or for a decisive one any that decides
+    /// nothing, the last one first; false if there is none.
+    pub(crate) fn make_room(&mut self, matcher: &Matcher, rule: u16, released: &mut impl Extend<u64>) -> bool {
+        let refuses = |rule: u16| matcher.rule(rule).role == Role::RefusesRecipient;
+        let first = self.evidence.iter().position(|line| refuses(line.rule));
+        let further =
+            self.evidence.iter().rposition(|line| refuses(line.rule)).filter(|at| Some(*at) != first && !refuses(rule));
+        let decides = |line: &Evidence| matcher.rule(line.rule).rank == Rank::Decisive;
+        let weak = || {
+            self.evidence.iter().rposition(|line| !decides(line)).filter(|_| matcher.rule(rule).rank == Rank::Decisive)
+        };
+        further
+            .or_else(weak)
             .map(|at| self.evidence.remove(at))
             .map(|line| released.extend((line.ticket != 0).then_some(line.ticket)))
             .is_some()
@@ -197,7 +206,8 @@ impl Group {
             .collect();
         entries.sort_by_key(|(at, seq, ..)| (*at, *seq));
         let mut found = refusals(&transactions, &entries, Some(offset));
-        if found.iter().all(Option::is_none) {
+        // Where nothing else can be meant, the clocks are not asked.
+        if found.iter().all(Option::is_none) && transactions.last().is_some_and(|transaction| transaction.refused) {
             found = refusals(&transactions, &entries, None);
         }
         let mut aligned = vec![None; self.cases.len()];

@@ -25,7 +25,7 @@ use crate::envelope::{FromLine, ToLine};
 use crate::mail_line::{MailId, MailLine};
 use crate::peek::LineKind;
 use crate::queue_id::QueueId;
-use crate::reasons::{Class, Matcher, Rank, Role};
+use crate::reasons::{Class, Matcher, Role};
 use crate::stats::Stats;
 use crate::time::LogTime;
 
@@ -212,6 +212,13 @@ impl Join {
                 self.hosts.clocks_mut(about.place).see_both(entry_at, at);
             }
         }
+        if line.part == Some(1) {
+            let same =
+                |whole: &Whole| whole.id == about.id && whole.host_index == about.place && whole.pid == about.pid;
+            for whole in self.parts.close(same) {
+                self.whole_line(&whole, 0);
+            }
+        }
         if let Some(part) = line.part {
             let frame = Whole::frame(line, about.id, about.place, about.time, about.at, about.ticket);
             let (whole, waits) = self.parts.push(part, line, frame, self.config.limits.text_bytes);
@@ -345,7 +352,7 @@ impl Join {
     /// Keeps a line of evidence, and looks at the cases of its message again.
     fn add(&mut self, about: &About<'_>, evidence: Evidence) -> bool {
         let rule = self.matcher.rule(evidence.rule);
-        let (class, role, rank) = (rule.class, rule.role, rule.rank);
+        let (class, role) = (rule.class, rule.role);
         let failed = class.is_filter_failure();
         let peer_left = matches!(class, Class::PeerDisconnected | Class::PeerTimeout) && role == Role::Cause;
         let own = evidence.filter.as_deref().and_then(|filter| self.config.is_own(filter));
@@ -354,7 +361,7 @@ impl Join {
             self.let_go_told(&mut group);
         }
         if group.evidence.len() >= self.config.limits.per_message
-            && !(rank == Rank::Decisive && group.make_room(&self.matcher, &mut self.released))
+            && !group.make_room(&self.matcher, evidence.rule, &mut self.released)
         {
             self.stats.crowded_out += 1;
             self.put(about.id, group);
@@ -426,6 +433,7 @@ impl Join {
                     (flag::TEMP_FAILED, Delivery::TempFailed),
                     (flag::REJECTED, Delivery::Rejected),
                     (flag::SENT, Delivery::Sent),
+                    (flag::DISCARDED, Delivery::Discarded),
                 ] {
                     if slot.flags & bit != 0 {
                         group.deliver(delivery);

@@ -79,6 +79,16 @@ impl Parts {
         if more { (None, true) } else { (self.pending.remove(at), false) }
     }
 
+    /// Gives up lines whose parts won't come any more: a process writes those of one line before it begins another.
+    pub(crate) fn close(&mut self, is_over: impl Fn(&Whole) -> bool) -> Vec<Whole> {
+        if self.pending.is_empty() {
+            return Vec::new();
+        }
+        let (over, pending) = std::mem::take(&mut self.pending).into_iter().partition(is_over);
+        self.pending = pending;
+        Vec::from(over)
+    }
+
     /// Gives up waiting: the lines as far as they came.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Whole> {
         std::mem::take(&mut self.pending).into_iter()

@@ -411,5 +411,8 @@ impl Join {
             self.stats.expired += 1;
             self.forget(&group);
         }
+        for whole in self.parts.close(|whole| whole.at.is_some_and(|at| at <= bound)) {
+            self.whole_line(&whole, 0);
+        }
     }
 }

@@ -26,13 +26,14 @@ impl<'t> Said<'t> {
     }
 
     /// What the table of seen ids keeps of it.
-    pub(super) fn flags(&self) -> u8 {
+    pub(super) fn flags(&self) -> u16 {
         match self {
             Said::From(line) if line.collected => flag::COLLECTED,
             Said::To(line) => match line.outcome {
                 Some(Stat::Sent) => flag::SENT,
                 Some(Stat::Rejected) => flag::REJECTED,
                 Some(Stat::TempFailed) => flag::TEMP_FAILED,
+                Some(Stat::Discarded) => flag::DISCARDED,
                 _ => 0,
             },
             _ => 0,

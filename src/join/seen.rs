@@ -8,23 +8,25 @@ use crate::queue_id::QueueId;
 /// What was seen of a message.
 pub(crate) mod flag {
     /// A line of the mail log.
-    pub(crate) const MAIL: u8 = 1;
+    pub(crate) const MAIL: u16 = 1;
     /// Its text was received.
-    pub(crate) const COLLECTED: u8 = 2;
+    pub(crate) const COLLECTED: u16 = 2;
     /// `stat=Sent`.
-    pub(crate) const SENT: u8 = 4;
+    pub(crate) const SENT: u16 = 4;
     /// An entry of `message_log`.
-    pub(crate) const ENTRY: u8 = 8;
+    pub(crate) const ENTRY: u16 = 8;
     /// `stat=` of a rejection.
-    pub(crate) const REJECTED: u8 = 16;
+    pub(crate) const REJECTED: u16 = 16;
     /// `stat=` of a temporary failure.
-    pub(crate) const TEMP_FAILED: u8 = 32;
+    pub(crate) const TEMP_FAILED: u16 = 32;
     /// Its evidence was given up because memory was short.
-    pub(crate) const EVICTED: u8 = 64;
+    pub(crate) const EVICTED: u16 = 64;
     /// An entry that is an abort.
-    pub(crate) const ABORT: u8 = 128;
+    pub(crate) const ABORT: u16 = 128;
+    /// `stat=discarded`.
+    pub(crate) const DISCARDED: u16 = 256;
     /// What became of a message: at most one of these is noted.
-    pub(crate) const ENDS: u8 = SENT | REJECTED | TEMP_FAILED;
+    pub(crate) const ENDS: u16 = SENT | REJECTED | TEMP_FAILED | DISCARDED;
 }
 
 /// What is known of one id. Times are seconds, 0 if unknown.
@@ -34,7 +36,7 @@ pub(crate) struct Slot {
     host: u32,
     pub mail_secs: u32,
     pub entry_secs: u32,
-    pub flags: u8,
+    pub flags: u16,
 }
 
 /// The table. Ids share slots in pairs: the newer one stands first, and one id of two hosts has room.
@@ -56,7 +58,7 @@ pub(crate) enum Found {
 impl Slot {
     /// Notes what was seen. Of what became of the message, the first counts, as in
     /// [`Group::deliver`](super::group::Group::deliver).
-    pub(crate) fn note(&mut self, flags: u8) {
+    pub(crate) fn note(&mut self, flags: u16) {
         let ended = if self.flags & flag::ENDS == 0 { 0 } else { flag::ENDS };
         self.flags |= flags & !ended;
     }

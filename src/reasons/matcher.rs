@@ -10,7 +10,7 @@ use crate::address;
 use crate::envelope::{ToLine, client};
 
 use super::class::{Class, Rank, Stage};
-use super::table::{NO_TROUBLE, Role, Rule, TABLE};
+use super::table::{NO_TROUBLE, Role, Rule, STANDARD_RULESETS, TABLE};
 
 /// A rule as the matcher uses it: a row of the table, or one of the configuration.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub(crate) struct CompiledRule {
     pub role: Role,
     pub stage: Option<Stage>,
     pub timeout: Option<char>,
+    /// Its expression names the stage.
+    names_stage: bool,
     start: Start,
     rest: Regex,
 }
@@ -147,6 +149,7 @@ impl CompiledRule {
             role: rule.role,
             stage: rule.stage,
             timeout: rule.timeout,
+            names_stage: rest.capture_names().flatten().any(|name| name == "stage"),
             start: Start::new(start),
             rest,
         })
@@ -164,7 +167,8 @@ impl CompiledRule {
             return self.rest.is_match(rest).then_some((filter, self.stage));
         }
         let captures = self.rest.captures(rest)?;
-        if captures.name("address").is_some_and(|found| !address::is_one(found.as_bytes())) {
+        let fails = |group, fits: fn(&[u8]) -> bool| captures.name(group).is_some_and(|found| !fits(found.as_bytes()));
+        if fails("address", address::is_one) || fails("bounded", address::may_be_one) {
             return None;
         }
         let filter = filter.or_else(|| captures.name("filter").map(|name| name.as_bytes()));
@@ -172,6 +176,14 @@ impl CompiledRule {
             captures.name("stage").and_then(|stage| Stage::from_log(std::str::from_utf8(stage.as_bytes()).ok()?));
         Some((filter, stage.or(self.stage)))
     }
+}
+
+/// Whether sendmail's line about a ruleset says that a message is quarantined.
+fn is_quarantine(text: &[u8]) -> bool {
+    memmem::find_iter(text, b", relay=").any(|at| {
+        let relay = &text[at + 8..];
+        client(relay).is_some_and(|length| relay[length..].starts_with(b", quarantine="))
+    })
 }
 
 /// A text behind the literal that precedes a filter's name. A name holds neither blanks nor commas.
@@ -280,8 +292,11 @@ impl Matcher {
     /// Some `SYSERR` lines are no evidence; and a header may imitate a refusal in sendmail's line about a quarantine.
     fn checked(&self, index: u16, text: &[u8]) -> bool {
         let rule = self.rule(index);
-        if rule.class == Class::PolicyRejected {
-            return memmem::find(text, b", quarantine=").is_none();
+        if rule.class == Class::PolicyRejected && rule.role == Role::Cause {
+            let name = text.strip_prefix(b"ruleset=").unwrap_or_default();
+            let name = &name[..memchr::memchr(b',', name).unwrap_or_default()];
+            let of_its_own = STANDARD_RULESETS.iter().any(|ruleset| ruleset.as_bytes() == name);
+            return !(of_its_own && !rule.names_stage) && !is_quarantine(text);
         }
         if rule.class != Class::MtaError || rule.rank != Rank::Circumstantial {
             return true;

@@ -5,7 +5,7 @@
 //! sendmail ends it ([`crate::address`], [`crate::envelope`]). `rest` is a regular expression for everything behind it,
 //! to the end of the text: both ends are anchored, so that nothing that a remote peer can put into an address, a HELO
 //! name, a user name or a subject is taken for evidence. Its groups `stage` and `filter` name these; what its group
-//! `address` finds must be one. Where two rows fit, the earlier one counts.
+//! `address` finds must be one, and that of `bounded` too if it holds `... `. Where two rows fit, the earlier one counts.
 //!
 //! A line about a refused recipient begins with what a client wrote, whatever that is, and goes on with `... ` and an error
 //! text. So no `rest` admits `... `, but in a field that is checked, and in rows that only say that a recipient was refused,
@@ -246,7 +246,7 @@ pub const TABLE: &[Rule] = &[
     row("N-07", OtherFilter, ALL, "Milter: data, ", concat!("(?:", reply!(), "|discard)"),
         "Milter: data, reject=554 5.7.1 Command rejected").role(Role::Verdict).ranked(Consequence),
     // The client (srvrsmtp.c, util.c, collect.c).
-    row("S-01", PeerDisconnected, ALL, "lost input channel from {client} to ", r"\S+ after (?P<stage>\S+)",
+    row("S-01", PeerDisconnected, ALL, "lost input channel from {client} to ", r"[^.]{1,60} after (?P<stage>\S+)",
         "lost input channel from relay.example.com [192.0.2.1] to MTA after rcpt"),
     row("S-02", PeerTimeout, ALL, "timeout waiting for input from {client} during server cmd read", "",
         "timeout waiting for input from relay.example.com during server cmd read"),
@@ -262,13 +262,13 @@ pub const TABLE: &[Rule] = &[
         "SYSERR(root): collect: I/O error on connection from relay.example.com, from=<a@example.org>").at(Stage::Data),
     row("C-04", PeerTimeout, "8.13-8.17", "SYSERR(", concat!(user!(), "collect: read timeout on connection from ", client!(), ", from=", text!()),
         "SYSERR(root): collect: read timeout on connection from relay.example.com, from=<a@example.org>").at(Stage::Data),
-    row("C-05", PeerDisconnected, "8.17-8.18", "collect: relay=", concat!(client!(), ", from=(?P<address>.*), info=unexpected close"),
+    row("C-05", PeerDisconnected, "8.17-8.18", "collect: relay=", concat!(client!(), ", from=(?P<bounded>.*), info=unexpected close"),
         "collect: relay=relay.example.com, from=<a@example.org>, info=unexpected close").at(Stage::Data),
-    row("C-05i", PeerDisconnected, "8.17-8.18", "SYSERR(", concat!(user!(), "collect: relay=", client!(), ", from=", text!(), ", info=I/O error(?:: ", text!(), ")?"),
+    row("C-05i", PeerDisconnected, "8.17-8.18", "SYSERR(", concat!(user!(), "collect: relay=", client!(), ", from=(?P<bounded>.*), info=I/O error(?:: ", text!(), ")?"),
         "SYSERR(root): collect: relay=relay.example.com, from=<a@example.org>, info=I/O error").at(Stage::Data),
-    row("C-05t", PeerTimeout, "8.17-8.18", "SYSERR(", concat!(user!(), "collect: relay=", client!(), ", from=", text!(), ", info=read timeout(?:: ", text!(), ")?"),
+    row("C-05t", PeerTimeout, "8.17-8.18", "SYSERR(", concat!(user!(), "collect: relay=", client!(), ", from=(?P<bounded>.*), info=read timeout(?:: ", text!(), ")?"),
         "SYSERR(root): collect: relay=relay.example.com, from=<a@example.org>, info=read timeout").at(Stage::Data),
-    row("C-06", PeerProtocolError, "8.17-8.18", "collect: relay=", concat!(client!(), r", from=(?P<address>.*), info=Bare [^,]* not allowed, where=[a-z+]+, status=tempfail"),
+    row("C-06", PeerProtocolError, "8.17-8.18", "collect: relay=", concat!(client!(), r", from=(?P<bounded>.*), info=Bare [^,]* not allowed, where=[a-z+]+, status=tempfail"),
         "collect: relay=relay.example.com, from=<a@example.org>, info=Bare linefeed (LF) not allowed, where=body, status=tempfail").at(Stage::Data),
     row("C-07", PeerProtocolError, "8.17-8.18", "rejecting server ", concat!("(?P<stage>EHLO|HELO|DATA) from ", client!(), " due to traffic before response"),
         "rejecting server DATA from relay.example.com [192.0.2.1] due to traffic before response"),
@@ -301,7 +301,7 @@ pub const TABLE: &[Rule] = &[
         "ruleset=check_rcpt, arg1=<b@example.net>, relay=relay.example.com [192.0.2.1], reject=550 5.1.1 <b@example.net>... User unknown").role(Role::RefusesRecipient).ranked(Circumstantial).at(Stage::Rcpt),
     row("S-09c", PolicyRejected, ALL, "ruleset=", concat!("(?P<stage>check_data|check_eoh|check_eom), arg1=[^,]*(?:, relay=", client!(), ")?, (?:", reply!(), "|discard)"),
         "ruleset=check_eom, arg1=1 $| 512, relay=relay.example.com [192.0.2.1], reject=554 5.7.1 refused"),
-    row("S-09h", PolicyRejected, ALL, "ruleset=", concat!(r"[A-Z][A-Za-z0-9_-]*, arg1=.*, relay=", client!(), ", (?:", reply!(), "|discard)"),
+    row("S-09h", PolicyRejected, ALL, "ruleset=", concat!(r"[A-Za-z][A-Za-z0-9_-]*, arg1=.*, relay=", client!(), ", (?:", reply!(), "|discard)"),
         "ruleset=CheckSubject, arg1=I love you, relay=relay.example.com [192.0.2.1], reject=553 5.7.1 refused"),
     row("S-08", RecipientsRejected, ALL, "<", concat!(r"(?:[^-].*)?>\.\.\. (?:User unknown|No such user|Relaying (?:temporarily )?denied|Command rejected|Recipient |[Mm]ailbox )", text!()),
         "<b@example.net>... User unknown").role(Role::RefusesRecipient).ranked(Circumstantial).at(Stage::Rcpt),
@@ -333,9 +333,17 @@ pub const TABLE: &[Rule] = &[
 ];
 
 /// Texts of `SYSERR` that are no evidence of sendmail's own trouble: those of deliveries, which come after the reception
-/// of a message, and those about a client, which have rows of their own.
+/// of a message, those about a client, which have rows of their own, and what an address can bring about.
 pub(crate) const NO_TROUBLE: &[&str] = &[
     "collect: ",
+    "Infinite loop in ruleset",
+    "Too many hops",
+    "Too many subroutine calls",
+    "rewrite: ",
+    "buildaddr: ",
+    "prescan: ",
+    "remotename: ",
+    "cataddr: ",
     "putbody",
     "DSN: ",
     "timeout writing",
@@ -348,6 +356,26 @@ pub(crate) const NO_TROUBLE: &[&str] = &[
     "dequeue",
     "readqf",
     "orderq",
+];
+
+/// sendmail's own rulesets, which check no header.
+pub(crate) const STANDARD_RULESETS: &[&str] = &[
+    "check_relay",
+    "check_mail",
+    "check_rcpt",
+    "check_data",
+    "check_compat",
+    "check_eoh",
+    "check_eom",
+    "check_etrn",
+    "check_expn",
+    "check_vrfy",
+    "check_other",
+    "srv_features",
+    "tls_client",
+    "tls_rcpt",
+    "tls_server",
+    "trust_auth",
 ];
 
 #[cfg(test)]
