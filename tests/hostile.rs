@@ -194,6 +194,9 @@ fn lines_of_a_megabyte() {
         format!("<22>1 2026-11-23T13:01:05Z mx1 {long} 9 - - {ID}: lost input channel from x to MTA after rcpt"),
         format!("2026-11-23T13:01:05 q={ID} f=<{long}> a=a/eom"),
         format!("2026-11-23T13:01:05 q={ID} {}", "t=<b@example.net> ".repeat(60_000)),
+        // Fields that open and never close.
+        format!("2026-11-23T13:01:06 q={ID} {} a=a/eom", "t=( ".repeat(100_000)),
+        format!("2026-11-23T13:01:06 q={ID} {} a=a/eom", "x=<( ".repeat(100_000)),
         format!("2026-11-23T13:01:05 q={long} a=c/abort"),
         "<".repeat(1 << 20),
         "q=".repeat(1 << 19),

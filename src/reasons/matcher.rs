@@ -296,7 +296,7 @@ impl Matcher {
             let name = text.strip_prefix(b"ruleset=").unwrap_or_default();
             let name = &name[..memchr::memchr(b',', name).unwrap_or_default()];
             let of_its_own = STANDARD_RULESETS.iter().any(|ruleset| ruleset.as_bytes() == name);
-            return !(of_its_own && !rule.names_stage) && !is_quarantine(text);
+            return (rule.names_stage || !of_its_own) && !is_quarantine(text);
         }
         if rule.class != Class::MtaError || rule.rank != Rank::Circumstantial {
             return true;
