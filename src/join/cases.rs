@@ -302,6 +302,8 @@ impl Join {
                     self.issue(id, group, index);
                 }
                 CaseState::Held { .. } => waits = true,
+                // What was told is not taken back because another host has lines under the id, too.
+                CaseState::Issued { told: before, .. } if before.settled && group.ambiguous => {}
                 CaseState::Issued { revision, told: before } if before.outdated_by(told) => {
                     let (revision, before) = (revision + 1, *before);
                     let home = group.home;
