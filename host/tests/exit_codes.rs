@@ -127,7 +127,7 @@ fn a_wrong_configuration_is_78() {
     for (config, said) in [
         ("{\"hold_secs\": -1}", "hold_secs: -1 is not allowed; allowed is"),
         ("hold_secs: soon\n", "hold_secs: \"soon\" is not allowed; allowed is"),
-        ("filter_name: x\n", "filter_name: unknown key; known are filter_names"),
+        ("filter_name: x\n", "filter_name: unknown key; known are mail_programs, filter_names"),
         ("{\"hold_secs\": ", "no valid JSON"),
         ("a: [\n", "no valid YAML"),
         ("- a\n", "configuration"),

@@ -24,7 +24,7 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
             run_command(cargo("test").args(["--locked", "--workspace", "--doc"]))?;
         }
         heading("The tests");
-        return run_command(cargo("nextest").args(["run", "--locked", "--workspace"]).args(args));
+        return run_command(cargo("nextest").args(["run", "--locked", "--workspace", "--no-fail-fast"]).args(args));
     }
     heading("The tests");
     say("cargo-nextest is not there: `cargo test` runs the same tests, one program after the other.");

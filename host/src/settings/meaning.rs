@@ -22,6 +22,7 @@ fn sentences(config: &Config, rules: usize) -> Vec<(&'static str, String)> {
     let limits = &config.limits;
     let mib = |bytes: usize| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
     vec![
+        ("mail_programs", format!("lines of {} are sendmail's", list(&config.mail_programs))),
         (
             "filter_names",
             if config.filter_names.is_empty() {
