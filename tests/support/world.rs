@@ -137,12 +137,17 @@ impl Plan {
         let mut used = std::collections::BTreeSet::new();
         for (number, connection) in self.connections.iter().enumerate() {
             let host = connection.host % self.hosts;
-            let origin = match before {
-                Some(origin) if connection.twin && used.insert((host, origin.pid)) => origin,
-                _ => Origin { start_ms: connection.start_ms, sequence: connection.sequence, pid: 10_000 + number },
+            // Two hosts may have one id, three have not: the table of seen ids has room for two.
+            let (origin, next) = match before {
+                Some(origin) if connection.twin && used.insert((host, origin.pid)) => (origin, None),
+                _ => {
+                    let pid = 10_000 + number;
+                    let origin = Origin { start_ms: connection.start_ms, sequence: connection.sequence, pid };
+                    (origin, Some(origin))
+                }
             };
             used.insert((host, origin.pid));
-            before = Some(origin);
+            before = next;
             building.connection(host, origin, &connection.messages);
         }
         building.world()
