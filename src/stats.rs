@@ -20,7 +20,7 @@ pub struct Stats {
     pub unreadable: u64,
     /// Abort entries, repeated ones not counted.
     pub aborts: u64,
-    /// Repeated abort entries; they end here.
+    /// Repeated abort entries, each told once: the very record that came before ends here, another one passes unchanged.
     pub duplicates: u64,
     /// Records that carry the object already; they pass unchanged.
     pub enriched_before: u64,

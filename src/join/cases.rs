@@ -118,7 +118,8 @@ impl Join {
         let Incoming { place, host, entry, reading, ticket } = incoming;
         group.nameless |= host.is_none();
         let name = record::case_id(kind, host, entry.id.as_str(), &reading.line);
-        let repeated = group.cases.iter().any(|case| *case.id == *name);
+        let known = group.cases.iter().find(|case| *case.id == *name);
+        let (repeated, same) = (known.is_some(), known.is_some_and(|case| *case.record == *record));
         if repeated {
             self.stats.duplicates += 1;
         } else {
@@ -131,7 +132,12 @@ impl Join {
             self.reconsider(place, &entry.id, &mut group, None);
         }
         self.put(entry.id, group);
-        if repeated { Taken::Repeated } else { Taken::Kept }
+        match (repeated, same) {
+            (false, _) => Taken::Kept,
+            (true, true) => Taken::Repeated,
+            // The same entry in another record: it is told once, and this one goes on as it came.
+            (true, false) => Taken::Passes,
+        }
     }
 
     /// Puts a case among those that wait.
