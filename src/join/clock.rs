@@ -111,6 +111,7 @@ impl Watermark {
         }
         self.ahead = None;
         self.agreeing = LEAP_LINES;
+        self.first = self.first.min(Some(at));
         self.latest = Some(at);
         true
     }

@@ -12,20 +12,18 @@ const MOST: usize = 16;
 const LONGEST: usize = 32;
 
 /// What sendmail's first line begins with (main.c, daemon.c).
-const FIRST_LINES: [&[u8]; 1] = [b"starting daemon (8."];
+const FIRST_LINE: &[u8] = b"starting daemon (8.";
 
-/// The programs that are sendmail by what they wrote, and the one asked for last.
+/// The programs that are sendmail by what they wrote.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Programs {
     learnt: Vec<Box<[u8]>>,
-    #[serde(skip)]
-    last: Option<(Box<[u8]>, bool)>,
 }
 
 impl Programs {
     /// Whether a line is sendmail's: by the names of the configuration, by what the program has written, or because the
     /// process is the one that made the queue id. One without a name is what the host says it is.
-    pub(crate) fn is_mail(&mut self, names: &[String], program: &[u8], pid: Option<u32>, id: Option<&QueueId>) -> bool {
+    pub(crate) fn is_mail(&self, names: &[String], program: &[u8], pid: Option<u32>, id: Option<&QueueId>) -> bool {
         if program.is_empty() || self.is_named(names, program) {
             return true;
         }
@@ -33,31 +31,22 @@ impl Programs {
         made.is_some() && made == pid
     }
 
-    fn is_named(&mut self, names: &[String], program: &[u8]) -> bool {
-        if let Some((last, named)) = &self.last
-            && **last == *program
-        {
-            return *named;
-        }
+    fn is_named(&self, names: &[String], program: &[u8]) -> bool {
         let fits = |name: &String| match name.strip_suffix('*') {
             Some(start) => program.starts_with(start.as_bytes()),
             None => name.as_bytes() == program,
         };
-        let named = names.iter().any(fits) || self.learnt.iter().any(|known| **known == *program);
-        self.last = Some((program.into(), named));
-        named
+        names.iter().any(fits) || self.learnt.iter().any(|known| **known == *program)
     }
 
     /// Notes a program that writes what sendmail writes when it starts.
     pub(crate) fn learn(&mut self, program: &[u8], text: &[u8]) {
-        let first = FIRST_LINES.iter().any(|start| text.starts_with(start));
-        if first
+        if text.starts_with(FIRST_LINE)
             && self.learnt.len() < MOST
             && program.len() <= LONGEST
             && !self.learnt.iter().any(|known| **known == *program)
         {
             self.learnt.push(program.into());
-            self.last = None;
         }
     }
 }

@@ -407,11 +407,13 @@ impl Join {
         let Some(bound) = (if place == NAMELESS { latest } else { limit(place) }) else { return };
         let gone: Vec<Group> =
             std::iter::from_fn(|| self.store.pop_over(bound, over)).map(|(_, group)| group).collect();
+        let stale =
+            self.parts.close(|whole| whole.at.zip(limit(whole.host_index)).is_some_and(|(at, limit)| at <= limit));
         for group in gone {
             self.stats.expired += 1;
             self.forget(&group);
         }
-        for whole in self.parts.close(|whole| whole.at.is_some_and(|at| at <= bound)) {
+        for whole in stale {
             self.whole_line(&whole, 0);
         }
     }
