@@ -258,6 +258,35 @@ proptest! {
     }
 }
 
+/// Numbers of rules mean nothing under another configuration.
+#[test]
+fn a_snapshot_of_another_configuration_is_refused() {
+    let mut host = Host::new(&config(""));
+    host.line("Nov 23 13:01:06 mx1 sendmail[14029]: 6AND15d3014029: Milter (PureMessage): to error state");
+    let snapshot = host.engine.snapshot();
+    let rule = r#"{"rules": [{"id": "U-1", "class": "mta_error", "start": "x"}]}"#;
+    for (other, fits) in [("", true), (rule, false), (r#"{"hold_secs": 6}"#, false)] {
+        assert_eq!(abort_reason::Engine::new(&config(other)).restore(&snapshot).is_ok(), fits, "{other}");
+    }
+}
+
+/// Hosts whose records are text spoil bytes that are none, each in its own way: the same entry has the same id.
+#[test]
+fn a_spoilt_entry_has_the_same_id() {
+    let entry =
+        |from: &[u8]| [b"2026-11-23T13:01:09 q=6AND15d3014029 f=<x", from, b"@example.org> tm=4.05 a=c/abort"].concat();
+    let ids: BTreeSet<String> = [&b"\xe9"[..], "\u{fffd}".as_bytes(), "\u{e0e9}".as_bytes(), "\u{e9}".as_bytes()]
+        .iter()
+        .map(|from| {
+            let mut host = Host::new(&config(""));
+            host.push(Source::Auto, Input::Line(&entry(from)));
+            host.finish();
+            text(&last_revisions(&host.records())[0], "id").to_owned()
+        })
+        .collect();
+    assert_eq!(ids.len(), 1, "{ids:?}");
+}
+
 /// Texts made of what the parsers look for, and of anything.
 fn pieces() -> impl Strategy<Value = Vec<u8>> {
     let known = prop::sample::select(vec![
