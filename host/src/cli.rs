@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
+use crate::bridge;
 use crate::failure::{Failure, Result};
 
 const STYLES: Styles = Styles::styled()
@@ -61,6 +62,13 @@ pub enum Command {
     /// a sandbox: it sees nothing but the records, its memory and its time are limited, and if it should fail, the lines go
     /// through unchanged.
     Pipe(Pipe),
+    /// Stand between Vector's `vector` sink and `vector` source, and lose nothing
+    ///
+    /// Vector's `vector` sink sends its events here; they go on, aborts with their reasons, to Vector's `vector` source or
+    /// another destination. A request is answered only when nothing of it can be lost any more: what is held and what the
+    /// destination has not accepted yet is in a journal on disk. Each key of the configuration file is also an option and
+    /// an environment variable. SIGTERM stops in good order, SIGHUP reads the configuration again.
+    Bridge(Box<Bridge>),
     /// Print the table of reasons: the lines of sendmail's log that say why
     Reasons(Reasons),
     /// Validate a configuration and say what it means in effect
@@ -158,6 +166,27 @@ pub struct Pipe {
     /// Time that the component may take for one batch, in seconds, before it counts as hung
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub call_timeout: Duration,
+}
+
+/// Options of `abort-reason bridge`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  abort-reason bridge --config /etc/abort-reason/bridge.yaml
+  abort-reason bridge --listen 127.0.0.1:6000 --forward http://127.0.0.1:6001 --state-dir /var/lib/abort-reason
+  abort-reason bridge --config /etc/abort-reason/bridge.yaml --check")]
+pub struct Bridge {
+    /// Configuration file, YAML or JSON
+    #[arg(long, value_name = "FILE", env = "ABORT_REASON_BRIDGE_CONFIG", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+
+    /// Check the configuration and the component, and run nothing
+    #[arg(long)]
+    pub check: bool,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub keys: bridge::Keys,
 }
 
 /// Options of `abort-reason reasons`.

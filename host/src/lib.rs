@@ -5,6 +5,7 @@
 //! | [`cli`] | the command line: subcommands, options, help |
 //! | [`explain`] | log files in, every abort with its reason out; natively, without the component |
 //! | [`pipe`] | records on standard input through the component to standard output, live |
+//! | [`bridge`] | Vector's protocol on both sides, the component in between, a journal below |
 //! | [`sandbox`] | the component under wasmtime: memory and time limited, importing nothing |
 //! | [`configure`] | bakes a configuration into the module for Fluent Bit |
 //! | [`logs`] | log files: opened, unpacked, cut into lines, put in order of time |
@@ -24,7 +25,9 @@ use clap::Parser;
 use cli::{Cli, Command};
 use failure::Exit;
 
+pub mod bridge;
 pub mod cli;
+mod component;
 pub mod configure;
 pub mod explain;
 pub mod failure;
@@ -49,6 +52,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let done = match cli.command {
         Command::Explain(options) => explain::run(&options),
         Command::Pipe(options) => pipe::run(&options),
+        Command::Bridge(options) => bridge::run(&options),
         Command::Reasons(options) => reasons::run(&options),
         Command::Check(options) => settings::check(&options),
         Command::Configure(options) => configure::run(&options),

@@ -4,10 +4,10 @@
 //! Held aborts leave in time also while nothing comes in, and nothing waits in a buffer while the input is idle.
 
 use std::io;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::cli;
+use crate::component;
 use crate::failure::{Exit, Failure, Result, say};
 use crate::sandbox::{Component, Limits, SandboxError};
 use crate::settings;
@@ -19,8 +19,6 @@ mod guard;
 mod input;
 mod sink;
 
-/// The component's file name, where it stands beside the program.
-const COMPONENT: &str = "abort_reason.component.wasm";
 /// A batch ends with this many lines or bytes, or where nothing more has arrived.
 const BATCH_LINES: usize = 1_000;
 const BATCH_BYTES: usize = 1024 * 1024;
@@ -30,8 +28,8 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 /// Runs `abort-reason pipe`.
 pub fn run(options: &cli::Pipe) -> Result<()> {
     let settings = settings::load(&options.settings)?;
-    let path = component_path(options.component.as_deref())?;
-    let failed = |error: &SandboxError| unusable(&path, error);
+    let path = component::path(options.component.as_deref())?;
+    let failed = |error: &SandboxError| component::unusable(&path, error);
     let component = Component::load(&path).map_err(|error| failed(&error))?;
     let limits =
         Limits { memory_bytes: options.memory_limit as usize * 1024 * 1024, call_timeout: options.call_timeout };
@@ -91,41 +89,6 @@ fn batches(pieces: Vec<Piece>) -> impl Iterator<Item = Vec<Piece>> {
         }
         (!batch.is_empty()).then_some(batch)
     })
-}
-
-/// Where the component is: as told, or beside this program.
-fn component_path(told: Option<&Path>) -> Result<PathBuf> {
-    if let Some(path) = told {
-        return Ok(path.to_path_buf());
-    }
-    let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join(COMPONENT)));
-    match beside {
-        Some(path) if path.is_file() => Ok(path),
-        _ => Err(Failure::new(Exit::Unavailable, format!("{COMPONENT} is not beside this program"))
-            .hint("Name it with --component or ABORT_REASON_COMPONENT. `cargo xtask build` puts both into dist/.")),
-    }
-}
-
-fn unusable(path: &Path, error: &SandboxError) -> Failure {
-    let path = path.display();
-    match error {
-        SandboxError::Unreadable(error) => {
-            Failure::new(Exit::NoInput, format!("cannot read the component {path}: {error}"))
-                .hint("Name abort_reason.component.wasm with --component; `cargo xtask build` puts it into dist/.")
-        }
-        SandboxError::Unfit(_) => Failure::new(Exit::Data, format!("{path}: {error}"))
-            .hint("Name abort_reason.component.wasm with --component, not one of the modules for other hosts."),
-        SandboxError::Unavailable(_) => {
-            Failure::new(Exit::Unavailable, error.to_string()).hint("`abort-reason explain` works without WebAssembly.")
-        }
-        SandboxError::Refused(_) => Failure::new(Exit::Config, format!("{path} refuses the configuration: {error}"))
-            .hint("Are this program and the component of the same version?"),
-        SandboxError::TimedOut(_) | SandboxError::Trapped(_) => Failure::new(
-            Exit::Unavailable,
-            format!("{path} does not start: {error}"),
-        )
-        .hint("Take the component that came with this program; a --memory-limit that is too low shows like this, too."),
-    }
 }
 
 fn reading(error: &io::Error) -> Failure {

@@ -1,0 +1,359 @@
+//! What must not be lost, on disk: one file of redb, every commit of what was promised synced.
+//!
+//! A component computes nothing but from what it is given, so its state is that of the snapshot and of all that went in
+//! since. One commit holds what requests brought, what the component made of it, and what it let go of: all of it happened
+//! or nothing, and the requests are answered accordingly.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+
+/// What went in since the snapshot, in order.
+const INPUT: TableDefinition<'_, u64, (u64, u64, &[u8])> = TableDefinition::new("input");
+/// Events that the component keeps, by ticket: whether they have left, and their bytes.
+const KEPT: TableDefinition<'_, u64, (bool, &[u8])> = TableDefinition::new("kept");
+/// What the destination has not accepted yet, in order: each the events of a request.
+const OUTBOX: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("outbox");
+/// Names of the requests that were taken, and the same in order.
+const TAKEN: TableDefinition<'_, &[u8], u64> = TableDefinition::new("taken");
+const TAKEN_ORDER: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("taken_order");
+/// The snapshot, counters, and the format of this file.
+const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+
+/// Raised with every change of what is stored.
+const FORMAT: &[u8] = b"abort-reason journal 1";
+/// How many requests are remembered, to recognise those that come again.
+const REMEMBERED: u64 = 20_000;
+/// Bytes of the file that redb keeps in memory.
+const CACHE: usize = 64 << 20;
+
+/// Why the journal can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum JournalError {
+    /// Another process has it open.
+    #[error("another process uses it")]
+    InUse,
+    /// It was written by another version.
+    #[error("it was written by another version of abort-reason")]
+    Format,
+    /// The store, or the disk below it.
+    #[error("{0}")]
+    Store(String),
+}
+
+impl<E: Into<redb::Error>> From<E> for JournalError {
+    fn from(error: E) -> JournalError {
+        match error.into() {
+            redb::Error::DatabaseAlreadyOpen => JournalError::InUse,
+            other => JournalError::Store(other.to_string()),
+        }
+    }
+}
+
+pub(super) type Result<T> = std::result::Result<T, JournalError>;
+
+/// One call that changed the component: `push` of JSON objects, a line each, or `advance` where there are none.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Input {
+    pub now_ms: u64,
+    /// The ticket of the first object; the others follow.
+    pub first_ticket: u64,
+    pub lines: Vec<u8>,
+}
+
+/// An event that the component keeps.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Kept {
+    pub ticket: u64,
+    /// It has been forwarded, or something about it was issued: it is kept for others' sake, or for a later word.
+    pub left: bool,
+    pub event: Bytes,
+}
+
+/// One change, all or nothing.
+#[derive(Debug, Default)]
+pub(super) struct Change {
+    pub input: Option<Input>,
+    pub keep: Vec<Kept>,
+    pub left: Vec<u64>,
+    pub release: Vec<u64>,
+    pub outbox: Vec<Vec<u8>>,
+    /// Entries of the outbox that the destination has accepted.
+    pub accepted: Vec<u64>,
+    /// Names of the requests that were taken.
+    pub taken: Vec<Vec<u8>>,
+    /// The component's state after all that; what went in before is then forgotten.
+    pub snapshot: Option<Vec<u8>>,
+    /// The first ticket that is free after all that; 0 for no change.
+    pub next_ticket: u64,
+    /// The clock after all that; 0 for no change.
+    pub now_ms: u64,
+}
+
+/// How much there is, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Sizes {
+    pub input: u64,
+    pub kept: u64,
+    pub outbox: u64,
+}
+
+impl Sizes {
+    pub(super) fn sum(self) -> u64 {
+        self.input + self.kept + self.outbox
+    }
+}
+
+/// The journal, for the one who writes it.
+pub(super) struct Journal {
+    database: Arc<Database>,
+    next: Next,
+    pub sizes: Sizes,
+}
+
+/// The outbox, for the one who empties it.
+#[derive(Clone)]
+pub(super) struct Outbox(Arc<Database>);
+
+/// The numbers to give next.
+#[derive(Debug, Clone, Copy)]
+struct Next {
+    input: u64,
+    outbox: u64,
+    taken: u64,
+}
+
+/// What the component is made of again.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct State {
+    pub snapshot: Option<Vec<u8>>,
+    pub input: Vec<Input>,
+    pub next_ticket: u64,
+    pub now_ms: u64,
+}
+
+impl Journal {
+    /// Opens the journal in a folder, which is made if need be.
+    pub(super) fn open(folder: &Path) -> Result<Journal> {
+        std::fs::create_dir_all(folder).map_err(|error| JournalError::Store(error.to_string()))?;
+        let database = Database::builder().set_cache_size(CACHE).create(folder.join("journal.redb"))?;
+        let start = database.begin_write()?;
+        let (next, sizes);
+        {
+            let mut meta = start.open_table(META)?;
+            let format = meta.get("format")?.map(|value| value.value().to_vec());
+            match format {
+                None => drop(meta.insert("format", FORMAT)?),
+                Some(format) if format == FORMAT => {}
+                Some(_) => return Err(JournalError::Format),
+            }
+            start.open_table(TAKEN)?;
+            let (input, kept, outbox) = (start.open_table(INPUT)?, start.open_table(KEPT)?, start.open_table(OUTBOX)?);
+            let taken = start.open_table(TAKEN_ORDER)?;
+            next = Next {
+                input: input.last()?.map_or(1, |(key, _)| key.value() + 1),
+                // What was accepted is never taken for what comes.
+                outbox: number(&meta, "next_outbox")?.max(1),
+                taken: taken.last()?.map_or(1, |(key, _)| key.value() + 1),
+            };
+            sizes = Sizes {
+                input: sum(input.iter()?.map(|entry| entry.map(|(_, value)| value.value().2.len())))?,
+                kept: sum(kept.iter()?.map(|entry| entry.map(|(_, value)| value.value().1.len())))?,
+                outbox: sum(outbox.iter()?.map(|entry| entry.map(|(_, value)| value.value().len())))?,
+            };
+        }
+        start.commit()?;
+        Ok(Journal { database: Arc::new(database), next, sizes })
+    }
+
+    /// The end at which the outbox is emptied.
+    pub(super) fn outbox(&self) -> Outbox {
+        Outbox(Arc::clone(&self.database))
+    }
+
+    /// Makes a change durable; gives the number of the last entry of the outbox.
+    pub(super) fn commit(&mut self, change: &Change) -> Result<u64> {
+        let write = self.database.begin_write()?;
+        let (mut next, mut sizes) = (self.next, self.sizes);
+        {
+            let mut meta = write.open_table(META)?;
+            let mut input = write.open_table(INPUT)?;
+            if let Some(call) = &change.input {
+                input.insert(next.input, (call.now_ms, call.first_ticket, call.lines.as_slice()))?;
+                next.input += 1;
+                sizes.input += call.lines.len() as u64;
+            }
+            if let Some(snapshot) = &change.snapshot {
+                meta.insert("snapshot", snapshot.as_slice())?;
+                input.retain(|_, _| false)?;
+                sizes.input = 0;
+            }
+            let mut kept = write.open_table(KEPT)?;
+            for Kept { ticket, left, event } in &change.keep {
+                kept.insert(ticket, (*left, &event[..]))?;
+                sizes.kept += event.len() as u64;
+            }
+            for ticket in &change.left {
+                let event = kept.get(ticket)?.map(|kept| kept.value().1.to_vec());
+                if let Some(event) = event {
+                    kept.insert(ticket, (true, event.as_slice()))?;
+                }
+            }
+            for ticket in &change.release {
+                if let Some(gone) = kept.remove(ticket)? {
+                    sizes.kept = sizes.kept.saturating_sub(gone.value().1.len() as u64);
+                }
+            }
+            let mut outbox = write.open_table(OUTBOX)?;
+            for events in &change.outbox {
+                outbox.insert(next.outbox, events.as_slice())?;
+                next.outbox += 1;
+                sizes.outbox += events.len() as u64;
+            }
+            for accepted in &change.accepted {
+                if let Some(gone) = outbox.remove(accepted)? {
+                    sizes.outbox = sizes.outbox.saturating_sub(gone.value().len() as u64);
+                }
+            }
+            let numbers = [("next_ticket", change.next_ticket), ("now_ms", change.now_ms), ("next_outbox", next.outbox)];
+            for (name, number) in numbers.into_iter().filter(|(_, number)| *number > 0) {
+                meta.insert(name, &number.to_le_bytes()[..])?;
+            }
+            next.taken = take(&write, &change.taken, next.taken)?;
+        }
+        write.commit()?;
+        (self.next, self.sizes) = (next, sizes);
+        Ok(next.outbox - 1)
+    }
+
+    /// What the component is made of again.
+    pub(super) fn state(&self) -> Result<State> {
+        let read = self.database.begin_read()?;
+        let meta = read.open_table(META)?;
+        let mut input = Vec::new();
+        for entry in read.open_table(INPUT)?.iter()? {
+            let (_, value) = entry?;
+            let (now_ms, first_ticket, lines) = value.value();
+            input.push(Input { now_ms, first_ticket, lines: lines.to_vec() });
+        }
+        Ok(State {
+            snapshot: meta.get("snapshot")?.map(|value| value.value().to_vec()),
+            input,
+            next_ticket: number(&meta, "next_ticket")?.max(1),
+            now_ms: number(&meta, "now_ms")?,
+        })
+    }
+
+    /// All events that the component keeps, in the order in which they came.
+    pub(super) fn all_kept(&self) -> Result<Vec<Kept>> {
+        let read = self.database.begin_read()?;
+        let mut all = Vec::new();
+        for entry in read.open_table(KEPT)?.iter()? {
+            let (ticket, value) = entry?;
+            let (left, event) = value.value();
+            all.push(Kept { ticket: ticket.value(), left, event: Bytes::copy_from_slice(event) });
+        }
+        Ok(all)
+    }
+
+    /// One event that the component keeps.
+    pub(super) fn kept(&self, ticket: u64) -> Result<Option<Kept>> {
+        let read = self.database.begin_read()?;
+        Ok(read.open_table(KEPT)?.get(ticket)?.map(|value| {
+            let (left, event) = value.value();
+            Kept { ticket, left, event: Bytes::copy_from_slice(event) }
+        }))
+    }
+
+    /// Whether a request was taken before.
+    pub(super) fn has_taken(&self, name: &[u8]) -> Result<bool> {
+        Ok(self.database.begin_read()?.open_table(TAKEN)?.get(name)?.is_some())
+    }
+}
+
+impl Outbox {
+    /// The first entry behind one.
+    pub(super) fn after(&self, last: u64) -> Result<Option<(u64, Vec<u8>)>> {
+        let read = self.0.begin_read()?;
+        let first = read.open_table(OUTBOX)?.range(last + 1..)?.next().transpose()?;
+        Ok(first.map(|(key, value)| (key.value(), value.value().to_vec())))
+    }
+}
+
+/// Remembers names of requests, and forgets the oldest.
+fn take(write: &WriteTransaction, names: &[Vec<u8>], mut next: u64) -> Result<u64> {
+    if names.is_empty() {
+        return Ok(next);
+    }
+    let (mut taken, mut order) = (write.open_table(TAKEN)?, write.open_table(TAKEN_ORDER)?);
+    for name in names {
+        taken.insert(name.as_slice(), next)?;
+        order.insert(next, name.as_slice())?;
+        next += 1;
+    }
+    loop {
+        let oldest = order.first()?.map(|(key, name)| (key.value(), name.value().to_vec()));
+        let Some((oldest, name)) = oldest.filter(|(oldest, _)| oldest + REMEMBERED < next) else { return Ok(next) };
+        taken.remove(name.as_slice())?;
+        order.remove(oldest)?;
+    }
+}
+
+fn number(meta: &impl ReadableTable<&'static str, &'static [u8]>, name: &str) -> Result<u64> {
+    let bytes = meta.get(name)?.map(|value| value.value().to_vec()).unwrap_or_default();
+    Ok(bytes.try_into().map_or(0, u64::from_le_bytes))
+}
+
+fn sum(sizes: impl Iterator<Item = std::result::Result<usize, redb::StorageError>>) -> Result<u64> {
+    let mut sum = 0;
+    for size in sizes {
+        sum += size? as u64;
+    }
+    Ok(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(ticket: u64, left: bool, event: &'static str) -> Kept {
+        Kept { ticket, left, event: event.into() }
+    }
+
+    #[test]
+    fn what_is_committed_is_there_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(folder.path()).unwrap();
+        assert!(matches!(Journal::open(folder.path()), Err(JournalError::InUse)));
+        let input = Input { now_ms: 7, first_ticket: 1, lines: b"{}\n{}\n".to_vec() };
+        let change = Change {
+            input: Some(input.clone()),
+            keep: vec![kept(1, false, "abort"), kept(2, true, "line"), kept(3, false, "entry")],
+            outbox: vec![b"first".to_vec(), b"second".to_vec()],
+            taken: vec![b"name".to_vec()],
+            next_ticket: 4,
+            now_ms: 7,
+            ..Change::default()
+        };
+        assert_eq!(journal.commit(&change).unwrap(), 2);
+        let change = Change { release: vec![2], left: vec![3, 9], accepted: vec![1], ..Change::default() };
+        journal.commit(&change).unwrap();
+        drop(journal);
+        let mut journal = Journal::open(folder.path()).unwrap();
+        assert_eq!(journal.state().unwrap(), State { snapshot: None, input: vec![input], next_ticket: 4, now_ms: 7 });
+        assert_eq!(journal.all_kept().unwrap(), [kept(1, false, "abort"), kept(3, true, "entry")]);
+        assert_eq!((journal.kept(2).unwrap(), journal.kept(1).unwrap()), (None, Some(kept(1, false, "abort"))));
+        assert_eq!(journal.outbox().after(0).unwrap(), Some((2, b"second".to_vec())));
+        assert_eq!(journal.sizes, Sizes { input: 6, kept: 10, outbox: 6 });
+        assert!(journal.has_taken(b"name").unwrap() && !journal.has_taken(b"other").unwrap());
+        journal.commit(&Change { snapshot: Some(b"state".to_vec()), accepted: vec![2], ..Change::default() }).unwrap();
+        drop(journal);
+        let mut journal = Journal::open(folder.path()).unwrap();
+        let state = State { snapshot: Some(b"state".to_vec()), input: Vec::new(), next_ticket: 4, now_ms: 7 };
+        assert_eq!(journal.state().unwrap(), state);
+        assert_eq!(journal.commit(&Change { outbox: vec![b"third".to_vec()], ..Change::default() }).unwrap(), 3);
+        assert_eq!(journal.outbox().after(2).unwrap(), Some((3, b"third".to_vec())));
+    }
+}

@@ -1,0 +1,365 @@
+//! `abort-reason bridge`: stands between Vector's `vector` sink and `vector` source, and loses nothing.
+//!
+//! ```text
+//! Vector's sink ─> server ─> worker ─> outbox ─> sender ─> destination (Vector's source)
+//!                            │    └─ keeper: component and journal, one commit for both
+//!                 answers <──┘
+//! ```
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | `settings` | the keys: file, options, environment |
+//! | `wire` | Vector's events, and the JSON that a component sees of them |
+//! | `request` | requests that came in, and those that go out |
+//! | `server` | the end that Vector calls |
+//! | `worker` | the thread that owns component and journal; groups requests |
+//! | `keeper` | the component and the journal as one |
+//! | `journal` | what must not be lost, on disk |
+//! | `sender`, `destination` | empties the outbox; where to |
+//! | `dead` | the file for events that nobody takes |
+//! | `metrics`, `api` | figures, health and readiness |
+//!
+//! A request is answered OK when the commit that holds it is on disk. All that is not answered comes again from Vector.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle as Task;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+use tower::limit::GlobalConcurrencyLimitLayer;
+use tracing::{error, info, warn};
+
+use crate::cli;
+use crate::component;
+use crate::failure::{Exit, Failure, Result};
+use crate::sandbox::Component;
+use crate::text::visible;
+use dead::DeadLetters;
+use destination::Destination;
+use journal::{Journal, JournalError};
+use keeper::{Keeper, Recipe};
+use metrics::Metrics;
+use sender::Sender;
+use server::{Ready, Service};
+use settings::{LogFormat, Settings};
+use worker::{Job, Worker};
+
+mod api;
+mod dead;
+mod destination;
+mod journal;
+mod keeper;
+mod metrics;
+mod request;
+mod sender;
+mod server;
+mod settings;
+mod wire;
+mod worker;
+
+pub use settings::Keys;
+
+/// Requests that wait for the worker, at most; more wait in their connections.
+const QUEUE: usize = 64;
+/// A request that does not arrive whole in this time is given up.
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
+/// How long requests under way may take to be answered when the bridge reads its configuration again.
+const RELOAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Runs `abort-reason bridge`.
+pub fn run(options: &cli::Bridge) -> Result<()> {
+    let settings = settings::load(options)?;
+    let recipe = recipe(&settings)?;
+    if options.check {
+        println!("The configuration is valid, and the component takes it.");
+        return Ok(());
+    }
+    start_log(settings.log_format);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Exit::Unavailable, format!("cannot start: {error}")))?;
+    let done = runtime.block_on(serve(options, settings, recipe));
+    // What still runs is of no use any more, and everything that counts is on disk.
+    runtime.shutdown_background();
+    done
+}
+
+/// The component, compiled and tried with its configuration.
+fn recipe(settings: &Settings) -> Result<Recipe> {
+    let path = component::path(settings.component.as_deref())?;
+    let unusable = |error| component::unusable(&path, &error);
+    let component = Component::load(&path).map_err(unusable)?;
+    let recipe = Recipe { component, config_json: settings.transform.clone(), limits: settings.limits };
+    recipe.instance().map_err(unusable)?;
+    Ok(recipe)
+}
+
+/// The bridge's own log, on standard error. `ABORT_REASON_LOG` sets the level, as in `ABORT_REASON_LOG=debug`.
+fn start_log(format: LogFormat) {
+    use std::io::IsTerminal;
+
+    let filter = tracing_subscriber::EnvFilter::builder()
+        .with_default_directive(tracing::Level::INFO.into())
+        .with_env_var("ABORT_REASON_LOG")
+        .from_env_lossy();
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+}
+
+/// Serves until it is told to stop.
+async fn serve(options: &cli::Bridge, mut settings: Settings, mut recipe: Recipe) -> Result<()> {
+    let mut signals = Signals::listen()?;
+    let metrics = Metrics::default();
+    let began = Instant::now();
+    loop {
+        let mut running = Running::start(&settings, recipe, &metrics, began).await?;
+        info!(listen = %settings.listen, forward = ?settings.forward, "The bridge takes requests.");
+        loop {
+            tokio::select! {
+                failure = running.failed() => {
+                    running.stop(Duration::ZERO).await;
+                    return Err(failure);
+                }
+                told = signals.next() => match told {
+                    Told::Stop => {
+                        info!(within = ?settings.drain_timeout, "The bridge stops.");
+                        tokio::select! {
+                            () = running.stop(settings.drain_timeout) => {}
+                            _ = signals.next() => warn!("Told a second time: the bridge stops at once."),
+                        }
+                        return Ok(());
+                    }
+                    Told::Reload => match again(options) {
+                        Ok(next) => {
+                            running.stop(RELOAD_TIMEOUT.min(settings.drain_timeout)).await;
+                            (settings, recipe) = next;
+                            info!("The configuration was read again.");
+                            break;
+                        }
+                        Err(failure) => {
+                            let cause = visible(&failure.to_string()).into_owned();
+                            error!(%cause, "The new configuration is not taken; the old one stays.");
+                        }
+                    },
+                },
+            }
+        }
+    }
+}
+
+/// Reads the configuration again, all of it, before anything is stopped.
+fn again(options: &cli::Bridge) -> Result<(Settings, Recipe)> {
+    let settings = settings::load(options)?;
+    let recipe = recipe(&settings)?;
+    Ok((settings, recipe))
+}
+
+/// A bridge with one configuration.
+struct Running {
+    stop_server: watch::Sender<bool>,
+    stop_sender: watch::Sender<bool>,
+    jobs: mpsc::Sender<Job>,
+    server: Task<Result<()>>,
+    api: Option<Task<()>>,
+    sender: Task<()>,
+    worker: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    async fn start(settings: &Settings, recipe: Recipe, metrics: &Metrics, began: Instant) -> Result<Running> {
+        let destination = Destination::open(settings)?;
+        let journal = Journal::open(&settings.state_dir).map_err(|error| no_journal(settings, &error))?;
+        let listener = bind(settings.listen, "listen").await?;
+        let api = match settings.api_listen {
+            Some(address) => Some(bind(address, "api_listen").await?),
+            None => None,
+        };
+        let dead = DeadLetters::new(settings.dead_letter_file.clone());
+        let outbox = journal.outbox();
+        let keeper = Keeper::open(recipe, journal, dead.clone(), metrics.clone())
+            .map_err(|refusal| Failure::new(Exit::Io, format!("cannot go on from the journal: {refusal}")))?;
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let (outgoing, last_outgoing) = watch::channel(0);
+        let (stop_server, stopped_server) = watch::channel(false);
+        let (stop_sender, stopped_sender) = watch::channel(false);
+        let ready = Ready::default();
+        let worker = Worker {
+            keeper,
+            jobs: queue,
+            outgoing,
+            journal_max_bytes: settings.journal_max_bytes,
+            ready: ready.clone(),
+            metrics: metrics.clone(),
+        };
+        let worker = worker
+            .start(Handle::current())
+            .map_err(|error| Failure::new(Exit::Unavailable, format!("cannot start a thread: {error}")))?;
+        let sender = Sender {
+            outbox,
+            destination,
+            concurrency: settings.forward_concurrency,
+            dead,
+            metrics: metrics.clone(),
+            jobs: jobs.clone(),
+            outgoing: last_outgoing,
+        };
+        let api = api.map(|listener| {
+            let api = api::Api { jobs: jobs.downgrade(), ready: ready.clone(), metrics: metrics.clone(), began };
+            tokio::spawn(async move {
+                if let Err(error) = axum::serve(listener, api.router()).await {
+                    error!(cause = %error, "Health and metrics are not served any more.");
+                }
+            })
+        });
+        let service = Service { jobs: jobs.clone(), ready, metrics: metrics.clone() };
+        let server = server(settings, service, listener, stopped_server)?;
+        Ok(Running {
+            stop_server,
+            stop_sender,
+            jobs,
+            server,
+            api,
+            sender: tokio::spawn(sender.run(stopped_sender)),
+            worker: Some(worker),
+        })
+    }
+
+    /// Waits for the server to end by itself.
+    async fn failed(&mut self) -> Failure {
+        match (&mut self.server).await {
+            Ok(Err(failure)) => failure,
+            _ => Failure::new(Exit::Unavailable, "the server ended"),
+        }
+    }
+
+    /// Stops in good order: no new requests, what is under way is answered, the outbox is emptied as far as time allows;
+    /// the rest stays in the journal.
+    async fn stop(&mut self, within: Duration) {
+        let deadline = tokio::time::Instant::now() + within;
+        self.stop_server.send_replace(true);
+        if !self.server.is_finished() && tokio::time::timeout_at(deadline, &mut self.server).await.is_err() {
+            self.server.abort();
+        }
+        self.stop_sender.send_replace(true);
+        if tokio::time::timeout_at(deadline, &mut self.sender).await.is_err() {
+            info!("What the destination has not taken yet stays in the journal.");
+            self.sender.abort();
+        }
+        if let Some(api) = &self.api {
+            api.abort();
+        }
+        // The worker ends by itself where it can't be told.
+        let _ = self.jobs.send(Job::Stop).await;
+        if let Some(worker) = self.worker.take() {
+            let _ = tokio::task::spawn_blocking(move || worker.join()).await;
+        }
+    }
+}
+
+/// Serves Vector's protocol, and the health of it.
+fn server(
+    settings: &Settings,
+    service: Service,
+    listener: TcpListener,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<Task<Result<()>>> {
+    let mut builder = Server::builder()
+        .timeout(REQUEST_TIMEOUT)
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(16 << 20)
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .layer(GlobalConcurrencyLimitLayer::new(settings.max_concurrent_requests));
+    if let Some((crt, key)) = &settings.tls.identity {
+        let mut tls = ServerTlsConfig::new().identity(Identity::from_pem(crt, key));
+        if let Some(ca) = &settings.tls.ca {
+            tls = tls.client_ca_root(Certificate::from_pem(ca));
+        }
+        builder = builder.tls_config(tls).map_err(|error| {
+            Failure::new(Exit::Config, format!("the certificate can't be used: {error}"))
+                .hint("Check `tls_crt_file`, `tls_key_file` and `tls_ca_file`: PEM is needed.")
+        })?;
+    }
+    let max_request_bytes = settings.max_request_bytes;
+    Ok(tokio::spawn(async move {
+        let (health, health_service) = tonic_health::server::health_reporter();
+        let service = service.server(max_request_bytes);
+        health.set_serving::<wire::vector::vector_server::VectorServer<Service>>().await;
+        let stop = async move {
+            let _ = stopped.wait_for(|stop| *stop).await;
+            health.set_not_serving::<wire::vector::vector_server::VectorServer<Service>>().await;
+        };
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        builder
+            .add_service(health_service)
+            .add_service(service)
+            .serve_with_incoming_shutdown(incoming, stop)
+            .await
+            .map_err(|error| Failure::new(Exit::Unavailable, format!("cannot serve: {error}")))
+    }))
+}
+
+async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure::new(Exit::Unavailable, format!("cannot listen on {address}: {error}"))
+            .hint(format!("Stop what listens there, or choose another address for `{key}`."))
+    })
+}
+
+fn no_journal(settings: &Settings, error: &JournalError) -> Failure {
+    let folder: &PathBuf = &settings.state_dir;
+    let folder = folder.display();
+    let hint = match error {
+        JournalError::InUse => "Each bridge needs a `state_dir` of its own.",
+        JournalError::Format => "Start the version that wrote it and let it deliver all, or choose another `state_dir`.",
+        JournalError::Store(_) => "Check `state_dir`, its permissions, and the room on its disk.",
+    };
+    let exit = if matches!(error, JournalError::Store(_)) { Exit::CantCreate } else { Exit::Unavailable };
+    Failure::new(exit, format!("cannot use the journal in {folder}: {error}")).hint(hint)
+}
+
+/// What the bridge is told from outside.
+enum Told {
+    Stop,
+    Reload,
+}
+
+/// The signals that tell it.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Signals> {
+        let listen = |kind| {
+            signal(kind)
+                .map_err(|error| Failure::new(Exit::Unavailable, format!("cannot listen for signals: {error}")))
+        };
+        Ok(Signals {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hang_up: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.terminate.recv() => Told::Stop,
+            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.hang_up.recv() => Told::Reload,
+        }
+    }
+}

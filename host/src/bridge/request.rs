@@ -1,0 +1,120 @@
+//! A request of Vector's sink, looked at; and the requests that the destination is given.
+
+use bytes::{BufMut, Bytes};
+use prost::encoding::{WireType, encode_key, encode_varint};
+use sha2::{Digest, Sha256};
+
+use super::wire::{self, Looked};
+
+/// What the destination is given at a time, at most; one event more, however large.
+const MOST_EVENTS: usize = 1_000;
+const MOST_BYTES: usize = 1 << 20;
+
+/// A request that came in.
+#[derive(Debug, Default)]
+pub(super) struct Request {
+    /// What is the same for every attempt to deliver the same request, and for no other; `None` where there is nothing to
+    /// know it by.
+    pub name: Option<Vec<u8>>,
+    pub events: Vec<Incoming>,
+}
+
+/// An event that came in.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    pub event: Bytes,
+    pub kind: Kind,
+}
+
+/// What becomes of an event.
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// The component sees it, as JSON.
+    Log(Vec<u8>),
+    /// It passes.
+    Other,
+    /// No destination would take it, for this cause.
+    Broken(&'static str),
+}
+
+impl Request {
+    /// Looks at each event.
+    pub(super) fn new(events: Vec<Bytes>) -> Request {
+        let mut hash = Sha256::new();
+        let mut has_ids = !events.is_empty();
+        let events = events
+            .into_iter()
+            .map(|event| {
+                hash.update((event.len() as u64).to_le_bytes());
+                hash.update(&event);
+                let (kind, has_id) = match wire::look(&event) {
+                    Looked::Log { json, source_event_id } => (Kind::Log(json), !source_event_id.is_empty()),
+                    Looked::Other { source_event_id } => (Kind::Other, !source_event_id.is_empty()),
+                    Looked::Broken(cause) => (Kind::Broken(cause), true),
+                };
+                has_ids &= has_id;
+                Incoming { event, kind }
+            })
+            .collect();
+        Request { name: has_ids.then(|| hash.finalize().to_vec()), events }
+    }
+}
+
+/// Puts events together to requests, each the bytes of a `PushEventsRequest`.
+#[derive(Debug, Default)]
+pub(super) struct Outgoing {
+    requests: Vec<Vec<u8>>,
+    events: usize,
+}
+
+impl Outgoing {
+    pub(super) fn push(&mut self, event: &Bytes) {
+        let room = self.requests.last().is_some_and(|last| self.events < MOST_EVENTS && last.len() < MOST_BYTES);
+        if !room {
+            self.requests.push(Vec::new());
+            self.events = 0;
+        }
+        if let Some(last) = self.requests.last_mut() {
+            encode_key(1, WireType::LengthDelimited, last);
+            encode_varint(event.len() as u64, last);
+            last.put_slice(event);
+            self.events += 1;
+        }
+    }
+
+    pub(super) fn into_requests(self) -> Vec<Vec<u8>> {
+        self.requests
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::super::wire::vector::PushEventsRequest;
+    use super::*;
+
+    #[test]
+    fn events_come_out_as_they_went_in() {
+        let event = |size: usize| Bytes::from(vec![b'x'; size]);
+        let mut outgoing = Outgoing::default();
+        let sizes: Vec<usize> = (0..2_500).chain([3 << 20, 0, 1]).collect();
+        sizes.iter().for_each(|size| outgoing.push(&event(*size)));
+        let requests = outgoing.into_requests();
+        assert!(requests.len() > 4);
+        let mut back = Vec::new();
+        for request in requests {
+            let decoded = PushEventsRequest::decode(&request[..]).unwrap();
+            assert!(decoded.events.len() <= MOST_EVENTS);
+            back.extend(decoded.events.iter().map(Bytes::len));
+        }
+        assert_eq!(back, sizes);
+    }
+
+    #[test]
+    fn a_request_is_known_by_its_events_where_they_have_ids() {
+        let own = |message: &str| wire::own(format!("{{\"message\":\"{message}\"}}").as_bytes()).unwrap();
+        assert_eq!(Request::new(vec![own("a")]).name, None);
+        assert_eq!(Request::new(Vec::new()).name, None);
+    }
+}

@@ -1,0 +1,85 @@
+//! The end that Vector's `vector` sink calls. Each request is answered when nothing of it can be lost any more.
+//!
+//! Only answers that make Vector try again are ever given: it drops a batch for good on any other.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::{mpsc, oneshot};
+use tonic::codec::CompressionEncoding;
+use tonic::{Response, Status};
+
+use super::metrics::Metrics;
+use super::request::Request;
+use super::wire::vector::vector_server::{Vector, VectorServer};
+use super::wire::vector::{
+    HealthCheckRequest, HealthCheckResponse, PushEventsRequest, PushEventsResponse, ServingStatus,
+};
+use super::worker::Job;
+
+/// Whether requests are taken at the moment.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ready(Arc<AtomicBool>);
+
+impl Ready {
+    pub(super) fn set(&self, ready: bool) {
+        self.0.store(ready, Ordering::Relaxed);
+    }
+
+    pub(super) fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The service.
+#[derive(Clone)]
+pub(super) struct Service {
+    pub jobs: mpsc::Sender<Job>,
+    pub ready: Ready,
+    pub metrics: Metrics,
+}
+
+impl Service {
+    /// As tonic serves it.
+    pub(super) fn server(self, max_request_bytes: usize) -> VectorServer<Service> {
+        VectorServer::new(self)
+            .max_decoding_message_size(max_request_bytes)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .accept_compressed(CompressionEncoding::Zstd)
+    }
+
+    async fn take(&self, request: PushEventsRequest) -> Result<(), Status> {
+        let request = Request::new(request.events);
+        let (answer, answered) = oneshot::channel();
+        let stopping = || Status::unavailable("the bridge is stopping");
+        self.jobs.send(Job::Take(request, answer)).await.map_err(|_| stopping())?;
+        answered.await.map_err(|_| stopping())?
+    }
+}
+
+#[tonic::async_trait]
+impl Vector for Service {
+    async fn push_events(
+        &self,
+        request: tonic::Request<PushEventsRequest>,
+    ) -> Result<Response<PushEventsResponse>, Status> {
+        let request = request.into_inner();
+        let events = request.events.len() as u64;
+        let bytes = request.events.iter().map(|event| event.len() as u64).sum();
+        let taken = self.take(request).await;
+        let code = taken.as_ref().map_or_else(Status::code, |()| tonic::Code::Ok);
+        self.metrics.answers.get_or_create(&[("code", format!("{code:?}"))]).inc();
+        taken?;
+        self.metrics.received_events.inc_by(events);
+        self.metrics.received_bytes.inc_by(bytes);
+        Ok(Response::new(PushEventsResponse {}))
+    }
+
+    async fn health_check(
+        &self,
+        _: tonic::Request<HealthCheckRequest>,
+    ) -> Result<Response<HealthCheckResponse>, Status> {
+        let status = if self.ready.get() { ServingStatus::Serving } else { ServingStatus::NotServing };
+        Ok(Response::new(HealthCheckResponse { status: status.into() }))
+    }
+}
