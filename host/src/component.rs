@@ -36,10 +36,10 @@ pub(crate) fn unusable(path: &Path, error: &SandboxError) -> Failure {
         }
         SandboxError::Refused(_) => Failure::new(Exit::Config, format!("{path} refuses the configuration: {error}"))
             .hint("Are this program and the component of the same version?"),
-        SandboxError::TimedOut(_) | SandboxError::Trapped(_) => Failure::new(
-            Exit::Unavailable,
-            format!("{path} does not start: {error}"),
-        )
-        .hint("Take the component that came with this program; a memory limit that is too low shows like this, too."),
+        SandboxError::TimedOut(_) | SandboxError::Trapped(_) => {
+            Failure::new(Exit::Unavailable, format!("{path} does not start: {error}")).hint(
+                "Take the component that came with this program; a memory limit that is too low shows like this, too.",
+            )
+        }
     }
 }

@@ -25,7 +25,7 @@ use std::thread;
 use std::time::Duration;
 
 use wasmtime::component::Linker;
-use wasmtime::{Config, Engine, Store, StoreLimits, StoreLimitsBuilder, Trap};
+use wasmtime::{Cache, CacheConfig, Config, Engine, Store, StoreLimits, StoreLimitsBuilder, Trap};
 
 pub use bindings::abort_reason::transform::types::{Batch, Disposition, Event, Output, Source};
 
@@ -91,12 +91,26 @@ impl Component {
         Component::new(&std::fs::read(path)?)
     }
 
+    /// The same, with what was compiled kept in a folder for the next time. The folder is trusted: what is found there is
+    /// run. Where it can't be used, the component is compiled as without it.
+    pub fn load_cached(path: &Path, folder: &Path) -> Result<Component> {
+        let bytes = std::fs::read(path)?;
+        let mut cache = CacheConfig::new();
+        cache.with_directory(folder);
+        Component::compile(&bytes, Cache::new(cache).ok())
+    }
+
     /// Compiles a component.
     pub fn new(bytes: &[u8]) -> Result<Component> {
+        Component::compile(bytes, None)
+    }
+
+    fn compile(bytes: &[u8], cache: Option<Cache>) -> Result<Component> {
         let unavailable = |error: wasmtime::Error| SandboxError::Unavailable(root_cause(&error));
         let unfit = |error: wasmtime::Error| SandboxError::Unfit(root_cause(&error));
         let mut config = Config::new();
         config.epoch_interruption(true);
+        config.cache(cache);
         let engine = Engine::new(&config).map_err(unavailable)?;
         let component = wasmtime::component::Component::from_binary(&engine, bytes).map_err(unfit)?;
         // An empty linker: a component that wants anything from outside does not fit.

@@ -217,7 +217,8 @@ impl Journal {
                     sizes.outbox = sizes.outbox.saturating_sub(gone.value().len() as u64);
                 }
             }
-            let numbers = [("next_ticket", change.next_ticket), ("now_ms", change.now_ms), ("next_outbox", next.outbox)];
+            let numbers =
+                [("next_ticket", change.next_ticket), ("now_ms", change.now_ms), ("next_outbox", next.outbox)];
             for (name, number) in numbers.into_iter().filter(|(_, number)| *number > 0) {
                 meta.insert(name, &number.to_le_bytes()[..])?;
             }

@@ -18,7 +18,8 @@ use crate::sandbox::{Component, Disposition, Event, Limits, Output, Sandbox, San
 
 /// Outputs taken from the component at a time, and events given to it again.
 const BATCH: usize = 1_000;
-/// The input since the snapshot, in bytes, at which the next one is made: so much is replayed at a start.
+/// The input since the snapshot, in bytes, at which the next one is made: so much is replayed at a start. In a small
+/// journal, it is the eighth part of it.
 const SNAPSHOT_EVERY: u64 = 32 << 20;
 
 /// Why requests are refused for now.
@@ -56,6 +57,7 @@ pub(super) struct Keeper {
     journal: Journal,
     dead: DeadLetters,
     metrics: Metrics,
+    most_bytes: u64,
     next_ticket: u64,
     began: Instant,
     /// The component's time at `began`.
@@ -74,7 +76,13 @@ struct Made {
 
 impl Keeper {
     /// Goes on from what is in the journal.
-    pub(super) fn open(recipe: Recipe, journal: Journal, dead: DeadLetters, metrics: Metrics) -> Result<Keeper> {
+    pub(super) fn open(
+        recipe: Recipe,
+        journal: Journal,
+        most_bytes: u64,
+        dead: DeadLetters,
+        metrics: Metrics,
+    ) -> Result<Keeper> {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
         let mut keeper = Keeper {
             recipe,
@@ -82,6 +90,7 @@ impl Keeper {
             journal,
             dead,
             metrics,
+            most_bytes,
             next_ticket: 1,
             began: Instant::now(),
             base_ms: wall,
@@ -94,6 +103,11 @@ impl Keeper {
     /// Bytes in the journal.
     pub(super) fn stored(&self) -> u64 {
         self.journal.sizes.sum()
+    }
+
+    /// Whether the journal holds as much as it may.
+    pub(super) fn is_full(&self) -> bool {
+        self.stored() >= self.most_bytes
     }
 
     /// Takes requests: when this returns, nothing of them can be lost. `accepted` are entries of the outbox that may go.
@@ -243,7 +257,7 @@ impl Keeper {
             .inspect_err(|error| error!(%error, "The journal can't be read."))
             .ok()?;
         change.outbox = outgoing.into_requests();
-        if self.journal.sizes.input + lines.len() as u64 > SNAPSHOT_EVERY {
+        if self.journal.sizes.input + lines.len() as u64 > SNAPSHOT_EVERY.min(self.most_bytes / 8) {
             change.snapshot = Some(self.call_once(Sandbox::snapshot)?);
         } else {
             change.input = Some(Input { now_ms, first_ticket, lines });
@@ -317,10 +331,7 @@ impl Keeper {
         })
     }
 
-    fn call_once<T>(
-        &mut self,
-        call: impl FnOnce(&mut Sandbox) -> std::result::Result<T, SandboxError>,
-    ) -> Option<T> {
+    fn call_once<T>(&mut self, call: impl FnOnce(&mut Sandbox) -> std::result::Result<T, SandboxError>) -> Option<T> {
         match call(self.sandbox.as_mut()?) {
             Ok(result) => Some(result),
             Err(error) => {
@@ -492,7 +503,9 @@ fn drain(sandbox: &mut Sandbox, made: &mut Made) -> std::result::Result<(), Sand
 fn passing(requests: &[Request], accepted: Vec<u64>) -> Change {
     let mut outgoing = Outgoing::default();
     let events = requests.iter().flat_map(|request| &request.events);
-    events.filter(|incoming| !matches!(incoming.kind, Kind::Broken(_))).for_each(|incoming| outgoing.push(&incoming.event));
+    events
+        .filter(|incoming| !matches!(incoming.kind, Kind::Broken(_)))
+        .for_each(|incoming| outgoing.push(&incoming.event));
     Change {
         outbox: outgoing.into_requests(),
         taken: requests.iter().filter_map(|request| request.name.clone()).collect(),

@@ -65,11 +65,7 @@ impl Metrics {
             "Events that passed unchanged because the component failed",
             &self.passed_after_failure,
         );
-        counter(
-            "bridge_unusable_outputs",
-            "Outputs of the component that are no JSON objects",
-            &self.unusable_outputs,
-        );
+        counter("bridge_unusable_outputs", "Outputs of the component that are no JSON objects", &self.unusable_outputs);
         registry.register("bridge_requests", "Requests answered, by gRPC status", self.answers.clone());
         registry.register("component_errors", "Failed attempts to deliver, by cause", self.send_errors.clone());
         registry.register("buffer_byte_size", "Bytes in the journal", self.journal_bytes.clone());

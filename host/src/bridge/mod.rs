@@ -65,6 +65,7 @@ mod wire;
 mod worker;
 
 pub use settings::Keys;
+pub use wire::vector as protocol;
 
 /// Requests that wait for the worker, at most; more wait in their connections.
 const QUEUE: usize = 64;
@@ -94,7 +95,7 @@ pub fn run(options: &cli::Bridge) -> Result<()> {
 fn recipe(settings: &Settings) -> Result<Recipe> {
     let path = component::path(settings.component.as_deref())?;
     let unusable = |error| component::unusable(&path, &error);
-    let component = Component::load(&path).map_err(unusable)?;
+    let component = Component::load_cached(&path, &settings.cache_dir).map_err(unusable)?;
     let recipe = Recipe { component, config_json: settings.transform.clone(), limits: settings.limits };
     recipe.instance().map_err(unusable)?;
     Ok(recipe)
@@ -188,21 +189,14 @@ impl Running {
         };
         let dead = DeadLetters::new(settings.dead_letter_file.clone());
         let outbox = journal.outbox();
-        let keeper = Keeper::open(recipe, journal, dead.clone(), metrics.clone())
+        let keeper = Keeper::open(recipe, journal, settings.journal_max_bytes, dead.clone(), metrics.clone())
             .map_err(|refusal| Failure::new(Exit::Io, format!("cannot go on from the journal: {refusal}")))?;
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (outgoing, last_outgoing) = watch::channel(0);
         let (stop_server, stopped_server) = watch::channel(false);
         let (stop_sender, stopped_sender) = watch::channel(false);
         let ready = Ready::default();
-        let worker = Worker {
-            keeper,
-            jobs: queue,
-            outgoing,
-            journal_max_bytes: settings.journal_max_bytes,
-            ready: ready.clone(),
-            metrics: metrics.clone(),
-        };
+        let worker = Worker { keeper, jobs: queue, outgoing, ready: ready.clone(), metrics: metrics.clone() };
         let worker = worker
             .start(Handle::current())
             .map_err(|error| Failure::new(Exit::Unavailable, format!("cannot start a thread: {error}")))?;
@@ -322,7 +316,9 @@ fn no_journal(settings: &Settings, error: &JournalError) -> Failure {
     let folder = folder.display();
     let hint = match error {
         JournalError::InUse => "Each bridge needs a `state_dir` of its own.",
-        JournalError::Format => "Start the version that wrote it and let it deliver all, or choose another `state_dir`.",
+        JournalError::Format => {
+            "Start the version that wrote it and let it deliver all, or choose another `state_dir`."
+        }
         JournalError::Store(_) => "Check `state_dir`, its permissions, and the room on its disk.",
     };
     let exit = if matches!(error, JournalError::Store(_)) { Exit::CantCreate } else { Exit::Unavailable };
@@ -345,8 +341,7 @@ struct Signals {
 impl Signals {
     fn listen() -> Result<Signals> {
         let listen = |kind| {
-            signal(kind)
-                .map_err(|error| Failure::new(Exit::Unavailable, format!("cannot listen for signals: {error}")))
+            signal(kind).map_err(|error| Failure::new(Exit::Unavailable, format!("cannot listen for signals: {error}")))
         };
         Ok(Signals {
             terminate: listen(SignalKind::terminate())?,

@@ -4,13 +4,14 @@
 //! dead-letter file, and the rest goes on.
 
 use std::io;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use prost::Message;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use super::dead::DeadLetters;
 use super::destination::{Destination, Rejection};
@@ -23,8 +24,8 @@ use crate::text::visible;
 /// The wait after a first failure, and the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// A failure is told in the log once, and again after this many attempts.
-const TELL_EVERY: u32 = 20;
+/// Failures are told in the log at most once in this time.
+const TELL_EVERY: Duration = Duration::from_mins(5);
 
 /// The sender's surroundings.
 pub(super) struct Sender {
@@ -42,6 +43,7 @@ impl Sender {
     /// Sends for as long as there is something to do: until `outgoing` is closed and all is delivered.
     pub(super) async fn run(mut self, mut stopping: watch::Receiver<bool>) {
         let mut last = 0;
+        let told = Told::default();
         let mut under_way = JoinSet::new();
         loop {
             self.outgoing.mark_unchanged();
@@ -53,6 +55,7 @@ impl Sender {
                             destination: self.destination.clone(),
                             dead: self.dead.clone(),
                             metrics: self.metrics.clone(),
+                            told: told.clone(),
                         };
                         under_way.spawn(async move {
                             delivery.deliver(events).await;
@@ -88,6 +91,28 @@ struct Delivery {
     destination: Destination,
     dead: DeadLetters,
     metrics: Metrics,
+    told: Told,
+}
+
+/// When a failure was told last: of all deliveries, one speaks.
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<Option<Instant>>>);
+
+impl Told {
+    fn failure(&self, cause: &str) {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| told.elapsed() > TELL_EVERY) {
+            *told = Some(Instant::now());
+            let cause = visible(cause);
+            warn!(%cause, "The destination does not take events; they wait in the journal.");
+        }
+    }
+
+    fn success(&self) {
+        if self.0.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
+            info!("The destination takes events again.");
+        }
+    }
 }
 
 impl Delivery {
@@ -109,12 +134,10 @@ impl Delivery {
     /// Tries until the events are accepted, or rejected for good.
     async fn until_answered(&self, events: &[Bytes]) -> Option<String> {
         let mut wait = FIRST_WAIT;
-        for attempt in 0_u32.. {
+        loop {
             match self.destination.send(events).await {
                 Ok(()) => {
-                    if attempt > 0 {
-                        warn!("The destination takes events again.");
-                    }
+                    self.told.success();
                     self.metrics.sent_events.inc_by(events.len() as u64);
                     self.metrics.sent_bytes.inc_by(events.iter().map(|event| event.len() as u64).sum());
                     return None;
@@ -122,17 +145,13 @@ impl Delivery {
                 Err(Rejection::ForGood(cause)) => return Some(cause),
                 Err(Rejection::ForNow { kind, cause }) => {
                     self.metrics.send_errors.get_or_create(&[("error_type", kind)]).inc();
-                    if attempt.is_multiple_of(TELL_EVERY) {
-                        let cause = visible(&cause);
-                        warn!(%cause, "The destination does not take events; they wait in the journal.");
-                    }
+                    self.told.failure(&cause);
                     // Attempts of several deliveries do not all come at one time.
                     tokio::time::sleep(wait.mul_f64(0.5 + jitter() / 2.0)).await;
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
             }
         }
-        None
     }
 
     /// Puts events aside; what can't be written is tried again.

@@ -38,6 +38,11 @@ pub struct Keys {
     #[arg(long, value_name = "FILE", env = "ABORT_REASON_COMPONENT", value_hint = ValueHint::FilePath)]
     component: Option<PathBuf>,
 
+    /// Folder for the component in compiled form, which is trusted; it makes the next start quick [default: compiled in the
+    /// state folder]
+    #[arg(long, value_name = "FOLDER", env = "ABORT_REASON_CACHE_DIR", value_hint = ValueHint::DirPath)]
+    cache_dir: Option<PathBuf>,
+
     /// Configuration of the component; of the project's own, as `abort-reason check` takes it
     #[arg(skip)]
     transform: Option<Map<String, Value>>,
@@ -168,6 +173,7 @@ pub(super) struct Settings {
     pub forward_timeout: Duration,
     pub state_dir: PathBuf,
     pub component: Option<PathBuf>,
+    pub cache_dir: PathBuf,
     pub transform: String,
     pub api_listen: Option<SocketAddr>,
     pub journal_max_bytes: u64,
@@ -248,13 +254,11 @@ impl Keys {
                 invalid,
             )?,
             forward_compression: self.forward_compression.unwrap_or_default(),
-            forward_concurrency: within(
-                "forward_concurrency",
-                self.forward_concurrency.unwrap_or(8).into(),
-                1..=1024,
-            )? as usize,
+            forward_concurrency: within("forward_concurrency", self.forward_concurrency.unwrap_or(8).into(), 1..=1024)?
+                as usize,
             forward_timeout: seconds("forward_timeout_secs", self.forward_timeout_secs, 60, 3600)?,
             dead_letter_file: self.dead_letter_file.unwrap_or_else(|| state_dir.join("dead-letters.ndjson")),
+            cache_dir: self.cache_dir.unwrap_or_else(|| state_dir.join("compiled")),
             state_dir,
             component: self.component,
             transform: transform.to_string(),

@@ -90,7 +90,9 @@ fn check_value(value: &Value, deeper: usize) -> Result<(), &'static str> {
         Some(Kind::Map(map)) => map.fields.values().try_for_each(|value| check_value(value, below()?)),
         Some(Kind::Array(array)) => array.items.iter().try_for_each(|value| check_value(value, below()?)),
         Some(Kind::Float(number)) if number.is_nan() => Err("a number that is none (NaN)"),
-        Some(Kind::Timestamp(time)) if !SECONDS.contains(&time.seconds) || !(0..2_000_000_000).contains(&time.nanos) => {
+        Some(Kind::Timestamp(time))
+            if !SECONDS.contains(&time.seconds) || !(0..2_000_000_000).contains(&time.nanos) =>
+        {
             Err("a time out of range")
         }
         _ => Ok(()),

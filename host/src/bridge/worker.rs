@@ -39,7 +39,6 @@ pub(super) struct Worker {
     pub jobs: mpsc::Receiver<Job>,
     /// Told the last entry of the outbox.
     pub outgoing: watch::Sender<u64>,
-    pub journal_max_bytes: u64,
     pub ready: Ready,
     pub metrics: Metrics,
 }
@@ -77,7 +76,7 @@ impl Worker {
                     Job::Stop => stop = true,
                 }
             }
-            let full = self.keeper.stored() >= self.journal_max_bytes;
+            let full = self.keeper.is_full();
             let done = if requests.is_empty() {
                 if idle || stop { self.keeper.advance(&accepted).inspect(|()| accepted.clear()) } else { Ok(()) }
             } else if full {

@@ -1,0 +1,237 @@
+//! `abort-reason bridge` between the two ends of a stand-in for Vector.
+
+mod common;
+#[path = "common/vector.rs"]
+// Every test program uses its part of it.
+#[allow(dead_code, unreachable_pub)]
+mod vector;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use common::{Folder, MAILLOG, MESSAGE_LOG};
+use prost::Message;
+use rustix::process::Signal;
+use tonic::Code;
+use vector::{Bridge, Kind, Source, Taken, Value, Wrapper, bridge, deliver, free_address, line, send};
+
+const CONFIG: &str = "transform: {filter_names: [PureMessage], hold_secs: 0.3}\n";
+const LONG: Duration = Duration::from_secs(60);
+
+/// Everything around a bridge.
+struct World {
+    folder: Folder,
+    listen: SocketAddr,
+    forward: SocketAddr,
+    taken: Taken,
+}
+
+impl World {
+    fn new() -> World {
+        let folder = Folder::new();
+        folder.file("bridge.yaml", CONFIG);
+        World { folder, listen: free_address(), forward: free_address(), taken: Taken::default() }
+    }
+
+    async fn source(&self) -> Source {
+        Source::start(self.forward, &self.taken).await
+    }
+
+    fn command(&self) -> std::process::Command {
+        bridge(self.listen, self.forward, &self.folder.path("state"), &self.folder.path("bridge.yaml"))
+    }
+
+    fn bridge(&self) -> Bridge {
+        Bridge::start(&mut self.command())
+    }
+
+    /// Waits until what was taken is as it should be.
+    async fn until(&self, what: &str, mut good: impl FnMut(&[vector::Log]) -> bool) -> Vec<vector::Log> {
+        let began = Instant::now();
+        loop {
+            let logs = self.taken.logs();
+            if good(&logs) {
+                return logs;
+            }
+            assert!(began.elapsed() < LONG, "{what}: {} logs: {:#?}", logs.len(), logs.last());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+fn lines(text: &str, first: u64) -> Vec<Vec<u8>> {
+    text.lines().zip(first..).map(|(text, number)| line(text.as_bytes(), number)).collect()
+}
+
+fn is_abort(log: &vector::Log) -> bool {
+    log.fields.contains_key("abort")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn aborts_leave_with_their_reason_and_the_rest_as_it_came() {
+    let world = World::new();
+    let (_source, _bridge) = (world.source().await, world.bridge());
+    let mut events = lines(MAILLOG, 1);
+    events.extend(lines(MESSAGE_LOG, 11));
+    let odd = BTreeMap::from([
+        ("message".to_owned(), Value { kind: Some(Kind::Bytes(b"caf\xe9".to_vec())) }),
+        ("ratio".to_owned(), Value { kind: Some(Kind::Float(0.25)) }),
+    ]);
+    let odd = Wrapper { log: Some(vector::Log { fields: odd, metadata: None }), metric: None }.encode_to_vec();
+    let metric = Wrapper { log: None, metric: Some(b"\x0a\x04mail".to_vec()) }.encode_to_vec();
+    events.extend([odd.clone(), metric.clone()]);
+    deliver(world.listen, &events).await;
+    let logs = world.until("two aborts", |logs| logs.iter().filter(|log| is_abort(log)).count() == 2).await;
+    assert_eq!(world.taken.count(), events.len());
+    let classes: Vec<_> = logs.iter().filter_map(|log| log.abort("class")).collect();
+    assert_eq!(classes, ["filter_timeout", "unexplained"]);
+    let sent: Vec<vector::Log> = events.iter().filter_map(|event| Wrapper::decode(&event[..]).unwrap().log).collect();
+    for mut log in logs {
+        log.fields.remove("abort");
+        assert!(sent.contains(&log), "not as it came: {log:?}");
+    }
+    let taken = world.taken.events.lock().unwrap();
+    assert!(taken.contains(&odd) && taken.contains(&metric), "bytes that only pass are the same bytes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_is_recognised() {
+    let world = World::new();
+    let (_source, _bridge) = (world.source().await, world.bridge());
+    let first = lines(MAILLOG, 1);
+    deliver(world.listen, &first).await;
+    deliver(world.listen, &first).await;
+    deliver(world.listen, &lines(MAILLOG, 2)).await;
+    world.until("two requests", |logs| logs.len() >= 6).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(world.taken.count(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_destination_survives_a_kill() {
+    let world = World::new();
+    let events = lines(&format!("{MAILLOG}{MESSAGE_LOG}"), 1);
+    for events in events.chunks(2) {
+        // The destination is not there; each request is answered all the same, and the bridge killed.
+        let bridge = world.bridge();
+        deliver(world.listen, events).await;
+        drop(bridge);
+    }
+    assert_eq!(world.taken.count(), 0);
+    let (_source, _bridge) = (world.source().await, world.bridge());
+    let logs = world.until("all events", |logs| logs.len() >= events.len()).await;
+    let offsets: BTreeSet<i64> = logs.iter().filter_map(|log| log.integer("offset")).collect();
+    assert_eq!(offsets, (1..=events.len() as i64).collect());
+    let classes: Vec<_> = logs.iter().filter_map(|log| log.abort("class")).collect();
+    assert_eq!(classes, ["filter_timeout", "unexplained"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_is_rejected_for_good_does_not_stop_the_rest() {
+    let world = World::new();
+    world.taken.script.lock().unwrap().poison = Some(b"17aa".to_vec());
+    let (_source, _bridge) = (world.source().await, world.bridge());
+    let mut events = lines(MAILLOG, 1);
+    // What Vector's source would stop at goes the same way, before it gets there.
+    let none = Value { kind: Some(Kind::Float(f64::NAN)) };
+    let broken = vector::Log { fields: BTreeMap::from([("n".to_owned(), none)]), metadata: None };
+    events.push(Wrapper { log: Some(broken), metric: None }.encode_to_vec());
+    events.extend(lines("one more line", 9));
+    deliver(world.listen, &events).await;
+    world.until("three lines", |logs| logs.len() == 3).await;
+    let letters = world.folder.path("state").join("dead-letters.ndjson");
+    let began = Instant::now();
+    while std::fs::read_to_string(&letters).unwrap_or_default().lines().count() < 2 {
+        assert!(began.elapsed() < LONG, "no dead letters");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let letters = std::fs::read_to_string(letters).unwrap();
+    assert!(letters.contains("NaN") && letters.contains("DataLoss: poison"), "{letters}");
+    assert!(letters.contains("6AND17aa014031: from="), "{letters}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destination_that_refuses_is_tried_again() {
+    let world = World::new();
+    world.taken.script.lock().unwrap().refuse = Some((Code::Internal, 2));
+    let (_source, _bridge) = (world.source().await, world.bridge());
+    deliver(world.listen, &lines(MAILLOG, 1)).await;
+    world.until("all lines", |logs| logs.len() == 3).await;
+    assert_eq!(world.taken.script.lock().unwrap().refuse, Some((Code::Internal, 0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_journal_refuses_and_loses_nothing() {
+    let world = World::new();
+    let mut command = world.command();
+    command.args(["--journal-max-bytes", &(1 << 20).to_string()]);
+    let _bridge = Bridge::start(&mut command);
+    let text = "x".repeat(1_000);
+    let batches: Vec<Vec<Vec<u8>>> =
+        (0..40).map(|batch| (0..100).map(|at| line(text.as_bytes(), batch * 100 + at)).collect()).collect();
+    deliver(world.listen, &batches[0]).await;
+    let mut answers = BTreeSet::new();
+    let mut refused = Vec::new();
+    for events in &batches[1..] {
+        if let Err(status) = send(world.listen, events).await {
+            answers.insert(format!("{:?}", status.code()));
+            refused.push(events);
+        }
+    }
+    assert_eq!(answers, BTreeSet::from(["ResourceExhausted".to_owned()]));
+    assert!((20..=39).contains(&refused.len()), "{} were refused", refused.len());
+    let _source = world.source().await;
+    for events in refused {
+        deliver(world.listen, events).await;
+    }
+    let logs = world.until("all events", |logs| logs.len() >= 4_000).await;
+    let offsets: BTreeSet<i64> = logs.iter().filter_map(|log| log.integer("offset")).collect();
+    assert_eq!(offsets.len(), 4_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn told_to_stop_it_delivers_and_ends_well() {
+    let world = World::new();
+    let (_source, mut bridge) = (world.source().await, world.bridge());
+    deliver(world.listen, &lines(MAILLOG, 1)).await;
+    bridge.signal(Signal::TERM);
+    assert!(bridge.0.wait().unwrap().success());
+    assert_eq!(world.taken.count(), 3);
+    // The abort of what was learned before the stop is explained after it.
+    let _bridge = world.bridge();
+    deliver(world.listen, &lines(MESSAGE_LOG, 11)).await;
+    let logs = world.until("two aborts", |logs| logs.iter().filter(|log| is_abort(log)).count() == 2).await;
+    assert!(logs.iter().any(|log| log.abort("class").as_deref() == Some("filter_timeout")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_configuration_is_taken_and_a_wrong_one_is_not() {
+    let world = World::new();
+    let (_source, bridge) = (world.source().await, world.bridge());
+    deliver(world.listen, &lines(MAILLOG, 1)).await;
+    world.folder.file("bridge.yaml", "transform: {hold_secs: 99999999999}\n");
+    bridge.signal(Signal::HUP);
+    deliver(world.listen, &lines("a line", 21)).await;
+    // The evidence is known also to a component with another configuration.
+    world.folder.file("bridge.yaml", "transform: {filter_names: [Other], hold_secs: 0.2}\n");
+    bridge.signal(Signal::HUP);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    deliver(world.listen, &lines(MESSAGE_LOG, 11)).await;
+    let logs = world.until("two aborts", |logs| logs.iter().filter(|log| is_abort(log)).count() == 2).await;
+    let told: Vec<_> = logs.iter().filter_map(|log| log.abort("reason")).collect();
+    assert!(logs.len() >= 7, "{logs:?}");
+    assert!(told.iter().all(|reason| reason.contains("timeout before data read")), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_instance_and_a_busy_port_are_refused() {
+    let world = World::new();
+    let _bridge = world.bridge();
+    deliver(world.listen, &lines(MAILLOG, 1)).await;
+    let mut other =
+        bridge(free_address(), world.forward, &world.folder.path("state"), &world.folder.path("bridge.yaml"));
+    common::run(&mut other).failed(69, &["another process uses it", "`state_dir` of its own"]);
+    let mut other = bridge(world.listen, world.forward, &world.folder.path("other"), &world.folder.path("bridge.yaml"));
+    common::run(&mut other).failed(69, &["cannot listen on", "`listen`"]);
+}

@@ -1,0 +1,157 @@
+//! The bridge killed at any moment, its destination too, 200 times: nothing is lost, and every abort has its true reason.
+
+mod common;
+#[path = "common/vector.rs"]
+// Every test program uses its part of it.
+#[allow(dead_code, unreachable_pub)]
+mod vector;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use common::{Folder, program, run};
+use vector::{Bridge, Source, Taken, bridge, deliver, free_address, line};
+
+const ROUNDS: u64 = 200;
+const BATCH: usize = 40;
+const LONG: Duration = Duration::from_secs(120);
+
+/// Numbers that look like chance, the same in every run.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+/// The logs of the corpus, the oldest first.
+fn scenarios() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus");
+    let mut list: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    list.retain(|path| path.is_dir());
+    list.sort_by_key(|folder| {
+        std::fs::read_to_string(folder.join("maillog.iso")).unwrap().lines().next().map(str::to_owned)
+    });
+    assert!(list.len() >= 19);
+    list
+}
+
+/// What `explain` says of every abort: class and reason by id.
+fn truth(folders: &[PathBuf]) -> BTreeMap<String, (String, String)> {
+    let mut explain = program();
+    explain.args(["explain", "--format", "ndjson", "--filter-name", "PureMessage"]);
+    for folder in folders {
+        explain.arg("--maillog").arg(folder.join("maillog.iso"));
+    }
+    explain.args(folders.iter().map(|folder| folder.join("message_log")));
+    let told = |record: serde_json::Value| {
+        let text = |member: &str| record["abort"][member].as_str().unwrap_or_default().to_owned();
+        (text("id"), (text("class"), text("reason")))
+    };
+    run(&mut explain).ok().objects().into_iter().map(told).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_moment_nothing_is_lost() {
+    let folders = scenarios();
+    let truth = truth(&folders);
+    // Both logs of a scenario by turns, as Vector reads them: neither waits for the other.
+    let mut events = Vec::new();
+    for folder in &folders {
+        let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+        let (mail, entries) = (read("maillog.iso"), read("message_log"));
+        let lines = |log: &[u8]| -> Vec<Vec<u8>> {
+            log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect()
+        };
+        let (mail, entries) = (lines(&mail), lines(&entries));
+        let (mut mail, mut entries) = (mail.chunks(30), entries.chunks(10));
+        loop {
+            let (mail, entries) = (mail.next(), entries.next());
+            if mail.is_none() && entries.is_none() {
+                break;
+            }
+            for text in mail.into_iter().chain(entries).flatten() {
+                events.push(line(text, events.len() as u64));
+            }
+        }
+    }
+    let total = events.len();
+    let folder = Folder::new();
+    let config = folder.file("bridge.yaml", "transform: {filter_names: [PureMessage], hold_secs: 0.2}\n");
+    let (listen, forward, state) = (free_address(), free_address(), folder.path("state"));
+    let taken = Taken::default();
+    let mut chance = Chance(0x5eed_0bad_cafe_f00d);
+    let mut source = Some(Source::start(forward, &taken).await);
+
+    // Vector: it sends one batch after the other, each until it is answered.
+    let sending = tokio::spawn(async move {
+        for events in events.chunks(BATCH) {
+            deliver(listen, events).await;
+            // So that the load lasts for all rounds.
+            tokio::time::sleep(Duration::from_millis(60)).await;
+        }
+    });
+    for round in 0..ROUNDS {
+        let mut command = bridge(listen, forward, &state, &config);
+        let running = Bridge::start(command.env("ABORT_REASON_LOG", "error"));
+        match round % 5 {
+            1 => source = None,
+            3 => taken.script.lock().unwrap().refuse = Some((tonic::Code::Unavailable, chance.below(4) as usize)),
+            4 => taken.script.lock().unwrap().dawdle = Duration::from_millis(chance.below(40)),
+            _ => {
+                if source.is_none() {
+                    source = Some(Source::start(forward, &taken).await);
+                }
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(30 + chance.below(300))).await;
+        drop(running);
+    }
+    if source.is_none() {
+        source = Some(Source::start(forward, &taken).await);
+    }
+    let _running = Bridge::start(bridge(listen, forward, &state, &config).env("ABORT_REASON_LOG", "error"));
+    let began = Instant::now();
+    loop {
+        let logs = taken.logs();
+        let offsets: BTreeSet<i64> = logs.iter().filter_map(|log| log.integer("offset")).collect();
+        // The latest word on each abort.
+        let mut told: BTreeMap<String, (i64, String, String)> = BTreeMap::new();
+        for log in &logs {
+            let Some(id) = log.abort("id") else { continue };
+            let Some(vector::Kind::Map(abort)) = &log.fields["abort"].kind else { continue };
+            let abort = vector::Log { fields: abort.fields.clone(), metadata: None };
+            let text = |member: &str| abort.text(member).unwrap_or_default();
+            let word = (abort.integer("revision").unwrap_or(0), text("class"), text("reason"));
+            let before = told.entry(id).or_insert_with(|| word.clone());
+            if before.0 <= word.0 {
+                *before = word;
+            }
+        }
+        let wrong: Vec<_> = truth
+            .iter()
+            .filter(|(id, (class, reason))| {
+                told.get(*id).is_none_or(|(_, told, because)| (told, because) != (class, reason))
+            })
+            .map(|(id, truth)| (id, truth, told.get(id)))
+            .collect();
+        let missing = total - offsets.len();
+        if sending.is_finished() && missing == 0 && wrong.is_empty() {
+            break;
+        }
+        assert!(
+            began.elapsed() < LONG,
+            "{missing} of {total} are missing, {} of {} aborts are wrong: {:#?}",
+            wrong.len(),
+            truth.len(),
+            wrong.iter().take(5).collect::<Vec<_>>()
+        );
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    drop(source);
+}
