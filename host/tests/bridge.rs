@@ -17,7 +17,7 @@ use tonic::Code;
 use vector::{Bridge, Kind, Source, Taken, Value, Wrapper, bridge, deliver, free_address, line, send};
 
 const CONFIG: &str = "transform: {filter_names: [PureMessage], hold_secs: 0.3}\n";
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// Everything around a bridge.
 struct World {

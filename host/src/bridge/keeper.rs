@@ -114,11 +114,11 @@ impl Keeper {
     pub(super) fn take(&mut self, mut requests: Vec<Request>, accepted: &[u64]) -> Result<()> {
         self.forget_repeated(&mut requests)?;
         if requests.is_empty() {
-            return self.commit(Change { accepted: accepted.to_vec(), ..Change::default() });
+            return self.commit(&Change { accepted: accepted.to_vec(), ..Change::default() });
         }
         self.put_broken_aside(&requests)?;
         match self.attempt(&requests, accepted) {
-            Some(change) => return self.commit(change),
+            Some(change) => return self.commit(&change),
             None => self.rebuild()?,
         }
         // One by one: only what the component fails at passes without it.
@@ -126,15 +126,12 @@ impl Keeper {
         for request in requests {
             let request = [request];
             let taken = std::mem::take(&mut accepted);
-            match self.attempt(&request, &taken) {
-                Some(change) => self.commit(change)?,
-                None => {
-                    self.rebuild()?;
-                    let events = &request[0].events;
-                    let change = passing(&request, taken);
-                    self.commit(change)?;
-                    self.metrics.passed_after_failure.inc_by(events.len() as u64);
-                }
+            if let Some(change) = self.attempt(&request, &taken) {
+                self.commit(&change)?;
+            } else {
+                self.rebuild()?;
+                self.commit(&passing(&request, taken))?;
+                self.metrics.passed_after_failure.inc_by(request[0].events.len() as u64);
             }
         }
         Ok(())
@@ -155,7 +152,7 @@ impl Keeper {
             }
             None => self.rebuild()?,
         }
-        self.commit(change)
+        self.commit(&change)
     }
 
     /// How long the component can be left alone, if it waits for anything.
@@ -173,7 +170,7 @@ impl Keeper {
     /// Stops with a snapshot, so that the next start is quick.
     pub(super) fn close(mut self, accepted: &[u64]) -> Result<()> {
         let snapshot = self.snapshot();
-        self.commit(Change { snapshot, accepted: accepted.to_vec(), ..Change::default() })
+        self.commit(&Change { snapshot, accepted: accepted.to_vec(), ..Change::default() })
     }
 
     /// Drops requests that were taken before: Vector's retries of what it had no answer for.
@@ -304,8 +301,8 @@ impl Keeper {
     }
 
     /// Makes a change durable. Where that fails, the component goes back to where the journal is.
-    fn commit(&mut self, change: Change) -> Result<()> {
-        match self.journal.commit(&change) {
+    fn commit(&mut self, change: &Change) -> Result<()> {
+        match self.journal.commit(change) {
             Ok(last) => {
                 self.last_outgoing = last;
                 Ok(())

@@ -244,13 +244,13 @@ impl Keys {
         let memory_mib = within("memory_limit_mib", self.memory_limit_mib.unwrap_or(512).into(), 16..=4096)?;
         Ok(Settings {
             listen,
-            tls: tls("tls", self.tls_crt_file, self.tls_key_file, self.tls_ca_file, invalid)?,
+            tls: tls("tls", self.tls_crt_file, self.tls_key_file, self.tls_ca_file.as_deref(), invalid)?,
             forward,
             forward_tls: tls(
                 "forward_tls",
                 self.forward_tls_crt_file,
                 self.forward_tls_key_file,
-                self.forward_tls_ca_file,
+                self.forward_tls_ca_file.as_deref(),
                 invalid,
             )?,
             forward_compression: self.forward_compression.unwrap_or_default(),
@@ -293,7 +293,7 @@ fn tls(
     name: &str,
     crt: Option<PathBuf>,
     key: Option<PathBuf>,
-    ca: Option<PathBuf>,
+    ca: Option<&Path>,
     invalid: &dyn Fn(&str) -> Failure,
 ) -> Result<Tls> {
     let file = |path: &Path| {
@@ -307,7 +307,7 @@ fn tls(
         (None, None) => None,
         _ => return Err(invalid(&format!("`{name}_crt_file` and `{name}_key_file` need each other"))),
     };
-    let ca = ca.as_deref().map(file).transpose()?;
+    let ca = ca.map(file).transpose()?;
     if name == "tls" && ca.is_some() && identity.is_none() {
         return Err(invalid("`tls_ca_file` needs `tls_crt_file` and `tls_key_file`"));
     }

@@ -97,10 +97,18 @@ impl Log {
         }
     }
 
-    /// A member of the object `abort`.
+    /// A member of the object `abort`: a string, or a number.
     pub fn abort(&self, member: &str) -> Option<String> {
+        self.object()?.text(member)
+    }
+
+    pub fn abort_integer(&self, member: &str) -> Option<i64> {
+        self.object()?.integer(member)
+    }
+
+    fn object(&self) -> Option<Log> {
         let Kind::Map(abort) = self.fields.get("abort")?.kind.as_ref()? else { return None };
-        Log { fields: abort.fields.clone(), metadata: None }.text(member)
+        Some(Log { fields: abort.fields.clone(), metadata: None })
     }
 }
 
@@ -196,7 +204,7 @@ impl Drop for Source {
 
 /// One attempt to send, as Vector's sink makes it.
 pub async fn send(address: SocketAddr, events: &[Vec<u8>]) -> Result<(), Status> {
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap().timeout(Duration::from_secs(60));
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap().timeout(Duration::from_mins(1));
     let channel = endpoint.connect().await.map_err(|error| Status::unavailable(error.to_string()))?;
     let events = events.iter().map(|event| event.clone().into()).collect();
     VectorClient::new(channel).push_events(PushEventsRequest { events }).await.map(|_| ())
