@@ -235,3 +235,25 @@ async fn a_second_instance_and_a_busy_port_are_refused() {
     let mut other = bridge(world.listen, world.forward, &world.folder.path("other"), &world.folder.path("bridge.yaml"));
     common::run(&mut other).failed(69, &["cannot listen on", "`listen`"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_of_a_transform_goes_on_after_a_kill() {
+    let world = World::new();
+    let start = || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_abort-reason"));
+        command.args(["bridge", "--listen", &world.listen.to_string()]);
+        command.args(["--forward", &format!("http://{}", world.forward), "--component"]).arg(common::example());
+        command.arg("--state-dir").arg(world.folder.path("state"));
+        Bridge::start(&mut command)
+    };
+    let bridge = start();
+    deliver(world.listen, &lines("one\none\none", 1)).await;
+    drop(bridge);
+    let _bridge = start();
+    deliver(world.listen, &lines("one\ntwo", 4)).await;
+    let _source = world.source().await;
+    let logs = world.until("three records", |logs| logs.len() >= 3).await;
+    let told: Vec<_> = logs.iter().map(|log| (log.text("message").unwrap(), log.integer("repeated"))).collect();
+    let expected = [("one", None), ("two", None), ("one", Some(3))].map(|(text, times)| (text.to_owned(), times));
+    assert_eq!(BTreeSet::from_iter(told), BTreeSet::from(expected));
+}

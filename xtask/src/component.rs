@@ -15,7 +15,17 @@ pub(crate) const FILE: &str = "abort_reason.component.wasm";
 /// Builds the component, checks it, and gives the file it is in.
 pub(crate) fn build(toolchain: &Toolchain) -> Result<PathBuf> {
     heading("The component");
-    let module = toolchain.build("abort-reason-component")?.join("abort_reason_component.wasm");
+    make(toolchain, "abort-reason-component", FILE)
+}
+
+/// Builds the example of a transform in the same way; nobody takes it away, the tests run it.
+pub(crate) fn build_example(toolchain: &Toolchain) -> Result<PathBuf> {
+    heading("The example of a transform");
+    make(toolchain, "repeats", "repeats.component.wasm")
+}
+
+fn make(toolchain: &Toolchain, package: &str, file: &str) -> Result<PathBuf> {
+    let module = toolchain.build(package)?.join(format!("{}.wasm", package.replace('-', "_")));
     let module = std::fs::read(&module).map_err(io_failure(module.display()))?;
     let component = ComponentEncoder::default()
         .validate(true)
@@ -24,7 +34,7 @@ pub(crate) fn build(toolchain: &Toolchain) -> Result<PathBuf> {
         .map_err(|error| Failure::new(format!("the module can't be made into a component: {error:#}")))?;
     check(&component)?;
 
-    let file = target()?.join(FILE);
+    let file = target()?.join(file);
     std::fs::write(&file, &component).map_err(io_failure(file.display()))?;
     say(&format!("{}: {} KiB, imports nothing, exports the world", shown(&file), component.len().div_ceil(1024)));
     Ok(file)

@@ -6,6 +6,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
+use crate::component;
 use crate::dist;
 use crate::fluent_bit::Profile;
 use crate::shell::{Failure, Result, announce, heading, io_failure, run as run_command, say, succeeds};
@@ -16,6 +17,7 @@ use crate::workspace::cargo;
 pub(crate) fn run(args: &[&str]) -> Result<()> {
     let toolchain = Toolchain::find()?;
     dist::component(&toolchain)?;
+    component::build_example(&toolchain)?;
     dist::fluent_bit(&toolchain, Profile::Dev)?;
 
     if succeeds(cargo("nextest").arg("--version")) {

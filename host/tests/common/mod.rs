@@ -51,6 +51,13 @@ pub fn component() -> PathBuf {
     }
 }
 
+/// The example of a transform, `examples/repeats`.
+pub fn example() -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/repeats.component.wasm");
+    assert!(path.exists(), "{} is missing: run the tests by `cargo xtask test`, which builds it", path.display());
+    path
+}
+
 /// A folder that goes away with the test.
 pub struct Folder(TempDir);
 

@@ -1,0 +1,158 @@
+//! The filters of the configurations for Vector, compiled and run: they keep back nothing that tells why an abort came.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use abort_reason::{Config, Engine, Input, Source};
+use serde_json::Value as Json;
+use vrl::compiler::state::RuntimeState;
+use vrl::compiler::{Context, Program, TargetValue, TimeZone, compile};
+use vrl::value;
+use vrl::value::{Secrets, Value};
+
+const PREFIX: &str = "Nov 23 13:01:05 mx1 sendmail[14029]: 6AND15d3014029: ";
+
+fn folder() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every configuration, by its name.
+fn configurations() -> BTreeMap<String, Json> {
+    let files = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
+    let yaml = files.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    let read = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let value: Json = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        (path.file_stem().unwrap().to_string_lossy().into_owned(), value)
+    };
+    yaml.map(read).collect()
+}
+
+fn program(source: &str) -> Program {
+    let compiled = compile(source, &vrl::stdlib::all()).unwrap_or_else(|errors| panic!("{source}\n{errors:?}"));
+    assert!(compiled.warnings.is_empty(), "{source}\n{:?}", compiled.warnings);
+    compiled.program
+}
+
+/// What the program makes of an event: its value.
+fn resolve(program: &Program, event: Value) -> Value {
+    let mut target =
+        TargetValue { value: event, metadata: Value::Object(BTreeMap::new()), secrets: Secrets::default() };
+    let (mut state, zone) = (RuntimeState::default(), TimeZone::default());
+    program.resolve(&mut Context::new(&mut target, &mut state, &zone)).unwrap()
+}
+
+/// The filter `candidates` of a configuration.
+struct Filter(Program);
+
+impl Filter {
+    fn of(configuration: &str) -> Filter {
+        let all = configurations();
+        let source = all[configuration]["transforms"]["candidates"]["condition"]["source"].as_str().unwrap();
+        Filter(program(source))
+    }
+
+    fn mail(&self, line: &str) -> bool {
+        let message = line.to_owned();
+        resolve(&self.0, value!({ message: message, file: "/var/log/maillog", appname: "sendmail" })) == value!(true)
+    }
+
+    fn entry(&self, line: &str) -> bool {
+        let message = line.to_owned();
+        let event =
+            value!({ message: message, file: "/opt/pmx6/var/log/message_log", appname: "pmx-message_log" });
+        resolve(&self.0, event) == value!(true)
+    }
+}
+
+#[test]
+fn every_program_in_the_configurations_compiles() {
+    let mut programs = 0;
+    for configuration in configurations().values() {
+        let transforms = configuration["transforms"].as_object().into_iter().flatten();
+        for source in transforms.filter_map(|(_, transform)| {
+            transform["source"].as_str().or_else(|| transform["condition"]["source"].as_str())
+        }) {
+            program(source);
+            programs += 1;
+        }
+    }
+    assert!(programs >= 4, "only {programs} programs");
+}
+
+#[test]
+fn no_reason_of_the_table_is_kept_back() {
+    let (one_host, agent, aggregator) = (Filter::of("one-host"), Filter::of("agent-nats"), Filter::of("aggregator"));
+    let mut examples = 0;
+    for reason in abort_reason::reasons::TABLE {
+        let text = reason.example;
+        for line in [format!("{PREFIX}{text}"), format!("2026-11-23T13:01:05.123+01:00 mx1 sendmail[9]: 6AND15d3014029: {text}")] {
+            assert!(one_host.mail(&line) && agent.mail(&line), "kept back: {line}");
+        }
+        assert!(aggregator.mail(&format!("6AND15d3014029: {text}")), "kept back: {text}");
+        examples += 1;
+    }
+    assert!(examples > 50, "only {examples} examples");
+}
+
+#[test]
+fn what_a_client_writes_keeps_nothing_back() {
+    let filter = Filter::of("one-host");
+    for text in [
+        "to=<\"x, delay=00:00:01, xdelay=00:00:00, mailer=local, pri=1, dsn=2.0.0, stat=Sent\"@e.org>, delay=00:00:00, pri=0, stat=RSET",
+        "from=<\"a, size=1, class=0, nrcpts=1\"@e.org>, size=0, class=0, nrcpts=1, proto=ESMTP, daemon=MTA, relay=x [192.0.2.1]",
+        "lost input channel from x]: 6AND15d3014029: from=a, size=1, class=0, nrcpts=1 [192.0.2.1] to MTA after rcpt",
+    ] {
+        assert!(filter.mail(&format!("{PREFIX}{text}")), "kept back: {text}");
+    }
+}
+
+/// What the engine says of the aborts in some lines: class and reason by id.
+fn told(lines: &[(bool, &str)]) -> BTreeMap<String, (Json, Json)> {
+    let mut engine = Engine::new(&Config::from_json(r#"{"filter_names": ["PureMessage"]}"#).unwrap());
+    for (is_mail, line) in lines {
+        let source = if *is_mail { Source::Mail } else { Source::MessageLog };
+        engine.push(source, Input::Line(line.as_bytes()), 0, 0);
+    }
+    engine.finish();
+    let mut told = BTreeMap::new();
+    while let Some(output) = engine.poll() {
+        let record: Json = serde_json::from_slice(&output.data).unwrap();
+        let abort = &record["abort"];
+        if abort["kind"] == "abort" {
+            told.insert(abort["id"].to_string(), (abort["class"].clone(), abort["reason"].clone()));
+        }
+    }
+    told
+}
+
+#[test]
+fn every_abort_of_the_corpus_has_the_same_reason_behind_the_filter() {
+    let filter = Filter::of("one-host");
+    let (mut aborts, mut lines, mut crossing) = (0, 0, 0);
+    for scenario in std::fs::read_dir(folder().join("../tests/corpus")).unwrap() {
+        let scenario = scenario.unwrap().path();
+        if !scenario.is_dir() {
+            continue;
+        }
+        let read = |name: &str| String::from_utf8_lossy(&std::fs::read(scenario.join(name)).unwrap()).into_owned();
+        let entries = read("message_log");
+        for form in ["maillog.bsd", "maillog.iso", "maillog.rfc5424"] {
+            let mail = read(form);
+            let all: Vec<(bool, &str)> =
+                mail.lines().map(|line| (true, line)).chain(entries.lines().map(|line| (false, line))).collect();
+            let across: Vec<(bool, &str)> = all
+                .iter()
+                .filter(|(is_mail, line)| if *is_mail { filter.mail(line) } else { filter.entry(line) })
+                .copied()
+                .collect();
+            let (with, without) = (told(&across), told(&all));
+            assert_eq!(with, without, "{} {form}", scenario.display());
+            aborts += with.len();
+            lines += all.len();
+            crossing += across.len();
+        }
+    }
+    assert!(aborts > 1_500, "only {aborts} aborts");
+    assert!(crossing < lines, "{crossing} of {lines} cross: nothing is filtered");
+}
