@@ -1,65 +1,29 @@
 //! The bridge killed at any moment, its destination too, 200 times: nothing is lost, and every abort has its true reason.
 
 mod common;
+#[path = "common/corpus.rs"]
+#[allow(unreachable_pub)]
+mod corpus;
 #[path = "common/vector.rs"]
 // Every test program uses its part of it.
 #[allow(dead_code, unreachable_pub)]
 mod vector;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use common::{Folder, program, run};
+use common::Folder;
+use corpus::{Chance, scenarios, truth};
 use vector::{Bridge, Source, Taken, bridge, deliver, free_address, line};
 
 const ROUNDS: u64 = 200;
 const BATCH: usize = 40;
 const LONG: Duration = Duration::from_mins(2);
 
-/// Numbers that look like chance, the same in every run.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-}
-
-/// The logs of the corpus, the oldest first.
-fn scenarios() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus");
-    let mut list: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    list.retain(|path| path.is_dir());
-    list.sort_by_key(|folder| {
-        std::fs::read_to_string(folder.join("maillog.iso")).unwrap().lines().next().map(str::to_owned)
-    });
-    assert!(list.len() >= 19);
-    list
-}
-
-/// What `explain` says of every abort: class and reason by id.
-fn truth(folders: &[PathBuf]) -> BTreeMap<String, (String, String)> {
-    let mut explain = program();
-    explain.args(["explain", "--format", "ndjson", "--filter-name", "PureMessage"]);
-    for folder in folders {
-        explain.arg("--maillog").arg(folder.join("maillog.iso"));
-    }
-    explain.args(folders.iter().map(|folder| folder.join("message_log")));
-    let told = |record: serde_json::Value| {
-        let text = |member: &str| record["abort"][member].as_str().unwrap_or_default().to_owned();
-        (text("id"), (text("class"), text("reason")))
-    };
-    run(&mut explain).ok().objects().into_iter().map(told).collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_moment_nothing_is_lost() {
     let folders = scenarios();
-    let truth = truth(&folders);
+    let truth = truth(&folders, "");
     // Both logs of a scenario by turns, as Vector reads them: neither waits for the other.
     let mut events = Vec::new();
     for folder in &folders {
@@ -85,7 +49,7 @@ async fn killed_at_any_moment_nothing_is_lost() {
     let config = folder.file("bridge.yaml", "transform: {filter_names: [PureMessage], hold_secs: 0.2}\n");
     let (listen, forward, state) = (free_address(), free_address(), folder.path("state"));
     let taken = Taken::default();
-    let mut chance = Chance(0x5eed_0bad_cafe_f00d);
+    let mut chance = Chance::new(0x5eed_0bad_cafe_f00d);
     let mut source = Some(Source::start(forward, &taken).await);
 
     // Vector: it sends one batch after the other, each until it is answered.

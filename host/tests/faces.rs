@@ -2,31 +2,21 @@
 //! they must issue the same bytes. And the README's example must be true.
 
 mod common;
+#[path = "common/corpus.rs"]
+// Every test program uses its part of it.
+#[allow(dead_code, unreachable_pub)]
+mod corpus;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::{pipe, program, record, run, run_with};
+use corpus::scenarios;
 use serde_json::Value;
 
 /// The repository.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-fn scenarios() -> Vec<PathBuf> {
-    let folder = root().join("tests/corpus");
-    let mut list: Vec<PathBuf> = fs::read_dir(folder)
-        .expect("tests/corpus")
-        .map(|entry| entry.expect("entry").path())
-        .filter(|path| path.is_dir())
-        .collect();
-    assert!(list.len() >= 19, "the corpus is not whole: {list:?}");
-    // The oldest first: what is older than the first line that was read is told as such.
-    list.sort_by_key(|folder| {
-        fs::read_to_string(folder.join("maillog.iso")).expect("maillog.iso").lines().next().map(str::to_owned)
-    });
-    list
 }
 
 #[test]

@@ -59,8 +59,7 @@ impl Filter {
 
     fn entry(&self, line: &str) -> bool {
         let message = line.to_owned();
-        let event =
-            value!({ message: message, file: "/opt/pmx6/var/log/message_log", appname: "pmx-message_log" });
+        let event = value!({ message: message, file: "/opt/pmx6/var/log/message_log", appname: "pmx-message_log" });
         resolve(&self.0, event) == value!(true)
     }
 }
@@ -86,7 +85,10 @@ fn no_reason_of_the_table_is_kept_back() {
     let mut examples = 0;
     for reason in abort_reason::reasons::TABLE {
         let text = reason.example;
-        for line in [format!("{PREFIX}{text}"), format!("2026-11-23T13:01:05.123+01:00 mx1 sendmail[9]: 6AND15d3014029: {text}")] {
+        for line in [
+            format!("{PREFIX}{text}"),
+            format!("2026-11-23T13:01:05.123+01:00 mx1 sendmail[9]: 6AND15d3014029: {text}"),
+        ] {
             assert!(one_host.mail(&line) && agent.mail(&line), "kept back: {line}");
         }
         assert!(aggregator.mail(&format!("6AND15d3014029: {text}")), "kept back: {text}");
