@@ -20,6 +20,8 @@ pub enum Exit {
     NoInput = 66,
     /// Something that the command needs is not there.
     Unavailable = 69,
+    /// The program itself is at fault.
+    Software = 70,
     /// The output file cannot be created.
     CantCreate = 73,
     /// Reading or writing failed on the way.

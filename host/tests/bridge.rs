@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use common::{Folder, MAILLOG, MESSAGE_LOG};
+use common::{Folder, MAILLOG, MESSAGE_LOG, broken};
 use prost::Message;
 use rustix::process::Signal;
 use tonic::Code;
@@ -79,7 +79,8 @@ async fn aborts_leave_with_their_reason_and_the_rest_as_it_came() {
         ("ratio".to_owned(), Value { kind: Some(Kind::Float(0.25)) }),
     ]);
     let odd = Wrapper { log: Some(vector::Log { fields: odd, metadata: None }), metric: None }.encode_to_vec();
-    let metric = Wrapper { log: None, metric: Some(b"\x0a\x04mail".to_vec()) }.encode_to_vec();
+    // A counter: a metric with a value.
+    let metric = Wrapper { log: None, metric: Some(b"\x0a\x04mail\x2a\x00".to_vec()) }.encode_to_vec();
     events.extend([odd.clone(), metric.clone()]);
     deliver(world.listen, &events).await;
     let logs = world.until("two aborts", |logs| logs.iter().filter(|log| is_abort(log)).count() == 2).await;
@@ -137,16 +138,18 @@ async fn an_event_that_is_rejected_for_good_does_not_stop_the_rest() {
     let none = Value { kind: Some(Kind::Float(f64::NAN)) };
     let broken = vector::Log { fields: BTreeMap::from([("n".to_owned(), none)]), metadata: None };
     events.push(Wrapper { log: Some(broken), metric: None }.encode_to_vec());
+    events.push(Wrapper { log: None, metric: Some(b"\x0a\x04mail".to_vec()) }.encode_to_vec());
     events.extend(lines("one more line", 9));
     deliver(world.listen, &events).await;
     world.until("three lines", |logs| logs.len() == 3).await;
     let letters = world.folder.path("state").join("dead-letters.ndjson");
     let began = Instant::now();
-    while std::fs::read_to_string(&letters).unwrap_or_default().lines().count() < 2 {
+    while std::fs::read_to_string(&letters).unwrap_or_default().lines().count() < 3 {
         assert!(began.elapsed() < LONG, "no dead letters");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let letters = std::fs::read_to_string(letters).unwrap();
+    assert!(letters.contains("a metric without a value"), "{letters}");
     assert!(letters.contains("NaN") && letters.contains("DataLoss: poison"), "{letters}");
     assert!(letters.contains("6AND17aa014031: from="), "{letters}");
 }
@@ -256,4 +259,106 @@ async fn the_example_of_a_transform_goes_on_after_a_kill() {
     let told: Vec<_> = logs.iter().map(|log| (log.text("message").unwrap(), log.integer("repeated"))).collect();
     let expected = [("one", None), ("two", None), ("one", Some(3))].map(|(text, times)| (text.to_owned(), times));
     assert_eq!(BTreeSet::from_iter(told), BTreeSet::from(expected));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_fills_no_journal() {
+    let world = World::new();
+    let mut command = world.command();
+    command.args(["--journal-max-bytes", &(1 << 20).to_string()]);
+    let (_source, _bridge) = (world.source().await, Bridge::start(&mut command));
+    // Evidence is kept for aborts to come; that there is much of it is no reason to refuse any.
+    let mail = |n: u64| {
+        let text = format!(
+            "Nov 23 13:01:05 mx1 sendmail[{n}]: 6AND15d3{n:06}: lost input channel from x [192.0.2.1] to MTA after rcpt"
+        );
+        line(format!("{text}{}", " ".repeat(1_000)).as_bytes(), n)
+    };
+    for batch in 0..40 {
+        deliver(world.listen, &(batch * 100..batch * 100 + 100).map(mail).collect::<Vec<_>>()).await;
+    }
+    world.until("all lines", |logs| logs.len() >= 4_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_answer_makes_vector_drop_a_batch() {
+    let world = World::new();
+    let mut command = world.command();
+    command.args(["--max-request-bytes", "2000"]);
+    let (_source, _bridge) = (world.source().await, Bridge::start(&mut command));
+    deliver(world.listen, &lines("a line", 1)).await;
+    let refused = send(world.listen, &[line(&[b'x'; 3_000], 2)]).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn told_to_stop_in_the_middle_of_a_delivery_it_repeats_nothing() {
+    let world = World::new();
+    world.taken.script.lock().unwrap().dawdle = Duration::from_millis(400);
+    let source = world.source().await;
+    for round in 0..3_u64 {
+        let mut command = world.command();
+        command.args(["--drain-timeout-secs", "1", "--forward-concurrency", "2"]);
+        let mut bridge = Bridge::start(&mut command);
+        for batch in 0..10 {
+            deliver(world.listen, &lines("a line\nanother", round * 100 + batch * 10)).await;
+        }
+        bridge.signal(if round == 1 { Signal::HUP } else { Signal::TERM });
+        if round != 1 {
+            assert!(bridge.0.wait().unwrap().success());
+        }
+        if round == 1 {
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            bridge.signal(Signal::TERM);
+            assert!(bridge.0.wait().unwrap().success());
+        }
+    }
+    world.taken.script.lock().unwrap().dawdle = Duration::ZERO;
+    let _bridge = world.bridge();
+    world.until("all lines", |logs| logs.len() >= 60).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let logs = world.taken.logs();
+    let offsets: BTreeSet<i64> = logs.iter().filter_map(|log| log.integer("offset")).collect();
+    assert_eq!((offsets.len(), logs.len()), (60, 60));
+    drop(source);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_that_traps_holds_nothing_back() {
+    let whenever = [
+        broken::Bodies { push: "unreachable", ..broken::Bodies::default() },
+        // It keeps all it gets, and fails at letting time pass.
+        broken::Bodies { advance: "unreachable", disposition: 2, ..broken::Bodies::default() },
+    ];
+    for bodies in whenever {
+        let world = World::new();
+        let mut command = common::program();
+        command.args(["bridge", "--listen", &world.listen.to_string()]);
+        command.args(["--forward", &format!("http://{}", world.forward)]);
+        command.arg("--state-dir").arg(world.folder.path("state"));
+        command.arg("--component").arg(world.folder.file("component.wasm", bodies.component()));
+        let (_source, _bridge) = (world.source().await, Bridge::start(&mut command));
+        deliver(world.listen, &lines(&format!("{MAILLOG}{MESSAGE_LOG}"), 1)).await;
+        let logs = world.until("all lines", |logs| logs.len() >= 6).await;
+        assert!(logs.iter().all(|log| !is_abort(log)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_that_cannot_be_is_refused() {
+    let world = World::new();
+    let (_source, bridge) = (world.source().await, world.bridge());
+    deliver(world.listen, &lines("one", 1)).await;
+    let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let garbage = world.folder.file("garbage.pem", "no certificate");
+    for wrong in [
+        format!("api_listen: {}", busy.local_addr().unwrap()),
+        format!("tls_crt_file: {0}\ntls_key_file: {0}", garbage.display()),
+    ] {
+        world.folder.file("bridge.yaml", format!("{CONFIG}{wrong}\n"));
+        bridge.signal(Signal::HUP);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        deliver(world.listen, &lines("two", 2)).await;
+    }
+    world.until("all lines", |logs| logs.len() >= 2).await;
 }

@@ -3,8 +3,8 @@
 //! `event` is the event in Vector's protocol (`event.EventWrapper`) in Base64, so that nothing of it is lost; `log` is
 //! the same for people, where it is a log. The file is opened for each write: it may be moved away at any time.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek, Write};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,6 +14,7 @@ use bytes::Bytes;
 use serde_json::json;
 
 use super::wire;
+use crate::failure::{Exit, Failure, Result};
 
 /// Where dead letters go.
 #[derive(Debug, Clone)]
@@ -22,8 +23,17 @@ pub(super) struct DeadLetters {
 }
 
 impl DeadLetters {
-    pub(super) fn new(path: PathBuf) -> DeadLetters {
-        DeadLetters { path }
+    /// Sees that the file can be written.
+    pub(super) fn open(path: PathBuf) -> Result<DeadLetters> {
+        let letters = DeadLetters { path };
+        letters.file().map(|_| letters.clone()).map_err(|error| {
+            Failure::new(Exit::CantCreate, format!("cannot write to {}: {error}", letters.path.display()))
+                .hint("Check `dead_letter_file` and the permissions of its folder.")
+        })
+    }
+
+    fn file(&self) -> io::Result<File> {
+        OpenOptions::new().create(true).append(true).open(&self.path)
     }
 
     /// Appends events; they are on disk when this returns.
@@ -40,8 +50,29 @@ impl DeadLetters {
         if text.is_empty() {
             return Ok(());
         }
-        let mut file = OpenOptions::new().create(true).append(true).open(&self.path)?;
-        file.write_all(&text)?;
-        file.sync_data()
+        append(&mut self.file()?, &text)
     }
+}
+
+/// Appends all or nothing, and syncs.
+pub(super) fn append(file: &mut File, lines: &[u8]) -> io::Result<()> {
+    let end = file.seek(io::SeekFrom::End(0))?;
+    let mut written = 0;
+    let mut write = || -> io::Result<()> {
+        while written < lines.len() {
+            match file.write(&lines[written..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(more) => written += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        file.sync_data()
+    };
+    let done = write();
+    if done.is_err() && file.metadata().is_ok_and(|metadata| metadata.len() == end + written as u64) {
+        // A half line would spoil the next one. Where even that fails, the write is tried again all the same.
+        let _ = file.set_len(end);
+    }
+    done
 }

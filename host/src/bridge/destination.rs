@@ -1,7 +1,7 @@
 //! Where events go: Vector's `vector` source, another bridge, a file, or standard output.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,6 +10,7 @@ use tonic::Code;
 use tonic::codec::CompressionEncoding;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
+use super::dead::append;
 use super::settings::{Compression, Forward, Settings, Tls};
 use super::wire;
 use super::wire::vector::PushEventsRequest;
@@ -24,6 +25,8 @@ pub(super) enum Rejection {
         /// For the metrics: few different ones.
         kind: String,
         cause: String,
+        /// The events themselves may be at fault: a receiver that stumbles over one says no more than that it failed.
+        doubtful: bool,
     },
     /// The same events will never be accepted.
     ForGood(String),
@@ -64,7 +67,7 @@ impl Destination {
                 let events = events.to_vec();
                 let write = move || text.lock().unwrap_or_else(PoisonError::into_inner).write(&events);
                 tokio::task::spawn_blocking(write).await.unwrap_or_else(|error| {
-                    Err(Rejection::ForNow { kind: "write".to_owned(), cause: error.to_string() })
+                    Err(Rejection::ForNow { kind: "write".to_owned(), cause: error.to_string(), doubtful: false })
                 })
             }
         }
@@ -115,7 +118,11 @@ fn rejection(status: &tonic::Status) -> Rejection {
         Code::DataLoss | Code::InvalidArgument | Code::OutOfRange => {
             Rejection::ForGood(format!("{:?}: {cause}", status.code()))
         }
-        code => Rejection::ForNow { kind: format!("{code:?}"), cause: format!("{code:?}: {cause}") },
+        code => Rejection::ForNow {
+            kind: format!("{code:?}"),
+            cause: format!("{code:?}: {cause}"),
+            doubtful: matches!(code, Code::Internal | Code::Unknown | Code::Cancelled),
+        },
     }
 }
 
@@ -155,15 +162,10 @@ impl Text {
             }
             Text::File(file) => append(file, &lines),
         };
-        written.map_err(|error| Rejection::ForNow { kind: "write".to_owned(), cause: error.to_string() })
+        written.map_err(|error| Rejection::ForNow {
+            kind: "write".to_owned(),
+            cause: error.to_string(),
+            doubtful: false,
+        })
     }
-}
-
-/// Appends all or nothing, and syncs.
-fn append(file: &mut File, lines: &[u8]) -> io::Result<()> {
-    let end = file.seek(io::SeekFrom::End(0))?;
-    file.write_all(lines).and_then(|()| file.sync_data()).inspect_err(|_| {
-        // A half line would spoil the next one. Where even that fails, the write is tried again all the same.
-        let _ = file.set_len(end);
-    })
 }

@@ -4,8 +4,8 @@
 //! since. One commit holds what requests brought, what the component made of it, and what it let go of: all of it happened
 //! or nothing, and the requests are answered accordingly.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
@@ -14,8 +14,8 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTran
 const INPUT: TableDefinition<'_, u64, (u64, u64, &[u8])> = TableDefinition::new("input");
 /// Events that the component keeps, by ticket: whether they have left, and their bytes.
 const KEPT: TableDefinition<'_, u64, (bool, &[u8])> = TableDefinition::new("kept");
-/// What the destination has not accepted yet, in order: each the events of a request.
-const OUTBOX: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("outbox");
+/// What the destination has not accepted yet, in order: each the events of a request, and whether nobody would take them.
+const OUTBOX: TableDefinition<'_, u64, (bool, &[u8])> = TableDefinition::new("outbox");
 /// Names of the requests that were taken, and the same in order.
 const TAKEN: TableDefinition<'_, &[u8], u64> = TableDefinition::new("taken");
 const TAKEN_ORDER: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("taken_order");
@@ -75,11 +75,13 @@ pub(super) struct Kept {
 /// One change, all or nothing.
 #[derive(Debug, Default)]
 pub(super) struct Change {
-    pub input: Option<Input>,
+    pub input: Vec<Input>,
     pub keep: Vec<Kept>,
     pub left: Vec<u64>,
     pub release: Vec<u64>,
     pub outbox: Vec<Vec<u8>>,
+    /// Events for the dead-letter file, in the same way.
+    pub dead: Vec<Vec<u8>>,
     /// Entries of the outbox that the destination has accepted.
     pub accepted: Vec<u64>,
     /// Names of the requests that were taken.
@@ -90,6 +92,20 @@ pub(super) struct Change {
     pub next_ticket: u64,
     /// The clock after all that; 0 for no change.
     pub now_ms: u64,
+}
+
+impl Change {
+    pub(super) fn is_empty(&self) -> bool {
+        self.input.is_empty()
+            && self.keep.is_empty()
+            && self.left.is_empty()
+            && self.release.is_empty()
+            && self.outbox.is_empty()
+            && self.dead.is_empty()
+            && self.accepted.is_empty()
+            && self.taken.is_empty()
+            && self.snapshot.is_none()
+    }
 }
 
 /// How much there is, in bytes.
@@ -108,14 +124,37 @@ impl Sizes {
 
 /// The journal, for the one who writes it.
 pub(super) struct Journal {
-    database: Arc<Database>,
+    file: PathBuf,
+    database: Shared,
     next: Next,
     pub sizes: Sizes,
 }
 
 /// The outbox, for the one who empties it.
 #[derive(Clone)]
-pub(super) struct Outbox(Arc<Database>);
+pub(super) struct Outbox(Shared);
+
+/// An entry of the outbox.
+#[derive(Debug, PartialEq)]
+pub(super) struct Entry {
+    pub number: u64,
+    /// Nobody would take it.
+    pub dead: bool,
+    pub events: Vec<u8>,
+}
+
+/// The store, which both ends give up and open again after a failure of the disk: it would not go on by itself.
+#[derive(Clone)]
+struct Shared(Arc<RwLock<Option<Database>>>);
+
+impl Shared {
+    fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T>) -> Result<T> {
+        match self.0.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            Some(database) => work(database),
+            None => Err(JournalError::Store("it is closed after a failure".to_owned())),
+        }
+    }
+}
 
 /// The numbers to give next.
 #[derive(Debug, Clone, Copy)]
@@ -138,149 +177,183 @@ impl Journal {
     /// Opens the journal in a folder, which is made if need be.
     pub(super) fn open(folder: &Path) -> Result<Journal> {
         std::fs::create_dir_all(folder).map_err(|error| JournalError::Store(error.to_string()))?;
-        let database = Database::builder().set_cache_size(CACHE).create(folder.join("journal.redb"))?;
-        let start = database.begin_write()?;
-        let (next, sizes);
-        {
-            let mut meta = start.open_table(META)?;
-            let format = meta.get("format")?.map(|value| value.value().to_vec());
-            match format {
-                None => drop(meta.insert("format", FORMAT)?),
-                Some(format) if format == FORMAT => {}
-                Some(_) => return Err(JournalError::Format),
-            }
-            start.open_table(TAKEN)?;
-            let (input, kept, outbox) = (start.open_table(INPUT)?, start.open_table(KEPT)?, start.open_table(OUTBOX)?);
-            let taken = start.open_table(TAKEN_ORDER)?;
-            next = Next {
-                input: input.last()?.map_or(1, |(key, _)| key.value() + 1),
-                // What was accepted is never taken for what comes.
-                outbox: number(&meta, "next_outbox")?.max(1),
-                taken: taken.last()?.map_or(1, |(key, _)| key.value() + 1),
-            };
-            sizes = Sizes {
-                input: sum(input.iter()?.map(|entry| entry.map(|(_, value)| value.value().2.len())))?,
-                kept: sum(kept.iter()?.map(|entry| entry.map(|(_, value)| value.value().1.len())))?,
-                outbox: sum(outbox.iter()?.map(|entry| entry.map(|(_, value)| value.value().len())))?,
-            };
-        }
-        start.commit()?;
-        Ok(Journal { database: Arc::new(database), next, sizes })
+        let file = folder.join("journal.redb");
+        let (database, next, sizes) = start(&file)?;
+        Ok(Journal { file, database: Shared(Arc::new(RwLock::new(Some(database)))), next, sizes })
+    }
+
+    /// Closes the store and opens it again.
+    pub(super) fn reopen(&mut self) -> Result<()> {
+        let mut database = self.database.0.write().unwrap_or_else(PoisonError::into_inner);
+        // The file is locked until this is gone.
+        *database = None;
+        let (opened, next, sizes) = start(&self.file)?;
+        *database = Some(opened);
+        (self.next, self.sizes) = (next, sizes);
+        Ok(())
     }
 
     /// The end at which the outbox is emptied.
     pub(super) fn outbox(&self) -> Outbox {
-        Outbox(Arc::clone(&self.database))
+        Outbox(self.database.clone())
     }
 
     /// Makes a change durable; gives the number of the last entry of the outbox.
     pub(super) fn commit(&mut self, change: &Change) -> Result<u64> {
-        let write = self.database.begin_write()?;
-        let (mut next, mut sizes) = (self.next, self.sizes);
-        {
-            let mut meta = write.open_table(META)?;
-            let mut input = write.open_table(INPUT)?;
-            if let Some(call) = &change.input {
-                input.insert(next.input, (call.now_ms, call.first_ticket, call.lines.as_slice()))?;
-                next.input += 1;
-                sizes.input += call.lines.len() as u64;
-            }
-            if let Some(snapshot) = &change.snapshot {
-                meta.insert("snapshot", snapshot.as_slice())?;
-                input.retain(|_, _| false)?;
-                sizes.input = 0;
-            }
-            let mut kept = write.open_table(KEPT)?;
-            for Kept { ticket, left, event } in &change.keep {
-                kept.insert(ticket, (*left, &event[..]))?;
-                sizes.kept += event.len() as u64;
-            }
-            for ticket in &change.left {
-                let event = kept.get(ticket)?.map(|kept| kept.value().1.to_vec());
-                if let Some(event) = event {
-                    kept.insert(ticket, (true, event.as_slice()))?;
-                }
-            }
-            for ticket in &change.release {
-                if let Some(gone) = kept.remove(ticket)? {
-                    sizes.kept = sizes.kept.saturating_sub(gone.value().1.len() as u64);
-                }
-            }
-            let mut outbox = write.open_table(OUTBOX)?;
-            for events in &change.outbox {
-                outbox.insert(next.outbox, events.as_slice())?;
-                next.outbox += 1;
-                sizes.outbox += events.len() as u64;
-            }
-            for accepted in &change.accepted {
-                if let Some(gone) = outbox.remove(accepted)? {
-                    sizes.outbox = sizes.outbox.saturating_sub(gone.value().len() as u64);
-                }
-            }
-            let numbers =
-                [("next_ticket", change.next_ticket), ("now_ms", change.now_ms), ("next_outbox", next.outbox)];
-            for (name, number) in numbers.into_iter().filter(|(_, number)| *number > 0) {
-                meta.insert(name, &number.to_le_bytes()[..])?;
-            }
-            next.taken = take(&write, &change.taken, next.taken)?;
-        }
-        write.commit()?;
+        let (next, sizes) = self.database.with(|database| write(database, change, self.next, self.sizes))?;
         (self.next, self.sizes) = (next, sizes);
         Ok(next.outbox - 1)
     }
 
     /// What the component is made of again.
     pub(super) fn state(&self) -> Result<State> {
-        let read = self.database.begin_read()?;
-        let meta = read.open_table(META)?;
-        let mut input = Vec::new();
-        for entry in read.open_table(INPUT)?.iter()? {
-            let (_, value) = entry?;
-            let (now_ms, first_ticket, lines) = value.value();
-            input.push(Input { now_ms, first_ticket, lines: lines.to_vec() });
-        }
-        Ok(State {
-            snapshot: meta.get("snapshot")?.map(|value| value.value().to_vec()),
-            input,
-            next_ticket: number(&meta, "next_ticket")?.max(1),
-            now_ms: number(&meta, "now_ms")?,
+        self.database.with(|database| {
+            let read = database.begin_read()?;
+            let meta = read.open_table(META)?;
+            let mut input = Vec::new();
+            for entry in read.open_table(INPUT)?.iter()? {
+                let (_, value) = entry?;
+                let (now_ms, first_ticket, lines) = value.value();
+                input.push(Input { now_ms, first_ticket, lines: lines.to_vec() });
+            }
+            Ok(State {
+                snapshot: meta.get("snapshot")?.map(|value| value.value().to_vec()),
+                input,
+                next_ticket: number(&meta, "next_ticket")?.max(1),
+                now_ms: number(&meta, "now_ms")?,
+            })
         })
     }
 
     /// All events that the component keeps, in the order in which they came.
     pub(super) fn all_kept(&self) -> Result<Vec<Kept>> {
-        let read = self.database.begin_read()?;
-        let mut all = Vec::new();
-        for entry in read.open_table(KEPT)?.iter()? {
-            let (ticket, value) = entry?;
-            let (left, event) = value.value();
-            all.push(Kept { ticket: ticket.value(), left, event: Bytes::copy_from_slice(event) });
-        }
-        Ok(all)
+        self.database.with(|database| {
+            let read = database.begin_read()?;
+            let mut all = Vec::new();
+            for entry in read.open_table(KEPT)?.iter()? {
+                let (ticket, value) = entry?;
+                let (left, event) = value.value();
+                all.push(Kept { ticket: ticket.value(), left, event: Bytes::copy_from_slice(event) });
+            }
+            Ok(all)
+        })
     }
 
     /// One event that the component keeps.
     pub(super) fn kept(&self, ticket: u64) -> Result<Option<Kept>> {
-        let read = self.database.begin_read()?;
-        Ok(read.open_table(KEPT)?.get(ticket)?.map(|value| {
-            let (left, event) = value.value();
-            Kept { ticket, left, event: Bytes::copy_from_slice(event) }
-        }))
+        self.database.with(|database| {
+            let read = database.begin_read()?;
+            Ok(read.open_table(KEPT)?.get(ticket)?.map(|value| {
+                let (left, event) = value.value();
+                Kept { ticket, left, event: Bytes::copy_from_slice(event) }
+            }))
+        })
     }
 
     /// Whether a request was taken before.
     pub(super) fn has_taken(&self, name: &[u8]) -> Result<bool> {
-        Ok(self.database.begin_read()?.open_table(TAKEN)?.get(name)?.is_some())
+        self.database.with(|database| Ok(database.begin_read()?.open_table(TAKEN)?.get(name)?.is_some()))
     }
 }
 
 impl Outbox {
     /// The first entry behind one.
-    pub(super) fn after(&self, last: u64) -> Result<Option<(u64, Vec<u8>)>> {
-        let read = self.0.begin_read()?;
-        let first = read.open_table(OUTBOX)?.range(last + 1..)?.next().transpose()?;
-        Ok(first.map(|(key, value)| (key.value(), value.value().to_vec())))
+    pub(super) fn after(&self, last: u64) -> Result<Option<Entry>> {
+        self.0.with(|database| {
+            let read = database.begin_read()?;
+            let first = read.open_table(OUTBOX)?.range(last + 1..)?.next().transpose()?;
+            Ok(first.map(|(number, value)| {
+                let (dead, events) = value.value();
+                Entry { number: number.value(), dead, events: events.to_vec() }
+            }))
+        })
     }
+}
+
+/// Writes a change in one transaction.
+fn write(database: &Database, change: &Change, mut next: Next, mut sizes: Sizes) -> Result<(Next, Sizes)> {
+    let write = database.begin_write()?;
+    {
+        let mut meta = write.open_table(META)?;
+        let mut input = write.open_table(INPUT)?;
+        for call in &change.input {
+            input.insert(next.input, (call.now_ms, call.first_ticket, call.lines.as_slice()))?;
+            next.input += 1;
+            sizes.input += call.lines.len() as u64;
+        }
+        if let Some(snapshot) = &change.snapshot {
+            meta.insert("snapshot", snapshot.as_slice())?;
+            input.retain(|_, _| false)?;
+            sizes.input = 0;
+        }
+        let mut kept = write.open_table(KEPT)?;
+        for Kept { ticket, left, event } in &change.keep {
+            kept.insert(ticket, (*left, &event[..]))?;
+            sizes.kept += event.len() as u64;
+        }
+        for ticket in &change.left {
+            let event = kept.get(ticket)?.map(|kept| kept.value().1.to_vec());
+            if let Some(event) = event {
+                kept.insert(ticket, (true, event.as_slice()))?;
+            }
+        }
+        for ticket in &change.release {
+            if let Some(gone) = kept.remove(ticket)? {
+                sizes.kept = sizes.kept.saturating_sub(gone.value().1.len() as u64);
+            }
+        }
+        let mut outbox = write.open_table(OUTBOX)?;
+        let alive = change.outbox.iter().map(|events| (false, events));
+        for (dead, events) in alive.chain(change.dead.iter().map(|events| (true, events))) {
+            outbox.insert(next.outbox, (dead, events.as_slice()))?;
+            next.outbox += 1;
+            sizes.outbox += events.len() as u64;
+        }
+        for accepted in &change.accepted {
+            if let Some(gone) = outbox.remove(accepted)? {
+                sizes.outbox = sizes.outbox.saturating_sub(gone.value().1.len() as u64);
+            }
+        }
+        let numbers = [("next_ticket", change.next_ticket), ("now_ms", change.now_ms), ("next_outbox", next.outbox)];
+        for (name, number) in numbers.into_iter().filter(|(_, number)| *number > 0) {
+            meta.insert(name, &number.to_le_bytes()[..])?;
+        }
+        next.taken = take(&write, &change.taken, next.taken)?;
+    }
+    write.commit()?;
+    Ok((next, sizes))
+}
+
+/// Opens the file, and sees what is there.
+fn start(file: &Path) -> Result<(Database, Next, Sizes)> {
+    let database = Database::builder().set_cache_size(CACHE).create(file)?;
+    let start = database.begin_write()?;
+    let (next, sizes);
+    {
+        let mut meta = start.open_table(META)?;
+        let format = meta.get("format")?.map(|value| value.value().to_vec());
+        match format {
+            None => drop(meta.insert("format", FORMAT)?),
+            Some(format) if format == FORMAT => {}
+            Some(_) => return Err(JournalError::Format),
+        }
+        start.open_table(TAKEN)?;
+        let (input, kept, outbox) = (start.open_table(INPUT)?, start.open_table(KEPT)?, start.open_table(OUTBOX)?);
+        let taken = start.open_table(TAKEN_ORDER)?;
+        next = Next {
+            input: input.last()?.map_or(1, |(key, _)| key.value() + 1),
+            // What was accepted is never taken for what comes.
+            outbox: number(&meta, "next_outbox")?.max(1),
+            taken: taken.last()?.map_or(1, |(key, _)| key.value() + 1),
+        };
+        sizes = Sizes {
+            input: sum(input.iter()?.map(|entry| entry.map(|(_, value)| value.value().2.len())))?,
+            kept: sum(kept.iter()?.map(|entry| entry.map(|(_, value)| value.value().1.len())))?,
+            outbox: sum(outbox.iter()?.map(|entry| entry.map(|(_, value)| value.value().1.len())))?,
+        };
+    }
+    start.commit()?;
+    Ok((database, next, sizes))
 }
 
 /// Remembers names of requests, and forgets the oldest.
@@ -330,7 +403,7 @@ mod tests {
         assert!(matches!(Journal::open(folder.path()), Err(JournalError::InUse)));
         let input = Input { now_ms: 7, first_ticket: 1, lines: b"{}\n{}\n".to_vec() };
         let change = Change {
-            input: Some(input.clone()),
+            input: vec![input.clone()],
             keep: vec![kept(1, false, "abort"), kept(2, true, "line"), kept(3, false, "entry")],
             outbox: vec![b"first".to_vec(), b"second".to_vec()],
             taken: vec![b"name".to_vec()],
@@ -341,12 +414,16 @@ mod tests {
         assert_eq!(journal.commit(&change).unwrap(), 2);
         let change = Change { release: vec![2], left: vec![3, 9], accepted: vec![1], ..Change::default() };
         journal.commit(&change).unwrap();
+        journal.reopen().unwrap();
         drop(journal);
         let mut journal = Journal::open(folder.path()).unwrap();
         assert_eq!(journal.state().unwrap(), State { snapshot: None, input: vec![input], next_ticket: 4, now_ms: 7 });
         assert_eq!(journal.all_kept().unwrap(), [kept(1, false, "abort"), kept(3, true, "entry")]);
         assert_eq!((journal.kept(2).unwrap(), journal.kept(1).unwrap()), (None, Some(kept(1, false, "abort"))));
-        assert_eq!(journal.outbox().after(0).unwrap(), Some((2, b"second".to_vec())));
+        assert_eq!(
+            journal.outbox().after(0).unwrap(),
+            Some(Entry { number: 2, dead: false, events: b"second".to_vec() })
+        );
         assert_eq!(journal.sizes, Sizes { input: 6, kept: 10, outbox: 6 });
         assert!(journal.has_taken(b"name").unwrap() && !journal.has_taken(b"other").unwrap());
         journal.commit(&Change { snapshot: Some(b"state".to_vec()), accepted: vec![2], ..Change::default() }).unwrap();
@@ -355,6 +432,9 @@ mod tests {
         let state = State { snapshot: Some(b"state".to_vec()), input: Vec::new(), next_ticket: 4, now_ms: 7 };
         assert_eq!(journal.state().unwrap(), state);
         assert_eq!(journal.commit(&Change { outbox: vec![b"third".to_vec()], ..Change::default() }).unwrap(), 3);
-        assert_eq!(journal.outbox().after(2).unwrap(), Some((3, b"third".to_vec())));
+        assert_eq!(
+            journal.outbox().after(2).unwrap(),
+            Some(Entry { number: 3, dead: false, events: b"third".to_vec() })
+        );
     }
 }

@@ -4,36 +4,31 @@
 //! it is made again, so that the two never part. What was not committed is refused and comes again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use tracing::{error, warn};
 
-use super::dead::DeadLetters;
-use super::journal::{Change, Input, Journal, JournalError, Kept, State};
+use super::journal::{Change, Input, Journal, Kept, State};
 use super::metrics::Metrics;
-use super::request::{Kind, Outgoing, Request};
+use super::request::{Incoming, Kind, Outgoing, Request};
 use super::wire;
 use crate::sandbox::{Component, Disposition, Event, Limits, Output, Sandbox, SandboxError, Source};
 
-/// Outputs taken from the component at a time, and events given to it again.
+/// Events given to the component at a time, and outputs taken from it; and bytes of such a batch, but for a larger event.
 const BATCH: usize = 1_000;
+const BATCH_BYTES: usize = 4 << 20;
+/// Failures of the component in a row, while it was only let time pass, before it is made anew from what is kept; and
+/// before all that it holds passes without it.
+const RELEARN_AFTER: u32 = 3;
+const LET_GO_AFTER: u32 = 6;
 /// The input since the snapshot, in bytes, at which the next one is made: so much is replayed at a start. In a small
 /// journal, it is the eighth part of it.
 const SNAPSHOT_EVERY: u64 = 32 << 20;
 
-/// Why requests are refused for now.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Refusal {
-    /// The journal does not take them.
-    #[error("the journal: {0}")]
-    Journal(#[from] JournalError),
-    /// A broken event can't be put aside.
-    #[error("the dead-letter file: {0}")]
-    DeadLetters(#[from] std::io::Error),
-}
-
-type Result<T> = std::result::Result<T, Refusal>;
+/// Where this fails, the journal is at fault: requests are refused for now.
+type Result<T> = super::journal::Result<T>;
 
 /// What the component is made from.
 pub(super) struct Recipe {
@@ -51,13 +46,16 @@ impl Recipe {
 
 /// The component and its journal.
 pub(super) struct Keeper {
-    recipe: Recipe,
+    recipe: Arc<Recipe>,
     /// `None` while no instance can be had: everything passes then.
     sandbox: Option<Sandbox>,
     journal: Journal,
-    dead: DeadLetters,
     metrics: Metrics,
     most_bytes: u64,
+    /// The bytes of input at which a snapshot is made.
+    snapshot_at: u64,
+    /// Failures in a row while time passed.
+    failed_advances: u32,
     next_ticket: u64,
     began: Instant,
     /// The component's time at `began`.
@@ -76,21 +74,16 @@ struct Made {
 
 impl Keeper {
     /// Goes on from what is in the journal.
-    pub(super) fn open(
-        recipe: Recipe,
-        journal: Journal,
-        most_bytes: u64,
-        dead: DeadLetters,
-        metrics: Metrics,
-    ) -> Result<Keeper> {
+    pub(super) fn open(recipe: Arc<Recipe>, journal: Journal, most_bytes: u64, metrics: Metrics) -> Result<Keeper> {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
         let mut keeper = Keeper {
             recipe,
             sandbox: None,
             journal,
-            dead,
             metrics,
             most_bytes,
+            snapshot_at: SNAPSHOT_EVERY.min(most_bytes / 8),
+            failed_advances: 0,
             next_ticket: 1,
             began: Instant::now(),
             base_ms: wall,
@@ -105,19 +98,20 @@ impl Keeper {
         self.journal.sizes.sum()
     }
 
-    /// Whether the journal holds as much as it may.
+    /// Whether as much waits for the destination as may.
     pub(super) fn is_full(&self) -> bool {
-        self.stored() >= self.most_bytes
+        self.journal.sizes.outbox >= self.most_bytes
     }
 
     /// Takes requests: when this returns, nothing of them can be lost. `accepted` are entries of the outbox that may go.
     pub(super) fn take(&mut self, mut requests: Vec<Request>, accepted: &[u64]) -> Result<()> {
+        self.ensure()?;
         self.forget_repeated(&mut requests)?;
-        if requests.is_empty() {
-            return self.commit(&Change { accepted: accepted.to_vec(), ..Change::default() });
+        if self.journal.sizes.kept >= self.most_bytes {
+            // The component is greedy. It lets go of what it keeps as time passes; until then, it is given nothing more.
+            return self.pass(&requests, accepted);
         }
-        self.put_broken_aside(&requests)?;
-        match self.attempt(&requests, accepted) {
+        match self.attempt(&requests, accepted)? {
             Some(change) => return self.commit(&change),
             None => self.rebuild()?,
         }
@@ -126,12 +120,11 @@ impl Keeper {
         for request in requests {
             let request = [request];
             let taken = std::mem::take(&mut accepted);
-            if let Some(change) = self.attempt(&request, &taken) {
+            if let Some(change) = self.attempt(&request, &taken)? {
                 self.commit(&change)?;
             } else {
                 self.rebuild()?;
-                self.commit(&passing(&request, taken))?;
-                self.metrics.passed_after_failure.inc_by(request[0].events.len() as u64);
+                self.pass(&request, &taken)?;
             }
         }
         Ok(())
@@ -139,18 +132,25 @@ impl Keeper {
 
     /// Lets time pass.
     pub(super) fn advance(&mut self, accepted: &[u64]) -> Result<()> {
+        self.ensure()?;
         let now_ms = self.now_ms();
         let mut change = Change { accepted: accepted.to_vec(), ..Change::default() };
-        match self.call(|sandbox| sandbox.advance(now_ms).map(|()| Vec::new())) {
-            Some(made) if made.outputs.is_empty() && made.released.is_empty() => {}
-            Some(made) => {
-                change.input = Some(Input { now_ms, first_ticket: self.next_ticket, lines: Vec::new() });
+        if let Some(made) = self.call(|sandbox| sandbox.advance(now_ms).map(|()| Vec::new())) {
+            self.failed_advances = 0;
+            if !made.outputs.is_empty() || !made.released.is_empty() {
+                change.input.push(Input { now_ms, first_ticket: self.next_ticket, lines: Vec::new() });
                 change.now_ms = now_ms;
                 let mut outgoing = Outgoing::default();
                 self.account(made, &[], &mut change, &mut outgoing)?;
                 change.outbox = outgoing.into_requests();
             }
-            None => self.rebuild()?,
+        } else {
+            self.failed_advances += 1;
+            match self.failed_advances {
+                ..RELEARN_AFTER => self.rebuild()?,
+                RELEARN_AFTER..LET_GO_AFTER => self.relearn()?,
+                _ => self.let_go()?,
+            }
         }
         self.commit(&change)
     }
@@ -192,91 +192,114 @@ impl Keeper {
         failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    fn put_broken_aside(&self, requests: &[Request]) -> Result<()> {
-        let broken = || {
-            requests.iter().flat_map(|request| &request.events).filter_map(|incoming| match incoming.kind {
-                Kind::Broken(cause) => Some((&incoming.event, cause)),
-                _ => None,
-            })
-        };
-        self.dead.write(broken())?;
-        for (_, cause) in broken() {
-            self.metrics.dead_letters.inc();
-            error!(cause, "An event that no destination would take went to the dead-letter file.");
-        }
-        Ok(())
-    }
-
     /// Gives requests to the component; `None` if it fails.
-    fn attempt(&mut self, requests: &[Request], accepted: &[u64]) -> Option<Change> {
+    fn attempt(&mut self, requests: &[Request], accepted: &[u64]) -> Result<Option<Change>> {
         let now_ms = self.now_ms();
-        let first_ticket = self.next_ticket;
-        let mut lines = Vec::new();
-        let (mut given, mut events) = (Vec::new(), Vec::new());
-        for incoming in requests.iter().flat_map(|request| &request.events) {
-            if let Kind::Log(json) = &incoming.kind {
-                lines.extend_from_slice(json);
-                lines.push(b'\n');
-                let ticket = first_ticket + given.len() as u64;
-                given.push(Event { source: Source::Auto, ticket, data: json.clone() });
-                events.push(incoming.event.clone());
-            }
-        }
-        let mut made = self.call(|sandbox| sandbox.push(&given, now_ms))?;
-        let mut dispositions = std::mem::take(&mut made.dispositions).into_iter().zip(first_ticket..);
-        self.next_ticket += given.len() as u64;
-        let mut change = Change {
-            accepted: accepted.to_vec(),
-            taken: requests.iter().filter_map(|request| request.name.clone()).collect(),
-            next_ticket: self.next_ticket,
-            now_ms,
-            ..Change::default()
-        };
-        let mut outgoing = Outgoing::default();
-        for incoming in requests.iter().flat_map(|request| &request.events) {
-            let event = &incoming.event;
-            match &incoming.kind {
-                Kind::Broken(_) => {}
+        let mut change = change_for(requests, accepted);
+        let (mut outgoing, mut dead) = (Outgoing::default(), Outgoing::default());
+        let mut batch = Given::default();
+        for Incoming { event, kind } in requests.iter().flat_map(|request| &request.events) {
+            match kind {
+                Kind::Broken => dead.push(event),
                 Kind::Other => outgoing.push(event),
-                Kind::Log(_) => {
-                    let (disposition, ticket) = dispositions.next()?;
-                    let forward = disposition.contains(Disposition::FORWARD);
-                    if forward {
-                        outgoing.push(event);
+                Kind::Log(json) => {
+                    if batch.is_full() && !self.give(std::mem::take(&mut batch), now_ms, &mut change, &mut outgoing)? {
+                        return Ok(None);
                     }
-                    if disposition.contains(Disposition::KEEP) {
-                        change.keep.push(Kept { ticket, left: forward, event: event.clone() });
-                    }
+                    batch.push(event, json);
                 }
             }
         }
-        self.account(made, &events, &mut change, &mut outgoing)
-            .inspect_err(|error| error!(%error, "The journal can't be read."))
-            .ok()?;
-        change.outbox = outgoing.into_requests();
-        if self.journal.sizes.input + lines.len() as u64 > SNAPSHOT_EVERY.min(self.most_bytes / 8) {
-            change.snapshot = Some(self.call_once(Sandbox::snapshot)?);
-        } else {
-            change.input = Some(Input { now_ms, first_ticket, lines });
+        if !self.give(batch, now_ms, &mut change, &mut outgoing)? {
+            return Ok(None);
         }
-        Some(change)
+        (change.outbox, change.dead) = (outgoing.into_requests(), dead.into_requests());
+        (change.next_ticket, change.now_ms) = (self.next_ticket, now_ms);
+        let input: u64 = change.input.iter().map(|input| input.lines.len() as u64).sum();
+        if self.journal.sizes.input + input > self.snapshot_at {
+            match self.snapshot() {
+                Some(snapshot) => change.snapshot = Some(snapshot),
+                None => {
+                    // The events are not at fault. They are taken without a snapshot, and the next is tried later.
+                    self.snapshot_at += SNAPSHOT_EVERY;
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(change))
+    }
+
+    /// Gives the component a batch, and enters what it makes of it; false if it fails.
+    fn give(&mut self, batch: Given, now_ms: u64, change: &mut Change, outgoing: &mut Outgoing) -> Result<bool> {
+        let first_ticket = self.next_ticket;
+        let events: Vec<Event> = batch
+            .jsons
+            .into_iter()
+            .zip(first_ticket..)
+            .map(|(data, ticket)| Event { source: Source::Auto, ticket, data })
+            .collect();
+        let made = self.call(|sandbox| {
+            if events.is_empty() {
+                // Time passes also where no log comes.
+                return sandbox.advance(now_ms).map(|()| Vec::new());
+            }
+            sandbox.push(&events, now_ms)
+        });
+        let Some(mut made) = made else { return Ok(false) };
+        self.next_ticket += events.len() as u64;
+        let dispositions = std::mem::take(&mut made.dispositions);
+        for ((event, disposition), ticket) in batch.originals.iter().zip(dispositions).zip(first_ticket..) {
+            let forward = disposition.contains(Disposition::FORWARD);
+            if forward {
+                outgoing.push(event);
+            }
+            if disposition.contains(Disposition::KEEP) {
+                change.keep.push(Kept { ticket, left: forward, event: event.clone() });
+            }
+        }
+        self.account(made, &batch.originals, change, outgoing)?;
+        let mut lines = Vec::with_capacity(batch.bytes + events.len());
+        for event in events {
+            lines.extend(event.data);
+            lines.push(b'\n');
+        }
+        change.input.push(Input { now_ms, first_ticket, lines });
+        Ok(true)
+    }
+
+    /// Lets requests pass without the component.
+    fn pass(&mut self, requests: &[Request], accepted: &[u64]) -> Result<()> {
+        let mut change = change_for(requests, accepted);
+        let (mut outgoing, mut dead) = (Outgoing::default(), Outgoing::default());
+        let mut logs = 0;
+        for Incoming { event, kind } in requests.iter().flat_map(|request| &request.events) {
+            match kind {
+                Kind::Broken => dead.push(event),
+                Kind::Other => outgoing.push(event),
+                Kind::Log(_) => {
+                    outgoing.push(event);
+                    logs += 1;
+                }
+            }
+        }
+        (change.outbox, change.dead) = (outgoing.into_requests(), dead.into_requests());
+        self.commit(&change)?;
+        self.metrics.passed_without.inc_by(logs);
+        Ok(())
     }
 
     /// Enters what a call brought. `events` came with it; their tickets end at `next_ticket`.
-    fn account(
-        &mut self,
-        made: Made,
-        events: &[Bytes],
-        change: &mut Change,
-        outgoing: &mut Outgoing,
-    ) -> std::result::Result<(), JournalError> {
+    fn account(&mut self, made: Made, events: &[Bytes], change: &mut Change, outgoing: &mut Outgoing) -> Result<()> {
         let first_ticket = self.next_ticket - events.len() as u64;
         for output in made.outputs {
             let ticket = output.ticket;
             let original = match ticket.checked_sub(first_ticket).and_then(|index| events.get(index as usize)) {
                 Some(event) => Some(event.clone()),
                 None if ticket == 0 => None,
-                None => self.journal.kept(ticket)?.map(|kept| kept.event),
+                None => match find(&mut change.keep, ticket) {
+                    Some(kept) => Some(kept.event.clone()),
+                    None => self.journal.kept(ticket).inspect_err(|_| self.sandbox = None)?.map(|kept| kept.event),
+                },
             };
             match original {
                 Some(original) => outgoing.push(&wire::changed(&original, &output.data)),
@@ -287,31 +310,39 @@ impl Keeper {
                     }
                 },
             }
-            if ticket >= first_ticket {
-                change.keep.iter_mut().filter(|kept| kept.ticket == ticket).for_each(|kept| kept.left = true);
-            } else if ticket != 0 {
-                change.left.push(ticket);
+            match find(&mut change.keep, ticket) {
+                Some(kept) => kept.left = true,
+                None if ticket != 0 && ticket < first_ticket => change.left.push(ticket),
+                None => {}
             }
         }
         let released: BTreeSet<u64> = made.released.into_iter().collect();
-        change.keep.retain(|kept| !released.contains(&kept.ticket));
-        change.left.retain(|ticket| !released.contains(ticket));
+        if !released.is_empty() {
+            change.keep.retain(|kept| !released.contains(&kept.ticket));
+            change.left.retain(|ticket| !released.contains(ticket));
+        }
         change.release.extend(released.into_iter().filter(|ticket| *ticket < first_ticket));
         Ok(())
     }
 
     /// Makes a change durable. Where that fails, the component goes back to where the journal is.
     fn commit(&mut self, change: &Change) -> Result<()> {
+        if change.is_empty() {
+            return Ok(());
+        }
         match self.journal.commit(change) {
             Ok(last) => {
                 self.last_outgoing = last;
                 Ok(())
             }
             Err(error) => {
-                if let Err(error) = self.rebuild() {
-                    error!(%error, "The journal can't be read again.");
+                // A store does not go on after a failure of its disk. Where it can't be opened again yet, there is no
+                // component, and the next call tries again.
+                self.sandbox = None;
+                if self.journal.reopen().is_ok() {
+                    let _ = self.rebuild();
                 }
-                Err(error.into())
+                Err(error)
             }
         }
     }
@@ -344,16 +375,28 @@ impl Keeper {
         self.call_once(Sandbox::snapshot)
     }
 
-    /// Makes the component again from the journal.
+    /// Makes the component again if a failure of the journal has left none.
+    fn ensure(&mut self) -> Result<()> {
+        if self.sandbox.is_none() { self.rebuild() } else { Ok(()) }
+    }
+
+    /// Makes the component again from the journal. Where the journal fails, there is none.
     fn rebuild(&mut self) -> Result<()> {
         self.sandbox = None;
-        let state = self.journal.state()?;
+        let state = match self.journal.state() {
+            Ok(state) => state,
+            Err(_) => {
+                self.journal.reopen()?;
+                self.journal.state()?
+            }
+        };
         self.next_ticket = state.next_ticket;
-        self.base_ms = self.base_ms.max(state.now_ms);
+        (self.base_ms, self.began) = (self.now_ms().max(state.now_ms), Instant::now());
         match self.replay(&state) {
             Ok((sandbox, made)) => {
+                self.settle(made)?;
                 self.sandbox = Some(sandbox);
-                self.settle(made)
+                Ok(())
             }
             Err(error) => {
                 // Of another configuration or version, for example: it learns what is kept anew.
@@ -369,7 +412,7 @@ impl Keeper {
     /// An instance that has seen what the journal has, and all that it said since the snapshot.
     fn replay(&self, state: &State) -> std::result::Result<(Sandbox, Made), SandboxError> {
         let mut sandbox = self.recipe.instance()?;
-        if let Some(snapshot) = state.snapshot.as_ref().filter(|snapshot| !snapshot.is_empty()) {
+        if let Some(snapshot) = &state.snapshot {
             sandbox.restore(snapshot)?;
         }
         let mut made = Made::default();
@@ -391,22 +434,23 @@ impl Keeper {
 
     /// What a replay said has left long ago, by the same commits. What has not, leaves now.
     fn settle(&mut self, made: Made) -> Result<()> {
-        let mut change = Change::default();
-        let mut outgoing = Outgoing::default();
+        let (mut change, mut outgoing) = (Change::default(), Outgoing::default());
+        let mut left = BTreeSet::new();
         for output in made.outputs.into_iter().filter(|output| output.ticket != 0) {
             if let Some(kept) = self.journal.kept(output.ticket)?.filter(|kept| !kept.left) {
                 outgoing.push(&wire::changed(&kept.event, &output.data));
-                change.left.push(kept.ticket);
+                left.insert(kept.ticket);
             }
         }
         for ticket in made.released {
             if let Some(kept) = self.journal.kept(ticket)? {
-                if !kept.left && !change.left.contains(&ticket) {
+                if !kept.left && !left.contains(&ticket) {
                     outgoing.push(&kept.event);
                 }
                 change.release.push(ticket);
             }
         }
+        change.left = left.into_iter().collect();
         change.outbox = outgoing.into_requests();
         self.last_outgoing = self.journal.commit(&change)?;
         Ok(())
@@ -431,43 +475,57 @@ impl Keeper {
             made.released.extend(more.released);
             Some(())
         });
-        let mut change = Change::default();
-        let mut outgoing = Outgoing::default();
-        if learned.is_some() {
-            let issued: BTreeSet<u64> = made.outputs.iter().map(|output| output.ticket).collect();
-            let released: BTreeSet<u64> = made.released.into_iter().collect();
-            for (kept, disposition) in kept.iter().zip(made.dispositions) {
-                let forward = disposition.contains(Disposition::FORWARD);
-                if forward && !kept.left {
-                    outgoing.push(&kept.event);
-                }
-                if !disposition.contains(Disposition::KEEP) || released.contains(&kept.ticket) {
-                    change.release.push(kept.ticket);
-                } else if forward || issued.contains(&kept.ticket) {
-                    change.left.push(kept.ticket);
-                }
+        let snapshot = learned.and_then(|()| self.snapshot());
+        let (Some(snapshot), Some(sandbox)) = (snapshot, self.sandbox.take()) else { return self.let_go() };
+        let (mut change, mut outgoing) = (Change::default(), Outgoing::default());
+        let issued: BTreeSet<u64> = made.outputs.iter().map(|output| output.ticket).collect();
+        let released: BTreeSet<u64> = made.released.into_iter().collect();
+        for (kept, disposition) in kept.iter().zip(made.dispositions) {
+            let forward = disposition.contains(Disposition::FORWARD);
+            if forward && !kept.left {
+                outgoing.push(&kept.event);
             }
-            let originals: BTreeMap<u64, &Bytes> = kept.iter().map(|kept| (kept.ticket, &kept.event)).collect();
-            for output in &made.outputs {
-                match originals.get(&output.ticket) {
-                    Some(original) => outgoing.push(&wire::changed(original, &output.data)),
-                    None => wire::own(&output.data).iter().for_each(|event| outgoing.push(event)),
-                }
-            }
-        } else {
-            for kept in &kept {
-                if !kept.left {
-                    outgoing.push(&kept.event);
-                    self.metrics.passed_after_failure.inc();
-                }
+            if !disposition.contains(Disposition::KEEP) || released.contains(&kept.ticket) {
                 change.release.push(kept.ticket);
+            } else if forward || issued.contains(&kept.ticket) {
+                change.left.push(kept.ticket);
             }
-            self.sandbox = self.fresh();
+        }
+        let originals: BTreeMap<u64, &Bytes> = kept.iter().map(|kept| (kept.ticket, &kept.event)).collect();
+        for output in &made.outputs {
+            match originals.get(&output.ticket) {
+                Some(original) => outgoing.push(&wire::changed(original, &output.data)),
+                None => wire::own(&output.data).iter().for_each(|event| outgoing.push(event)),
+            }
         }
         change.outbox = outgoing.into_requests();
-        // What went in before counts no more, also where there is no snapshot to go on from.
-        change.snapshot = Some(self.snapshot().unwrap_or_default());
+        change.snapshot = Some(snapshot);
         self.last_outgoing = self.journal.commit(&change)?;
+        self.sandbox = Some(sandbox);
+        Ok(())
+    }
+
+    /// Lets all that is held pass as it came, and begins anew.
+    fn let_go(&mut self) -> Result<()> {
+        let (mut change, mut outgoing) = (Change::default(), Outgoing::default());
+        let mut passed = 0;
+        for kept in self.journal.all_kept()? {
+            if !kept.left {
+                outgoing.push(&kept.event);
+                passed += 1;
+            }
+            change.release.push(kept.ticket);
+        }
+        error!(passed, "The component fails at what it holds; all of that passes without it.");
+        self.sandbox = self.fresh();
+        let snapshot = self.snapshot();
+        let sandbox = self.sandbox.take();
+        change.outbox = outgoing.into_requests();
+        change.snapshot = Some(snapshot.unwrap_or_default());
+        self.last_outgoing = self.journal.commit(&change)?;
+        self.sandbox = sandbox;
+        self.failed_advances = 0;
+        self.metrics.passed_without.inc_by(passed);
         Ok(())
     }
 
@@ -496,17 +554,34 @@ fn drain(sandbox: &mut Sandbox, made: &mut Made) -> std::result::Result<(), Sand
     }
 }
 
-/// The change by which requests pass without the component.
-fn passing(requests: &[Request], accepted: Vec<u64>) -> Change {
-    let mut outgoing = Outgoing::default();
-    let events = requests.iter().flat_map(|request| &request.events);
-    events
-        .filter(|incoming| !matches!(incoming.kind, Kind::Broken(_)))
-        .for_each(|incoming| outgoing.push(&incoming.event));
-    Change {
-        outbox: outgoing.into_requests(),
-        taken: requests.iter().filter_map(|request| request.name.clone()).collect(),
-        accepted,
-        ..Change::default()
+/// The change that takes requests, before it is known what becomes of them.
+fn change_for(requests: &[Request], accepted: &[u64]) -> Change {
+    let taken = requests.iter().filter_map(|request| request.name.clone()).collect();
+    Change { taken, accepted: accepted.to_vec(), ..Change::default() }
+}
+
+/// An event among those that are kept, which stand in the order of their tickets.
+fn find(keep: &mut [Kept], ticket: u64) -> Option<&mut Kept> {
+    let index = keep.binary_search_by_key(&ticket, |kept| kept.ticket).ok()?;
+    keep.get_mut(index)
+}
+
+/// Events for the component: as they came, and as JSON.
+#[derive(Default)]
+struct Given {
+    originals: Vec<Bytes>,
+    jsons: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+impl Given {
+    fn push(&mut self, original: &Bytes, json: &[u8]) {
+        self.originals.push(original.clone());
+        self.jsons.push(json.to_vec());
+        self.bytes += json.len();
+    }
+
+    fn is_full(&self) -> bool {
+        self.jsons.len() >= BATCH || self.bytes >= BATCH_BYTES
     }
 }

@@ -26,8 +26,8 @@ pub(super) struct Metrics {
     pub repeated: Counter,
     pub dead_letters: Counter,
     pub component_failures: Counter,
-    /// Events that passed because the component failed.
-    pub passed_after_failure: Counter,
+    /// Events that passed without the component.
+    pub passed_without: Counter,
     /// Outputs of the component that are no JSON objects.
     pub unusable_outputs: Counter,
     pub journal_bytes: Gauge,
@@ -61,9 +61,9 @@ impl Metrics {
         counter("bridge_repeated_events", "Events that came again and were known", &self.repeated);
         counter("bridge_transform_failures", "Times that the component failed", &self.component_failures);
         counter(
-            "bridge_passed_after_failure_events",
-            "Events that passed unchanged because the component failed",
-            &self.passed_after_failure,
+            "bridge_passed_without_transform_events",
+            "Events that passed unchanged because the component failed, or kept too much",
+            &self.passed_without,
         );
         counter("bridge_unusable_outputs", "Outputs of the component that are no JSON objects", &self.unusable_outputs);
         registry.register("bridge_requests", "Requests answered, by gRPC status", self.answers.clone());

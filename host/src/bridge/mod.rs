@@ -23,6 +23,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,7 @@ use tokio::task::JoinHandle as Task;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use tower::limit::GlobalConcurrencyLimitLayer;
+use tower::util::MapResponseLayer;
 use tracing::{error, info, warn};
 
 use crate::cli;
@@ -46,9 +48,9 @@ use destination::Destination;
 use journal::{Journal, JournalError};
 use keeper::{Keeper, Recipe};
 use metrics::Metrics;
-use sender::Sender;
+use sender::{Sender, Stop};
 use server::{Ready, Service};
-use settings::{LogFormat, Settings};
+use settings::{Forward, LogFormat, Settings};
 use worker::{Job, Worker};
 
 mod api;
@@ -71,13 +73,14 @@ pub use wire::vector as protocol;
 const QUEUE: usize = 64;
 /// A request that does not arrive whole in this time is given up.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
-/// How long requests under way may take to be answered when the bridge reads its configuration again.
-const RELOAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long requests under way may take to be answered when the bridge stops.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs `abort-reason bridge`.
 pub fn run(options: &cli::Bridge) -> Result<()> {
     let settings = settings::load(options)?;
     let recipe = recipe(&settings)?;
+    server_builder(&settings)?;
     if options.check {
         println!("The configuration is valid, and the component takes it.");
         return Ok(());
@@ -85,20 +88,24 @@ pub fn run(options: &cli::Bridge) -> Result<()> {
     start_log(settings.log_format);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Unavailable, format!("cannot start: {error}")))?;
-    let done = runtime.block_on(serve(options, settings, recipe));
+    let done = runtime.block_on(async {
+        // From here on a signal ends nothing half-done.
+        let signals = Signals::listen()?;
+        serve(options, settings, recipe, signals).await
+    });
     // What still runs is of no use any more, and everything that counts is on disk.
     runtime.shutdown_background();
     done
 }
 
 /// The component, compiled and tried with its configuration.
-fn recipe(settings: &Settings) -> Result<Recipe> {
+fn recipe(settings: &Settings) -> Result<Arc<Recipe>> {
     let path = component::path(settings.component.as_deref())?;
     let unusable = |error| component::unusable(&path, &error);
     let component = Component::load_cached(&path, &settings.cache_dir).map_err(unusable)?;
     let recipe = Recipe { component, config_json: settings.transform.clone(), limits: settings.limits };
     recipe.instance().map_err(unusable)?;
-    Ok(recipe)
+    Ok(Arc::new(recipe))
 }
 
 /// The bridge's own log, on standard error. `ABORT_REASON_LOG` sets the level, as in `ABORT_REASON_LOG=debug`.
@@ -120,57 +127,74 @@ fn start_log(format: LogFormat) {
 }
 
 /// Serves until it is told to stop.
-async fn serve(options: &cli::Bridge, mut settings: Settings, mut recipe: Recipe) -> Result<()> {
-    let mut signals = Signals::listen()?;
+async fn serve(
+    options: &cli::Bridge,
+    mut settings: Settings,
+    mut recipe: Arc<Recipe>,
+    mut signals: Signals,
+) -> Result<()> {
     let metrics = Metrics::default();
     let began = Instant::now();
+    let mut running = Running::start(&settings, &recipe, &metrics, began).await?;
     loop {
-        let mut running = Running::start(&settings, recipe, &metrics, began).await?;
-        info!(listen = %settings.listen, forward = ?settings.forward, "The bridge takes requests.");
-        loop {
-            tokio::select! {
-                failure = running.failed() => {
-                    running.stop(Duration::ZERO).await;
-                    return Err(failure);
-                }
-                told = signals.next() => match told {
-                    Told::Stop => {
-                        info!(within = ?settings.drain_timeout, "The bridge stops.");
-                        tokio::select! {
-                            () = running.stop(settings.drain_timeout) => {}
-                            _ = signals.next() => warn!("Told a second time: the bridge stops at once."),
-                        }
-                        return Ok(());
-                    }
-                    Told::Reload => match again(options) {
-                        Ok(next) => {
-                            running.stop(RELOAD_TIMEOUT.min(settings.drain_timeout)).await;
-                            (settings, recipe) = next;
-                            info!("The configuration was read again.");
-                            break;
-                        }
-                        Err(failure) => {
-                            let cause = visible(&failure.to_string()).into_owned();
-                            error!(%cause, "The new configuration is not taken; the old one stays.");
-                        }
-                    },
-                },
+        tokio::select! {
+            failure = running.failed() => {
+                running.stop(Duration::ZERO, settings.forward_timeout).await;
+                return Err(failure);
             }
+            told = signals.next() => match told {
+                Told::Stop => {
+                    info!(within = ?settings.drain_timeout, "The bridge stops.");
+                    tokio::select! {
+                        () = running.stop(settings.drain_timeout, settings.forward_timeout) => {}
+                        () = signals.stop() => warn!("Told a second time: the bridge stops at once."),
+                    }
+                    return Ok(());
+                }
+                Told::Reload => match again(options, &settings) {
+                    Ok((new, made)) => {
+                        running.stop(Duration::ZERO, new.forward_timeout).await;
+                        running = match Running::start(&new, &made, &metrics, began).await {
+                            Ok(running) => {
+                                info!("The configuration was read again.");
+                                (settings, recipe) = (new, made);
+                                running
+                            }
+                            Err(failure) => {
+                                refused(&failure);
+                                Running::start(&settings, &recipe, &metrics, began).await?
+                            }
+                        };
+                    }
+                    Err(failure) => refused(&failure),
+                },
+            },
         }
     }
 }
 
-/// Reads the configuration again, all of it, before anything is stopped.
-fn again(options: &cli::Bridge) -> Result<(Settings, Recipe)> {
+/// Reads the configuration again, and tries all of it that can be tried, before anything is stopped.
+fn again(options: &cli::Bridge, old: &Settings) -> Result<(Settings, Arc<Recipe>)> {
     let settings = settings::load(options)?;
+    if settings.state_dir != old.state_dir {
+        return Err(Failure::new(Exit::Config, "`state_dir` can't change while the bridge runs")
+            .hint("What is in the journal would stay behind: stop the bridge, and move the folder."));
+    }
     let recipe = recipe(&settings)?;
+    server_builder(&settings)?;
+    Destination::open(&settings)?;
     Ok((settings, recipe))
+}
+
+fn refused(failure: &Failure) {
+    let cause = visible(&failure.to_string()).into_owned();
+    error!(%cause, "The new configuration is not taken; the old one stays.");
 }
 
 /// A bridge with one configuration.
 struct Running {
     stop_server: watch::Sender<bool>,
-    stop_sender: watch::Sender<bool>,
+    stop_sender: watch::Sender<Stop>,
     jobs: mpsc::Sender<Job>,
     server: Task<Result<()>>,
     api: Option<Task<()>>,
@@ -179,7 +203,7 @@ struct Running {
 }
 
 impl Running {
-    async fn start(settings: &Settings, recipe: Recipe, metrics: &Metrics, began: Instant) -> Result<Running> {
+    async fn start(settings: &Settings, recipe: &Arc<Recipe>, metrics: &Metrics, began: Instant) -> Result<Running> {
         let destination = Destination::open(settings)?;
         let journal = Journal::open(&settings.state_dir).map_err(|error| no_journal(settings, &error))?;
         let listener = bind(settings.listen, "listen").await?;
@@ -187,14 +211,14 @@ impl Running {
             Some(address) => Some(bind(address, "api_listen").await?),
             None => None,
         };
-        let dead = DeadLetters::new(settings.dead_letter_file.clone());
+        let dead = DeadLetters::open(settings.dead_letter_file.clone())?;
         let outbox = journal.outbox();
-        let keeper = Keeper::open(recipe, journal, settings.journal_max_bytes, dead.clone(), metrics.clone())
-            .map_err(|refusal| Failure::new(Exit::Io, format!("cannot go on from the journal: {refusal}")))?;
+        let keeper = Keeper::open(Arc::clone(recipe), journal, settings.journal_max_bytes, metrics.clone())
+            .map_err(|error| no_journal(settings, &error))?;
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (outgoing, last_outgoing) = watch::channel(0);
         let (stop_server, stopped_server) = watch::channel(false);
-        let (stop_sender, stopped_sender) = watch::channel(false);
+        let (stop_sender, stopped_sender) = watch::channel(Stop::No);
         let ready = Ready::default();
         let worker = Worker { keeper, jobs: queue, outgoing, ready: ready.clone(), metrics: metrics.clone() };
         let worker = worker
@@ -203,7 +227,8 @@ impl Running {
         let sender = Sender {
             outbox,
             destination,
-            concurrency: settings.forward_concurrency,
+            // What is text keeps its order.
+            concurrency: if matches!(settings.forward, Forward::Vector(_)) { settings.forward_concurrency } else { 1 },
             dead,
             metrics: metrics.clone(),
             jobs: jobs.clone(),
@@ -219,6 +244,7 @@ impl Running {
         });
         let service = Service { jobs: jobs.clone(), ready, metrics: metrics.clone() };
         let server = server(settings, service, listener, stopped_server)?;
+        info!(listen = %settings.listen, forward = ?settings.forward, "The bridge takes requests.");
         Ok(Running {
             stop_server,
             stop_sender,
@@ -230,29 +256,42 @@ impl Running {
         })
     }
 
-    /// Waits for the server to end by itself.
+    /// Waits for a part to end by itself.
     async fn failed(&mut self) -> Failure {
-        match (&mut self.server).await {
-            Ok(Err(failure)) => failure,
-            _ => Failure::new(Exit::Unavailable, "the server ended"),
+        let ended = |part| Failure::new(Exit::Software, format!("the {part} ended: this is a fault of the program"));
+        tokio::select! {
+            done = &mut self.server => match done {
+                Ok(Err(failure)) => failure,
+                _ => ended("server"),
+            },
+            _ = &mut self.sender => ended("sender"),
+            () = self.jobs.closed() => ended("worker"),
         }
     }
 
-    /// Stops in good order: no new requests, what is under way is answered, the outbox is emptied as far as time allows;
-    /// the rest stays in the journal.
-    async fn stop(&mut self, within: Duration) {
+    /// Stops in good order: no new requests, what is under way is answered, the outbox is emptied as far as `within`
+    /// allows; the rest stays in the journal. An attempt to deliver that is under way is given its time to end: what the
+    /// destination takes then goes out once.
+    async fn stop(&mut self, within: Duration, attempt: Duration) {
         let deadline = tokio::time::Instant::now() + within;
         self.stop_server.send_replace(true);
-        if !self.server.is_finished() && tokio::time::timeout_at(deadline, &mut self.server).await.is_err() {
+        if !self.server.is_finished() && tokio::time::timeout_at(deadline.max(soon()), &mut self.server).await.is_err()
+        {
             self.server.abort();
+            let _ = (&mut self.server).await;
         }
-        self.stop_sender.send_replace(true);
-        if tokio::time::timeout_at(deadline, &mut self.sender).await.is_err() {
+        self.stop_sender.send_replace(Stop::Drain);
+        if !self.sender.is_finished() && tokio::time::timeout_at(deadline, &mut self.sender).await.is_err() {
             info!("What the destination has not taken yet stays in the journal.");
-            self.sender.abort();
+            self.stop_sender.send_replace(Stop::Finish);
+            if tokio::time::timeout(attempt + Duration::from_secs(1), &mut self.sender).await.is_err() {
+                self.sender.abort();
+                let _ = (&mut self.sender).await;
+            }
         }
-        if let Some(api) = &self.api {
+        if let Some(api) = self.api.take() {
             api.abort();
+            let _ = api.await;
         }
         // The worker ends by itself where it can't be told.
         let _ = self.jobs.send(Job::Stop).await;
@@ -262,6 +301,11 @@ impl Running {
     }
 }
 
+/// By when requests under way are answered at the latest, however short the time to stop is.
+fn soon() -> tokio::time::Instant {
+    tokio::time::Instant::now() + ANSWER_TIMEOUT
+}
+
 /// Serves Vector's protocol, and the health of it.
 fn server(
     settings: &Settings,
@@ -269,22 +313,9 @@ fn server(
     listener: TcpListener,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<Task<Result<()>>> {
-    let mut builder = Server::builder()
-        .timeout(REQUEST_TIMEOUT)
-        .initial_stream_window_size(1 << 20)
-        .initial_connection_window_size(16 << 20)
-        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+    let mut builder = server_builder(settings)?
+        .layer(MapResponseLayer::new(server::only_again))
         .layer(GlobalConcurrencyLimitLayer::new(settings.max_concurrent_requests));
-    if let Some((crt, key)) = &settings.tls.identity {
-        let mut tls = ServerTlsConfig::new().identity(Identity::from_pem(crt, key));
-        if let Some(ca) = &settings.tls.ca {
-            tls = tls.client_ca_root(Certificate::from_pem(ca));
-        }
-        builder = builder.tls_config(tls).map_err(|error| {
-            Failure::new(Exit::Config, format!("the certificate can't be used: {error}"))
-                .hint("Check `tls_crt_file`, `tls_key_file` and `tls_ca_file`: PEM is needed.")
-        })?;
-    }
     let max_request_bytes = settings.max_request_bytes;
     Ok(tokio::spawn(async move {
         let (health, health_service) = tonic_health::server::health_reporter();
@@ -302,6 +333,26 @@ fn server(
             .await
             .map_err(|error| Failure::new(Exit::Unavailable, format!("cannot serve: {error}")))
     }))
+}
+
+/// A server before anything is served: its certificates are tried.
+fn server_builder(settings: &Settings) -> Result<Server> {
+    let mut builder = Server::builder()
+        .timeout(REQUEST_TIMEOUT)
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(16 << 20)
+        .http2_keepalive_interval(Some(Duration::from_secs(30)));
+    if let Some((crt, key)) = &settings.tls.identity {
+        let mut tls = ServerTlsConfig::new().identity(Identity::from_pem(crt, key));
+        if let Some(ca) = &settings.tls.ca {
+            tls = tls.client_ca_root(Certificate::from_pem(ca));
+        }
+        builder = builder.tls_config(tls).map_err(|error| {
+            Failure::new(Exit::Config, format!("the certificate can't be used: {error}"))
+                .hint("Check `tls_crt_file`, `tls_key_file` and `tls_ca_file`: PEM is needed.")
+        })?;
+    }
+    Ok(builder)
 }
 
 async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener> {
@@ -348,6 +399,11 @@ impl Signals {
             interrupt: listen(SignalKind::interrupt())?,
             hang_up: listen(SignalKind::hangup())?,
         })
+    }
+
+    /// Waits until it is told to stop.
+    async fn stop(&mut self) {
+        while !matches!(self.next().await, Told::Stop) {}
     }
 
     async fn next(&mut self) -> Told {

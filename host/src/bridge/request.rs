@@ -17,6 +17,8 @@ pub(super) struct Request {
     /// know it by.
     pub name: Option<Vec<u8>>,
     pub events: Vec<Incoming>,
+    /// Of all events.
+    pub bytes: usize,
 }
 
 /// An event that came in.
@@ -33,8 +35,8 @@ pub(super) enum Kind {
     Log(Vec<u8>),
     /// It passes.
     Other,
-    /// No destination would take it, for this cause.
-    Broken(&'static str),
+    /// No destination would take it.
+    Broken,
 }
 
 impl Request {
@@ -42,6 +44,7 @@ impl Request {
     pub(super) fn new(events: Vec<Bytes>) -> Request {
         let mut hash = Sha256::new();
         let mut has_ids = !events.is_empty();
+        let bytes = events.iter().map(Bytes::len).sum();
         let events = events
             .into_iter()
             .map(|event| {
@@ -50,13 +53,13 @@ impl Request {
                 let (kind, has_id) = match wire::look(&event) {
                     Looked::Log { json, source_event_id } => (Kind::Log(json), !source_event_id.is_empty()),
                     Looked::Other { source_event_id } => (Kind::Other, !source_event_id.is_empty()),
-                    Looked::Broken(cause) => (Kind::Broken(cause), true),
+                    Looked::Broken(_) => (Kind::Broken, false),
                 };
                 has_ids &= has_id;
                 Incoming { event, kind }
             })
             .collect();
-        Request { name: has_ids.then(|| hash.finalize().to_vec()), events }
+        Request { name: has_ids.then(|| hash.finalize().to_vec()), events, bytes }
     }
 }
 

@@ -3,27 +3,32 @@
 //! What a destination rejects for good is cut in halves until the events are found that it does not take; they go to the
 //! dead-letter file, and the rest goes on.
 
-use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use prost::Message;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use super::dead::DeadLetters;
 use super::destination::{Destination, Rejection};
-use super::journal::Outbox;
+use super::journal::{Entry, Outbox};
 use super::metrics::Metrics;
 use super::wire::vector::PushEventsRequest;
+use super::wire::{self, Looked};
 use super::worker::Job;
 use crate::text::visible;
 
 /// The wait after a first failure, and the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Failures that may be the fault of an event, before a request is cut in halves, and an event waits apart from the others.
+const DOUBTS: u32 = 5;
+/// Deliveries that may wait apart, at most.
+const MOST_PARKED: usize = 256;
 /// Failures are told in the log at most once in this time.
 const TELL_EVERY: Duration = Duration::from_mins(5);
 
@@ -40,49 +45,91 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    /// Sends for as long as there is something to do: until `outgoing` is closed and all is delivered.
-    pub(super) async fn run(mut self, mut stopping: watch::Receiver<bool>) {
+    /// Sends until it is told to stop. Ends otherwise only where it can't go on.
+    pub(super) async fn run(mut self, mut stop: watch::Receiver<Stop>) {
         let mut last = 0;
         let told = Told::default();
+        let parked = Parked::default();
         let mut under_way = JoinSet::new();
         loop {
             self.outgoing.mark_unchanged();
-            while under_way.len() < self.concurrency {
+            let stage = *stop.borrow_and_update();
+            while stage != Stop::Finish && under_way.len() < self.concurrency + parked.count() {
                 match self.outbox.after(last) {
-                    Ok(Some((entry, events))) => {
-                        last = entry;
+                    Ok(Some(entry)) => {
+                        last = entry.number;
                         let delivery = Delivery {
                             destination: self.destination.clone(),
                             dead: self.dead.clone(),
                             metrics: self.metrics.clone(),
                             told: told.clone(),
+                            parked: parked.clone(),
+                            stop: stop.clone(),
                         };
-                        under_way.spawn(async move {
-                            delivery.deliver(events).await;
-                            entry
-                        });
+                        under_way.spawn(async move { delivery.deliver(&entry).await.then_some(entry.number) });
                     }
                     Ok(None) => break,
                     Err(error) => {
-                        error!(cause = %error, "The journal can't be read.");
+                        told.failure(&format!("the journal can't be read: {error}"));
                         tokio::time::sleep(FIRST_WAIT).await;
                         break;
                     }
                 }
             }
-            if under_way.is_empty() && *stopping.borrow() {
+            if under_way.is_empty() && stage != Stop::No {
                 return;
             }
             tokio::select! {
-                Some(done) = under_way.join_next() => {
-                    if let Ok(entry) = done && self.jobs.send(Job::Accepted(entry)).await.is_err() {
+                Some(done) = under_way.join_next() => match done {
+                    Ok(Some(entry)) => {
+                        if self.jobs.send(Job::Accepted(entry)).await.is_err() {
+                            return;
+                        }
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        error!(cause = %error, "A delivery broke off.");
                         return;
                     }
-                }
+                },
                 changed = self.outgoing.changed() => if changed.is_err() { return },
-                _ = stopping.changed() => {}
+                () = parked.changed() => {}
+                _ = stop.changed() => {}
             }
         }
+    }
+}
+
+/// Whether to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    No,
+    /// Deliver what there is, then end.
+    Drain,
+    /// Begin nothing new; end what is under way.
+    Finish,
+}
+
+/// Deliveries that wait long for one event: they do not count among those under way, so that the others go on.
+#[derive(Clone, Default)]
+struct Parked(Arc<(AtomicUsize, Notify)>);
+
+impl Parked {
+    fn count(&self) -> usize {
+        self.0.0.load(Ordering::Relaxed).min(MOST_PARKED)
+    }
+
+    fn add(&self) {
+        self.0.0.fetch_add(1, Ordering::Relaxed);
+        self.0.1.notify_one();
+    }
+
+    fn remove(&self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    async fn changed(&self) {
+        self.0.1.notified().await;
     }
 }
 
@@ -92,6 +139,17 @@ struct Delivery {
     dead: DeadLetters,
     metrics: Metrics,
     told: Told,
+    parked: Parked,
+    stop: watch::Receiver<Stop>,
+}
+
+/// How a request ended.
+enum End {
+    Accepted,
+    Rejected(String),
+    /// The receiver fails again and again, and may do so because of what is in it.
+    Doubtful,
+    Stopped,
 }
 
 /// When a failure was told last: of all deliveries, one speaks.
@@ -116,57 +174,100 @@ impl Told {
 }
 
 impl Delivery {
-    async fn deliver(&self, events: Vec<u8>) {
-        // The journal holds what `Outgoing` has written.
-        let Ok(PushEventsRequest { events }) = PushEventsRequest::decode(Bytes::from(events)) else { return };
+    /// Whether the entry is settled; otherwise it stays in the journal.
+    async fn deliver(&self, entry: &Entry) -> bool {
+        let Ok(PushEventsRequest { events }) = PushEventsRequest::decode(entry.events.as_slice()) else {
+            return self.bury(&[Bytes::copy_from_slice(&entry.events)], "damaged in the journal").await;
+        };
+        if entry.dead {
+            for event in &events {
+                let cause = match wire::look(event) {
+                    Looked::Broken(cause) => cause,
+                    _ => "no destination would take it",
+                };
+                if !self.bury(std::slice::from_ref(event), cause).await {
+                    return false;
+                }
+            }
+            return true;
+        }
         let mut parts = vec![events];
         while let Some(mut events) = parts.pop() {
-            let Some(rejection) = self.until_answered(&events).await else { continue };
-            if events.len() > 1 {
-                parts.push(events.split_off(events.len() / 2));
-                parts.push(events);
-            } else {
-                self.bury(&events, &rejection).await;
+            match self.until_answered(&events).await {
+                End::Accepted => {}
+                End::Stopped => return false,
+                End::Rejected(_) | End::Doubtful if events.len() > 1 => {
+                    parts.push(events.split_off(events.len() / 2));
+                    parts.push(events);
+                }
+                End::Rejected(cause) => {
+                    if !self.bury(&events, &cause).await {
+                        return false;
+                    }
+                }
+                End::Doubtful => parts.push(events),
             }
         }
+        true
     }
 
-    /// Tries until the events are accepted, or rejected for good.
-    async fn until_answered(&self, events: &[Bytes]) -> Option<String> {
+    /// Tries until the events are accepted, or there is something else to do.
+    async fn until_answered(&self, events: &[Bytes]) -> End {
         let mut wait = FIRST_WAIT;
+        let mut doubts = 0;
         loop {
             match self.destination.send(events).await {
                 Ok(()) => {
                     self.told.success();
                     self.metrics.sent_events.inc_by(events.len() as u64);
                     self.metrics.sent_bytes.inc_by(events.iter().map(|event| event.len() as u64).sum());
-                    return None;
+                    return End::Accepted;
                 }
-                Err(Rejection::ForGood(cause)) => return Some(cause),
-                Err(Rejection::ForNow { kind, cause }) => {
+                Err(Rejection::ForGood(cause)) => return End::Rejected(cause),
+                Err(Rejection::ForNow { kind, cause, doubtful }) => {
                     self.metrics.send_errors.get_or_create(&[("error_type", kind)]).inc();
                     self.told.failure(&cause);
+                    doubts += u32::from(doubtful);
                     // Attempts of several deliveries do not all come at one time.
-                    tokio::time::sleep(wait.mul_f64(0.5 + jitter() / 2.0)).await;
+                    let stopped = self.wait(wait.mul_f64(0.5 + jitter() / 2.0), doubts >= DOUBTS && events.len() == 1);
+                    if stopped.await {
+                        return End::Stopped;
+                    }
                     wait = (wait * 2).min(LONGEST_WAIT);
+                    if doubts >= DOUBTS && events.len() > 1 {
+                        return End::Doubtful;
+                    }
                 }
             }
         }
     }
 
-    /// Puts events aside; what can't be written is tried again.
-    async fn bury(&self, events: &[Bytes], cause: &str) {
-        let shown = visible(cause);
-        error!(cause = %shown, "The destination rejected an event for good; it goes to the dead-letter file.");
-        while let Err(error) = self.write(events, cause) {
-            error!(cause = %error, "The dead-letter file can't be written; the event waits.");
-            tokio::time::sleep(LONGEST_WAIT).await;
+    /// Waits; true if it is time to end.
+    async fn wait(&self, time: Duration, parked: bool) -> bool {
+        if parked {
+            self.parked.add();
         }
-        self.metrics.dead_letters.inc_by(events.len() as u64);
+        let mut stop = self.stop.clone();
+        let told = async { stop.wait_for(|stop| *stop == Stop::Finish).await.map(drop) };
+        let stopped = tokio::time::timeout(time, told).await.is_ok();
+        if parked {
+            self.parked.remove();
+        }
+        stopped
     }
 
-    fn write(&self, events: &[Bytes], cause: &str) -> io::Result<()> {
-        self.dead.write(events.iter().map(|event| (event, cause)))
+    /// Puts events aside; what can't be written is tried again. False if it is time to end before.
+    async fn bury(&self, events: &[Bytes], cause: &str) -> bool {
+        while let Err(error) = self.dead.write(events.iter().map(|event| (event, cause))) {
+            error!(cause = %error, "The dead-letter file can't be written; the event waits.");
+            if self.wait(LONGEST_WAIT, true).await {
+                return false;
+            }
+        }
+        let shown = visible(cause);
+        error!(cause = %shown, "Nobody takes an event; it is in the dead-letter file.");
+        self.metrics.dead_letters.inc_by(events.len() as u64);
+        true
     }
 }
 

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
+use tonic::body::Body;
 use tonic::codec::CompressionEncoding;
 use tonic::{Response, Status};
+use tracing::warn;
 
 use super::metrics::Metrics;
 use super::request::Request;
@@ -16,6 +18,9 @@ use super::wire::vector::{
     HealthCheckRequest, HealthCheckResponse, PushEventsRequest, PushEventsResponse, ServingStatus,
 };
 use super::worker::Job;
+
+const GRPC_STATUS: &str = "grpc-status";
+const GRPC_MESSAGE: &str = "grpc-message";
 
 /// Whether requests are taken at the moment.
 #[derive(Debug, Clone, Default)]
@@ -82,4 +87,20 @@ impl Vector for Service {
         let status = if self.ready.get() { ServingStatus::Serving } else { ServingStatus::NotServing };
         Ok(Response::new(HealthCheckResponse { status: status.into() }))
     }
+}
+
+/// Puts answers that would make Vector drop a batch for good, which the layers below may give, in the words of one that
+/// makes it try again. A request that is too large for `max_request_bytes` is one of these.
+pub(super) fn only_again(mut response: axum::http::Response<Body>) -> axum::http::Response<Body> {
+    let code = response.headers().get(GRPC_STATUS).map(|code| tonic::Code::from_bytes(code.as_bytes()));
+    let again =
+        [tonic::Code::Ok, tonic::Code::Unavailable, tonic::Code::ResourceExhausted, tonic::Code::DeadlineExceeded];
+    if let Some(code) = code.filter(|code| !again.contains(code)) {
+        let message =
+            response.headers().get(GRPC_MESSAGE).map(|message| message.to_str().unwrap_or_default().to_owned());
+        warn!(?code, ?message, "A request can't be taken, and is refused until it, or the configuration, is another.");
+        let exhausted = axum::http::HeaderValue::from(tonic::Code::ResourceExhausted as i32);
+        response.headers_mut().insert(GRPC_STATUS, exhausted);
+    }
+    response
 }

@@ -23,7 +23,7 @@ mod event {
 
 use event::event_wrapper::Event;
 use event::value::Kind;
-use event::{EventWrapper, Log, Metadata, Value, ValueArray, ValueMap};
+use event::{EventWrapper, Log, Metadata, Sketch, Value, ValueArray, ValueMap, metric, sketch};
 
 /// How deep objects and arrays may be nested below an event: what a reader with prost's limit of 100 messages still
 /// takes inside of a request.
@@ -43,7 +43,7 @@ pub(super) enum Looked {
     },
     /// A metric, a trace, or a log whose root is no object.
     Other {
-        /// As for a log; empty for metrics.
+        /// As for a log.
         source_event_id: Bytes,
     },
     /// No reader would take it, and Vector's might stop at it.
@@ -57,7 +57,22 @@ pub(super) fn look(bytes: &Bytes) -> Looked {
     };
     match event {
         None => Looked::Broken("neither a log nor a metric nor a trace"),
-        Some(Event::Metric(_)) => Looked::Other { source_event_id: Bytes::new() },
+        Some(Event::Metric(metric)) => {
+            let sound = match &metric.value {
+                None => Err("a metric without a value"),
+                Some(metric::Value::Sketch(Sketch { sketch: None })) => Err("a sketch without a form"),
+                Some(metric::Value::Sketch(Sketch { sketch: Some(sketch::Sketch::AgentDdSketch(sketch)) }))
+                    if sketch.k.len() != sketch.n.len() =>
+                {
+                    Err("a sketch whose bins and counts differ in number")
+                }
+                Some(_) => metric.timestamp.as_ref().map_or(Ok(()), check_time),
+            };
+            match sound.and_then(|()| check(metric.metadata.iter(), metric.metadata_full.as_ref())) {
+                Err(problem) => Looked::Broken(problem),
+                Ok(source_event_id) => Looked::Other { source_event_id },
+            }
+        }
         Some(Event::Trace(trace)) => {
             let values = trace.fields.values().chain(&trace.metadata);
             match check(values, trace.metadata_full.as_ref()) {
@@ -90,13 +105,15 @@ fn check_value(value: &Value, deeper: usize) -> Result<(), &'static str> {
         Some(Kind::Map(map)) => map.fields.values().try_for_each(|value| check_value(value, below()?)),
         Some(Kind::Array(array)) => array.items.iter().try_for_each(|value| check_value(value, below()?)),
         Some(Kind::Float(number)) if number.is_nan() => Err("a number that is none (NaN)"),
-        Some(Kind::Timestamp(time))
-            if !SECONDS.contains(&time.seconds) || !(0..2_000_000_000).contains(&time.nanos) =>
-        {
-            Err("a time out of range")
-        }
+        Some(Kind::Timestamp(time)) => check_time(time),
         _ => Ok(()),
     }
+}
+
+fn check_time(time: &prost_types::Timestamp) -> Result<(), &'static str> {
+    // The second half of the range of `nanos` stands for leap seconds, and is taken in few places.
+    let sound = SECONDS.contains(&time.seconds) && (0..1_000_000_000).contains(&time.nanos);
+    if sound { Ok(()) } else { Err("a time out of range") }
 }
 
 /// A log with what a component has made of its JSON, as bytes. What is no log, or no JSON object, is a log of its own.
@@ -233,14 +250,21 @@ mod tests {
 
     #[test]
     fn what_no_reader_takes_is_told() {
-        let metric = EventWrapper { event: Some(Event::Metric(Bytes::from_static(b"\x0a\x01x"))) };
-        assert_eq!(look(&metric.encode_to_vec().into()), Looked::Other { source_event_id: Bytes::new() });
+        let metric = |value| {
+            let metric = event::Metric { value, ..event::Metric::default() };
+            Bytes::from(EventWrapper { event: Some(Event::Metric(metric)) }.encode_to_vec())
+        };
+        let counter = metric(Some(metric::Value::Counter(Bytes::new())));
+        assert_eq!(look(&counter), Looked::Other { source_event_id: Bytes::new() });
         let time = |seconds| Kind::Timestamp(prost_types::Timestamp { seconds, nanos: 0 });
         for broken in [
             Bytes::new(),
             Bytes::from_static(b"\xff\xff"),
             log(&[("n", Kind::Float(f64::NAN))]),
             log(&[("t", time(i64::MAX))]),
+            log(&[("t", Kind::Timestamp(prost_types::Timestamp { seconds: 0, nanos: 1_500_000_000 }))]),
+            metric(None),
+            metric(Some(metric::Value::Sketch(Sketch { sketch: None }))),
         ] {
             assert!(matches!(look(&broken), Looked::Broken(_)), "{broken:?}");
         }

@@ -6,15 +6,18 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tonic::Status;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
-use super::keeper::{Keeper, Refusal};
+use super::journal::Result;
+use super::keeper::Keeper;
 use super::metrics::Metrics;
 use super::request::Request;
 use super::server::Ready;
+use crate::text::visible;
 
-/// Requests of one group, at most.
+/// Requests of one group, at most, and their bytes, but for a larger request.
 const GROUP: usize = 64;
+const GROUP_BYTES: usize = 16 << 20;
 /// How long what the destination accepted may wait for others before it is noted on disk.
 const ACCEPTED_WAIT: Duration = Duration::from_millis(200);
 /// How often time is let pass, at most and at least.
@@ -24,7 +27,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// What the worker is asked to do.
 pub(super) enum Job {
     /// Take a request, and answer.
-    Take(Request, oneshot::Sender<Result<(), Status>>),
+    Take(Request, oneshot::Sender<std::result::Result<(), Status>>),
     /// The destination has accepted an entry of the outbox.
     Accepted(u64),
     /// Hand out the component's counters.
@@ -52,60 +55,53 @@ impl Worker {
     fn work(mut self, runtime: &Handle) {
         let mut accepted: Vec<u64> = Vec::new();
         let mut jobs = Vec::new();
-        let mut refused_since: Option<Instant> = None;
         let mut noted = Instant::now();
+        let mut refusing = false;
+        let mut stop = false;
         self.ready.set(true);
-        loop {
+        while !stop {
             self.outgoing.send_replace(self.keeper.last_outgoing);
             self.metrics.journal_bytes.set(self.keeper.stored() as i64);
             let due = self.keeper.due().unwrap_or(LONGEST_WAIT).clamp(SHORTEST_WAIT, LONGEST_WAIT);
             let wait = if accepted.is_empty() { due } else { due.min(ACCEPTED_WAIT) };
             let receive = async { tokio::time::timeout(wait, self.jobs.recv_many(&mut jobs, GROUP)).await };
-            let ended = matches!(runtime.block_on(receive), Ok(0));
+            stop = matches!(runtime.block_on(receive), Ok(0));
             let idle = jobs.is_empty() || noted.elapsed() >= ACCEPTED_WAIT;
-            let mut stop = ended;
-            let (mut requests, mut answers) = (Vec::new(), Vec::new());
+            let mut group = Group::default();
+            let mut done = Ok(());
             for job in jobs.drain(..) {
                 match job {
                     Job::Take(request, answer) => {
-                        requests.push(request);
-                        answers.push(answer);
+                        if group.bytes + request.bytes > GROUP_BYTES && !group.requests.is_empty() {
+                            done = self.take(std::mem::take(&mut group), &mut accepted);
+                        }
+                        group.bytes += request.bytes;
+                        group.requests.push(request);
+                        group.answers.push(answer);
                     }
                     Job::Accepted(entry) => accepted.push(entry),
                     Job::Stats(to) => drop(to.send(self.keeper.stats())),
                     Job::Stop => stop = true,
                 }
             }
-            let full = self.keeper.is_full();
-            let done = if requests.is_empty() {
-                if idle || stop { self.keeper.advance(&accepted).inspect(|()| accepted.clear()) } else { Ok(()) }
-            } else if full {
-                requests.clear();
-                self.keeper.advance(&accepted).inspect(|()| accepted.clear())
-            } else {
-                self.keeper.take(requests, &accepted).inspect(|()| accepted.clear())
-            };
+            if !group.requests.is_empty() {
+                done = self.take(group, &mut accepted);
+            } else if idle || stop {
+                done = self.keeper.advance(&accepted).inspect(|()| accepted.clear());
+            }
             if accepted.is_empty() {
                 noted = Instant::now();
             }
             match &done {
-                Ok(()) if refused_since.take().is_some() => warn!("The journal takes requests again."),
-                Ok(()) => {}
-                Err(refusal) => {
-                    if refused_since.is_none() {
-                        error!(cause = %refusal, "Requests are refused until the journal takes them again; nothing is lost.");
-                    }
-                    refused_since.get_or_insert_with(Instant::now);
+                Ok(()) if refusing => info!("The journal takes requests again."),
+                Err(error) if !refusing => {
+                    let cause = visible(&error.to_string()).into_owned();
+                    error!(%cause, "The journal fails: requests are refused until it takes them again; nothing is lost.");
                 }
+                _ => {}
             }
-            self.ready.set(done.is_ok() && !full);
-            for answer in answers {
-                // Who has hung up asks again.
-                let _ = answer.send(status(&done, full));
-            }
-            if stop {
-                break;
-            }
+            refusing = done.is_err();
+            self.ready.set(!refusing && !self.keeper.is_full());
         }
         self.ready.set(false);
         self.jobs.close();
@@ -113,12 +109,34 @@ impl Worker {
             warn!(cause = %error, "The last snapshot was not made; the next start takes longer.");
         }
     }
+
+    /// Takes a group, and answers it.
+    fn take(&mut self, group: Group, accepted: &mut Vec<u64>) -> Result<()> {
+        let full = self.keeper.is_full();
+        let done = if full { self.keeper.advance(accepted) } else { self.keeper.take(group.requests, accepted) };
+        if done.is_ok() {
+            accepted.clear();
+        }
+        for answer in group.answers {
+            // Who has hung up asks again.
+            let _ = answer.send(status(&done, full));
+        }
+        done
+    }
+}
+
+/// Requests that are taken together.
+#[derive(Default)]
+struct Group {
+    requests: Vec<Request>,
+    answers: Vec<oneshot::Sender<std::result::Result<(), Status>>>,
+    bytes: usize,
 }
 
 /// The answer to a request.
-fn status(done: &Result<(), Refusal>, full: bool) -> Result<(), Status> {
+fn status(done: &Result<()>, full: bool) -> std::result::Result<(), Status> {
     match done {
-        Err(refusal) => Err(Status::unavailable(refusal.to_string())),
+        Err(error) => Err(Status::unavailable(format!("the journal: {error}"))),
         Ok(()) if full => Err(Status::resource_exhausted("the journal is full: the destination takes too little")),
         Ok(()) => Ok(()),
     }

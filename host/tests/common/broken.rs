@@ -10,6 +10,8 @@ pub struct Bodies {
     pub init: &'static str,
     /// Runs before the answer is made.
     pub push: &'static str,
+    /// Runs when time passes.
+    pub advance: &'static str,
     /// The disposition of every event: 1 forward, 2 keep.
     pub disposition: u8,
 }
@@ -17,7 +19,7 @@ pub struct Bodies {
 impl Default for Bodies {
     /// Forwards everything.
     fn default() -> Bodies {
-        Bodies { init: "i32.const 0", push: "", disposition: 1 }
+        Bodies { init: "i32.const 0", push: "", advance: "", disposition: 1 }
     }
 }
 
@@ -35,7 +37,7 @@ impl Bodies {
 
     /// What returns more than one value returns the address of a record of zeros: success, nothing, an empty list.
     fn module(&self) -> String {
-        let Bodies { init, push, disposition } = self;
+        let Bodies { init, push, advance, disposition } = self;
         format!(
             r#"(module
   (memory (export "memory") 64)
@@ -54,7 +56,7 @@ impl Bodies {
     (memory.fill (i32.load (i32.const 64)) (i32.const {disposition}) (local.get $count))
     (i32.const 64))
   (func (export "cabi_post_push") (param i32) (global.set $top (i32.const 4096)))
-  (func (export "advance") (param i64))
+  (func (export "advance") (param i64) {advance})
   (func (export "poll") (param i32) (result i32) (i32.const 128))
   (func (export "poll-timeout") (result i32) (i32.const 128))
   (func (export "finish"))
