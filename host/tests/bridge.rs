@@ -362,3 +362,32 @@ async fn a_reload_that_cannot_be_is_refused() {
     }
     world.until("all lines", |logs| logs.len() >= 2).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+    let world = World::new();
+    // A file that may not grow is what a full disk is to the journal; the signal that comes with it is none's.
+    let plain = world.command();
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]).arg(plain.get_program()).args(plain.get_args());
+    let (_source, bridge) = (world.source().await, Bridge::start(&mut command));
+    deliver(world.listen, &lines(MAILLOG, 1)).await;
+    let room = |bytes| {
+        let pid = Pid::from_raw(bridge.0.id() as i32);
+        prlimit(pid, Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
+    };
+    let journal = world.folder.path("state").join("journal.redb");
+    room(Some(std::fs::metadata(journal).unwrap().len()));
+    let large: Vec<Vec<u8>> = (0..100).map(|n| line("x".repeat(100_000).as_bytes(), 100 + n)).collect();
+    let refused = send(world.listen, &large).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable, "{refused}");
+    room(None);
+    deliver(world.listen, &large).await;
+    deliver(world.listen, &lines(MESSAGE_LOG, 11)).await;
+    let logs = world.until("all", |logs| logs.len() >= 106).await;
+    let offsets: BTreeSet<i64> = logs.iter().filter_map(|log| log.integer("offset")).collect();
+    assert_eq!((offsets.len(), logs.len()), (106, 106));
+    assert!(logs.iter().any(|log| log.abort("class").as_deref() == Some("filter_timeout")));
+}

@@ -189,7 +189,7 @@ impl Keeper {
             }
             new
         });
-        failed.map_or(Ok(()), |error| Err(error.into()))
+        failed.map_or(Ok(()), Err)
     }
 
     /// Gives requests to the component; `None` if it fails.
@@ -217,14 +217,12 @@ impl Keeper {
         (change.next_ticket, change.now_ms) = (self.next_ticket, now_ms);
         let input: u64 = change.input.iter().map(|input| input.lines.len() as u64).sum();
         if self.journal.sizes.input + input > self.snapshot_at {
-            match self.snapshot() {
-                Some(snapshot) => change.snapshot = Some(snapshot),
-                None => {
-                    // The events are not at fault. They are taken without a snapshot, and the next is tried later.
-                    self.snapshot_at += SNAPSHOT_EVERY;
-                    return Ok(None);
-                }
-            }
+            let Some(snapshot) = self.snapshot() else {
+                // The events are not at fault. They are taken without a snapshot, and the next is tried later.
+                self.snapshot_at += SNAPSHOT_EVERY;
+                return Ok(None);
+            };
+            change.snapshot = Some(snapshot);
         }
         Ok(Some(change))
     }
@@ -383,12 +381,11 @@ impl Keeper {
     /// Makes the component again from the journal. Where the journal fails, there is none.
     fn rebuild(&mut self) -> Result<()> {
         self.sandbox = None;
-        let state = match self.journal.state() {
-            Ok(state) => state,
-            Err(_) => {
-                self.journal.reopen()?;
-                self.journal.state()?
-            }
+        let state = if let Ok(state) = self.journal.state() {
+            state
+        } else {
+            self.journal.reopen()?;
+            self.journal.state()?
         };
         self.next_ticket = state.next_ticket;
         (self.base_ms, self.began) = (self.now_ms().max(state.now_ms), Instant::now());
