@@ -51,7 +51,7 @@ use metrics::Metrics;
 use sender::{Sender, Stop};
 use server::{Ready, Service};
 use settings::{Forward, LogFormat, Settings};
-use worker::{Job, Worker};
+use worker::{Accepted, Job, Worker};
 
 mod api;
 mod dead;
@@ -219,8 +219,15 @@ impl Running {
         let (outgoing, last_outgoing) = watch::channel(0);
         let (stop_server, stopped_server) = watch::channel(false);
         let (stop_sender, stopped_sender) = watch::channel(Stop::No);
-        let ready = Ready::default();
-        let worker = Worker { keeper, jobs: queue, outgoing, ready: ready.clone(), metrics: metrics.clone() };
+        let (accepted, ready) = (Accepted::default(), Ready::default());
+        let worker = Worker {
+            keeper,
+            jobs: queue,
+            accepted: accepted.clone(),
+            outgoing,
+            ready: ready.clone(),
+            metrics: metrics.clone(),
+        };
         let worker = worker
             .start(Handle::current())
             .map_err(|error| Failure::new(Exit::Unavailable, format!("cannot start a thread: {error}")))?;
@@ -231,7 +238,7 @@ impl Running {
             concurrency: if matches!(settings.forward, Forward::Vector(_)) { settings.forward_concurrency } else { 1 },
             dead,
             metrics: metrics.clone(),
-            jobs: jobs.clone(),
+            accepted,
             outgoing: last_outgoing,
         };
         let api = api.map(|listener| {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use prost::Message;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
@@ -19,7 +19,7 @@ use super::journal::{Entry, Outbox};
 use super::metrics::Metrics;
 use super::wire::vector::PushEventsRequest;
 use super::wire::{self, Looked};
-use super::worker::Job;
+use super::worker::Accepted;
 use crate::text::visible;
 
 /// The wait after a first failure, and the longest.
@@ -39,7 +39,7 @@ pub(super) struct Sender {
     pub concurrency: usize,
     pub dead: DeadLetters,
     pub metrics: Metrics,
-    pub jobs: mpsc::Sender<Job>,
+    pub accepted: Accepted,
     /// Tells the last entry of the outbox.
     pub outgoing: watch::Receiver<u64>,
 }
@@ -81,11 +81,7 @@ impl Sender {
             }
             tokio::select! {
                 Some(done) = under_way.join_next() => match done {
-                    Ok(Some(entry)) => {
-                        if self.jobs.send(Job::Accepted(entry)).await.is_err() {
-                            return;
-                        }
-                    }
+                    Ok(Some(entry)) => self.accepted.push(entry),
                     Ok(None) => {}
                     Err(error) => {
                         error!(cause = %error, "A delivery broke off.");

@@ -1,5 +1,6 @@
 //! The thread that owns component and journal: takes requests in groups, so that one sync of the disk serves many.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -28,18 +29,31 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 pub(super) enum Job {
     /// Take a request, and answer.
     Take(Request, oneshot::Sender<std::result::Result<(), Status>>),
-    /// The destination has accepted an entry of the outbox.
-    Accepted(u64),
     /// Hand out the component's counters.
     Stats(oneshot::Sender<Option<String>>),
     /// End.
     Stop,
 }
 
+/// Entries of the outbox that the destination has accepted, until the worker notes them: the sender never waits for it.
+#[derive(Clone, Default)]
+pub(super) struct Accepted(Arc<Mutex<Vec<u64>>>);
+
+impl Accepted {
+    pub(super) fn push(&self, entry: u64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+    }
+
+    fn move_to(&self, entries: &mut Vec<u64>) {
+        entries.append(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
 /// The worker's surroundings.
 pub(super) struct Worker {
     pub keeper: Keeper,
     pub jobs: mpsc::Receiver<Job>,
+    pub accepted: Accepted,
     /// Told the last entry of the outbox.
     pub outgoing: watch::Sender<u64>,
     pub ready: Ready,
@@ -63,10 +77,11 @@ impl Worker {
             self.outgoing.send_replace(self.keeper.last_outgoing);
             self.metrics.journal_bytes.set(self.keeper.stored() as i64);
             let due = self.keeper.due().unwrap_or(LONGEST_WAIT).clamp(SHORTEST_WAIT, LONGEST_WAIT);
-            let wait = if accepted.is_empty() { due } else { due.min(ACCEPTED_WAIT) };
+            let wait = due.min(ACCEPTED_WAIT);
             let receive = async { tokio::time::timeout(wait, self.jobs.recv_many(&mut jobs, GROUP)).await };
             stop = matches!(runtime.block_on(receive), Ok(0));
             let idle = jobs.is_empty() || noted.elapsed() >= ACCEPTED_WAIT;
+            self.accepted.move_to(&mut accepted);
             let mut group = Group::default();
             let mut done = Ok(());
             for job in jobs.drain(..) {
@@ -79,7 +94,6 @@ impl Worker {
                         group.requests.push(request);
                         group.answers.push(answer);
                     }
-                    Job::Accepted(entry) => accepted.push(entry),
                     Job::Stats(to) => drop(to.send(self.keeper.stats())),
                     Job::Stop => stop = true,
                 }
@@ -105,6 +119,7 @@ impl Worker {
         }
         self.ready.set(false);
         self.jobs.close();
+        self.accepted.move_to(&mut accepted);
         if let Err(error) = self.keeper.close(&accepted) {
             warn!(cause = %error, "The last snapshot was not made; the next start takes longer.");
         }
