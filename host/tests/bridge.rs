@@ -391,3 +391,51 @@ async fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
     assert_eq!((offsets.len(), logs.len()), (106, 106));
     assert!(logs.iter().any(|log| log.abort("class").as_deref() == Some("filter_timeout")));
 }
+
+/// An authority, and a certificate of its making for a bridge, as files: `ca.pem`, `crt.pem`, `key.pem`.
+fn certificates(folder: &Folder) {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    folder.file("ca.pem", params.self_signed(&key).unwrap().pem());
+    let issuer = Issuer::new(params, key);
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+    folder.file("crt.pem", leaf.pem());
+    folder.file("key.pem", key.serialize_pem());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_bridges_speak_tls_and_compress() {
+    let (first, second) = (World::new(), World::new());
+    certificates(&second.folder);
+    let file = |name: &str| second.folder.path(name);
+    for coding in ["gzip", "zstd"] {
+        let mut to_second = first.command();
+        to_second.args(["--forward-compression", coding]);
+        for (option, name) in [("ca", "ca.pem"), ("crt", "crt.pem"), ("key", "key.pem")] {
+            to_second.arg(format!("--forward-tls-{option}-file")).arg(file(name));
+        }
+        let mut guarded = second.command();
+        for (option, name) in [("ca", "ca.pem"), ("crt", "crt.pem"), ("key", "key.pem")] {
+            guarded.arg(format!("--tls-{option}-file")).arg(file(name));
+        }
+        // The second one's address, by TLS.
+        first.folder.file("bridge.yaml", CONFIG);
+        let args: Vec<_> = to_second.get_args().map(|arg| arg.to_string_lossy().into_owned()).collect();
+        let plain = format!("http://{}", first.forward);
+        let args = args.iter().map(|arg| arg.replace(&plain, &format!("https://{}", second.listen)));
+        let mut to_second = common::program();
+        let (_source, _second) = (second.source().await, Bridge::start(&mut guarded));
+        let _first = Bridge::start(to_second.args(args));
+        let before = second.taken.count();
+        deliver(first.listen, &lines(&format!("{MAILLOG}{MESSAGE_LOG}"), if coding == "gzip" { 1 } else { 100 })).await;
+        let aborts = |logs: &[vector::Log]| logs.iter().filter(|log| is_abort(log)).count();
+        second.until("all events", |logs| logs.len() >= before + 4 && aborts(logs) >= 2).await;
+        // Who has no certificate is not let in.
+        send(second.listen, &lines("a line", 50)).await.unwrap_err();
+    }
+    assert!(second.taken.logs().iter().all(|log| log.integer("offset") != Some(50)));
+}
