@@ -109,6 +109,7 @@ impl Keeper {
         self.forget_repeated(&mut requests)?;
         if self.journal.sizes.kept >= self.most_bytes {
             // The component is greedy. It lets go of what it keeps as time passes; until then, it is given nothing more.
+            self.advance(&[])?;
             return self.pass(&requests, accepted);
         }
         match self.attempt(&requests, accepted)? {
