@@ -21,6 +21,7 @@
 //!
 //! A request is answered OK when the commit that holds it is on disk. All that is not answered comes again from Vector.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -82,8 +83,8 @@ pub fn run(options: &cli::Bridge) -> Result<()> {
     let recipe = recipe(&settings)?;
     server_builder(&settings)?;
     if options.check {
-        println!("The configuration is valid, and the component takes it.");
-        return Ok(());
+        let said = b"The configuration is valid, and the component takes it.\n";
+        return std::io::stdout().write_all(said).map_err(|error| Failure::writing("standard output", &error));
     }
     start_log(settings.log_format);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
