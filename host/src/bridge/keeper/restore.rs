@@ -1,0 +1,176 @@
+//! The component made again: from the snapshot and what went in since; where that can't be, from what is kept; and where
+//! it fails at that, too, from nothing, with all that it held let pass.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use bytes::Bytes;
+use tracing::{error, warn};
+
+use super::super::journal::{Change, Kept, State};
+use super::super::request::Outgoing;
+use super::super::wire;
+use super::{BATCH, Keeper, Made, Result, drain};
+use crate::sandbox::{Disposition, Event, Sandbox, SandboxError, Source};
+
+impl Keeper {
+    /// Makes the component again if a failure of the journal has left none.
+    pub(super) fn ensure(&mut self) -> Result<()> {
+        if self.sandbox.is_none() { self.rebuild() } else { Ok(()) }
+    }
+
+    /// Makes the component again from the journal. Where the journal fails, there is none.
+    pub(super) fn rebuild(&mut self) -> Result<()> {
+        self.sandbox = None;
+        let state = if let Ok(state) = self.journal.state() {
+            state
+        } else {
+            self.journal.reopen()?;
+            self.journal.state()?
+        };
+        self.next_ticket = state.next_ticket;
+        (self.base_ms, self.began) = (self.now_ms().max(state.now_ms), Instant::now());
+        match self.replay(&state) {
+            Ok((sandbox, made)) => {
+                self.settle(made)?;
+                self.sandbox = Some(sandbox);
+                Ok(())
+            }
+            Err(error) => {
+                // Of another configuration or version, for example: it learns what is kept anew.
+                if !matches!(error, SandboxError::Refused(_)) {
+                    self.metrics.component_failures.inc();
+                }
+                warn!(%error, "The component does not go on from its snapshot; it is given all that is kept again.");
+                self.relearn()
+            }
+        }
+    }
+
+    /// An instance that has seen what the journal has, and all that it said since the snapshot.
+    fn replay(&self, state: &State) -> std::result::Result<(Sandbox, Made), SandboxError> {
+        let mut sandbox = self.recipe.instance()?;
+        if let Some(snapshot) = &state.snapshot {
+            sandbox.restore(snapshot)?;
+        }
+        let mut made = Made::default();
+        for input in &state.input {
+            if input.lines.is_empty() {
+                sandbox.advance(input.now_ms)?;
+            } else {
+                let lines = input.lines.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
+                let events: Vec<Event> = lines
+                    .zip(input.first_ticket..)
+                    .map(|(line, ticket)| Event { source: Source::Auto, ticket, data: line.to_vec() })
+                    .collect();
+                sandbox.push(&events, input.now_ms)?;
+            }
+            drain(&mut sandbox, &mut made)?;
+        }
+        Ok((sandbox, made))
+    }
+
+    /// What a replay said has left long ago, by the same commits. What has not, leaves now.
+    fn settle(&mut self, made: Made) -> Result<()> {
+        let (mut change, mut outgoing) = (Change::default(), Outgoing::default());
+        let mut left = BTreeSet::new();
+        for output in made.outputs.into_iter().filter(|output| output.ticket != 0) {
+            if let Some(kept) = self.journal.kept(output.ticket)?.filter(|kept| !kept.left) {
+                outgoing.push(&wire::changed(&kept.event, &output.data));
+                left.insert(kept.ticket);
+            }
+        }
+        for ticket in made.released {
+            if let Some(kept) = self.journal.kept(ticket)? {
+                if !kept.left && !left.contains(&ticket) {
+                    outgoing.push(&kept.event);
+                }
+                change.release.push(ticket);
+            }
+        }
+        change.left = left.into_iter().collect();
+        change.outbox = outgoing.into_requests();
+        self.last_outgoing = self.journal.commit(&change)?;
+        Ok(())
+    }
+
+    /// Gives a fresh component the events that the journal keeps. If it fails at them, they pass as they came.
+    pub(super) fn relearn(&mut self) -> Result<()> {
+        let kept = self.journal.all_kept()?;
+        let now_ms = self.now_ms();
+        self.sandbox = self.fresh();
+        let mut made = Made::default();
+        let learned = kept.chunks(BATCH).try_for_each(|kept| {
+            let event = |kept: &Kept| Event {
+                source: Source::Auto,
+                ticket: kept.ticket,
+                data: wire::text(&kept.event).unwrap_or_default(),
+            };
+            let events: Vec<Event> = kept.iter().map(event).collect();
+            let more = self.call(|sandbox| sandbox.push(&events, now_ms))?;
+            made.dispositions.extend(more.dispositions);
+            made.outputs.extend(more.outputs);
+            made.released.extend(more.released);
+            Some(())
+        });
+        let snapshot = learned.and_then(|()| self.snapshot());
+        let (Some(snapshot), Some(sandbox)) = (snapshot, self.sandbox.take()) else { return self.let_go() };
+        let (mut change, mut outgoing) = (Change::default(), Outgoing::default());
+        let issued: BTreeSet<u64> = made.outputs.iter().map(|output| output.ticket).collect();
+        let released: BTreeSet<u64> = made.released.into_iter().collect();
+        for (kept, disposition) in kept.iter().zip(made.dispositions) {
+            let forward = disposition.contains(Disposition::FORWARD);
+            if forward && !kept.left {
+                outgoing.push(&kept.event);
+            }
+            if !disposition.contains(Disposition::KEEP) || released.contains(&kept.ticket) {
+                change.release.push(kept.ticket);
+            } else if forward || issued.contains(&kept.ticket) {
+                change.left.push(kept.ticket);
+            }
+        }
+        let originals: BTreeMap<u64, &Bytes> = kept.iter().map(|kept| (kept.ticket, &kept.event)).collect();
+        for output in &made.outputs {
+            match originals.get(&output.ticket) {
+                Some(original) => outgoing.push(&wire::changed(original, &output.data)),
+                None => wire::own(&output.data).iter().for_each(|event| outgoing.push(event)),
+            }
+        }
+        change.outbox = outgoing.into_requests();
+        change.snapshot = Some(snapshot);
+        self.last_outgoing = self.journal.commit(&change)?;
+        self.sandbox = Some(sandbox);
+        Ok(())
+    }
+
+    /// Lets all that is held pass as it came, and begins anew.
+    pub(super) fn let_go(&mut self) -> Result<()> {
+        let (mut change, mut outgoing) = (Change::default(), Outgoing::default());
+        let mut passed = 0;
+        for kept in self.journal.all_kept()? {
+            if !kept.left {
+                outgoing.push(&kept.event);
+                passed += 1;
+            }
+            change.release.push(kept.ticket);
+        }
+        error!(passed, "The component fails at what it holds; all of that passes without it.");
+        self.sandbox = self.fresh();
+        let snapshot = self.snapshot();
+        let sandbox = self.sandbox.take();
+        change.outbox = outgoing.into_requests();
+        change.snapshot = Some(snapshot.unwrap_or_default());
+        self.last_outgoing = self.journal.commit(&change)?;
+        self.sandbox = sandbox;
+        self.failed_advances = 0;
+        self.metrics.passed_without.inc_by(passed);
+        Ok(())
+    }
+
+    fn fresh(&self) -> Option<Sandbox> {
+        self.recipe
+            .instance()
+            .inspect_err(|error| error!(%error, "The component can't be made; everything passes unchanged."))
+            .ok()
+    }
+}
