@@ -57,6 +57,11 @@ impl LogTime {
         self.utc_ms().unwrap_or_else(|| self.civil_ms())
     }
 
+    /// Nanoseconds of the civil time beyond its milliseconds.
+    pub(crate) fn nanos_beyond_ms(self) -> i64 {
+        self.civil.rem_euclid(1_000_000)
+    }
+
     /// Whether the source gave no fraction of a second.
     pub fn whole_second(self) -> bool {
         self.digits == 0

@@ -26,12 +26,7 @@ const LONG: Duration = Duration::from_secs(40);
 
 /// The program, where there is one.
 fn real_vector() -> Option<PathBuf> {
-    let named = std::env::var_os("VECTOR").map(PathBuf::from);
-    let on_path = || {
-        let folders = std::env::var_os("PATH")?;
-        std::env::split_paths(&folders).map(|folder| folder.join("vector")).find(|file| file.is_file())
-    };
-    let found = named.or_else(on_path);
+    let found = common::host_program("VECTOR", "vector");
     if found.is_none() {
         eprintln!("SKIPPED: no Vector: put `vector` on PATH, or name it in VECTOR");
     }

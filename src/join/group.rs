@@ -6,7 +6,7 @@ use crate::address;
 use crate::envelope::{FromLine, refused_sender};
 use crate::reasons::{Class, Matcher, Rank, Role, Stage};
 use crate::record::Kind;
-use crate::time::LogTime;
+use crate::time::{HALF_HOUR, LogTime};
 
 use super::hosts::HostIndex;
 use super::verdict::Told;
@@ -26,6 +26,13 @@ pub(crate) struct Evidence {
     pub stage: Option<Stage>,
     pub filter: Option<Box<str>>,
     pub ticket: u64,
+}
+
+impl Evidence {
+    /// When the line was written: milliseconds, and nanoseconds beyond them.
+    fn moment(&self) -> Option<(i64, i64)> {
+        Some((self.at?, self.time.map_or(0, LogTime::nanos_beyond_ms)))
+    }
 }
 
 /// An entry that is issued as a record, now or later; or a message that has none.
@@ -116,8 +123,9 @@ pub(crate) struct Transaction<'g> {
 }
 
 impl Group {
-    /// Puts a line in its place; false if it is there already. One process writes its lines in order, whatever the clock
-    /// does; those of several are ordered by time.
+    /// Puts a line in its place; false if it is there already. Lines are ordered by time, as precisely as they give it:
+    /// pipelines repeat what was refused, and bring one process's lines in disorder. Those of one process that seem to
+    /// step back by half an hour and more were written in this order, and the clock was set back between them.
     pub(crate) fn insert(&mut self, evidence: Evidence) -> bool {
         if self
             .evidence
@@ -127,8 +135,9 @@ impl Group {
             return false;
         }
         let behind = self.evidence.iter().rposition(|known| {
+            let (Some(before), Some(now)) = (known.moment(), evidence.moment()) else { return true };
             let same_process = known.pid.is_some() && known.pid == evidence.pid;
-            same_process || known.at <= evidence.at || known.at.is_none() || evidence.at.is_none()
+            before <= now || same_process && before.0 - now.0 >= HALF_HOUR * 1_000
         });
         self.evidence.insert(behind.map_or(0, |at| at + 1), evidence);
         true

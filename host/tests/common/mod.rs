@@ -58,6 +58,15 @@ pub fn example() -> PathBuf {
     path
 }
 
+/// A program that the project does not bring along: from the environment variable, or from `PATH`.
+pub fn host_program(variable: &str, name: &str) -> Option<PathBuf> {
+    let on_path = || {
+        let folders = std::env::var_os("PATH")?;
+        std::env::split_paths(&folders).map(|folder| folder.join(name)).find(|file| file.is_file())
+    };
+    std::env::var_os(variable).map(PathBuf::from).or_else(on_path)
+}
+
 /// A folder that goes away with the test.
 pub struct Folder(TempDir);
 

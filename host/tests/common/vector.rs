@@ -114,12 +114,17 @@ impl Log {
 
 /// A line of a log as Vector's file source would hand it on; `number` makes it one of its own.
 pub fn line(text: &[u8], number: u64) -> Vec<u8> {
+    event(&[("message", text)], number)
+}
+
+/// An event with these fields; `number` makes it one of its own.
+pub fn event(texts: &[(&str, &[u8])], number: u64) -> Vec<u8> {
     let value = |kind| Value { kind: Some(kind) };
-    let fields = BTreeMap::from([
-        ("message".to_owned(), value(Kind::Bytes(text.to_vec()))),
-        ("offset".to_owned(), value(Kind::Integer(number as i64))),
-        ("timestamp".to_owned(), value(Kind::Timestamp(prost_types::Timestamp { seconds: 1_795_438_865, nanos: 7 }))),
-    ]);
+    let texts = texts.iter().map(|(field, text)| ((*field).to_owned(), value(Kind::Bytes(text.to_vec()))));
+    let mut fields: BTreeMap<_, _> = texts.collect();
+    let timestamp = prost_types::Timestamp { seconds: 1_795_438_865, nanos: 7 };
+    fields.insert("offset".to_owned(), value(Kind::Integer(number as i64)));
+    fields.insert("timestamp".to_owned(), value(Kind::Timestamp(timestamp)));
     let mut source_event_id = vec![9; 16];
     source_event_id[8..].copy_from_slice(&number.to_be_bytes());
     let metadata = Some(Metadata { source_type: Some("file".to_owned()), source_event_id });
