@@ -9,12 +9,14 @@
 //! | [`demo`] | `demo`: the project at work on logs that a real sendmail wrote |
 //! | [`mod@test`] | `test`: the whole test suite |
 //! | [`check`] | `check`: everything that can be told without running the tests |
+//! | [`mod@debian`] | installs Debian's packages where it may |
 //! | [`shell`], [`workspace`], [`fold`] | running programs and reporting on them; where things are; text to a width |
 
 use std::process::ExitCode;
 
 mod check;
 mod component;
+mod debian;
 mod demo;
 mod dist;
 mod fluent_bit;

@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use crate::component;
+use crate::debian;
 use crate::dist;
 use crate::fluent_bit::Profile;
 use crate::shell::{Failure, Result, announce, heading, io_failure, run as run_command, say, succeeds};
@@ -19,6 +20,7 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
     dist::component(&toolchain)?;
     component::build_example(&toolchain)?;
     dist::fluent_bit(&toolchain, Profile::Dev)?;
+    find_hosts();
 
     if succeeds(cargo("nextest").arg("--version")) {
         if args.is_empty() {
@@ -33,6 +35,15 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
     let totals = count(cargo("test").args(["--locked", "--workspace", "--no-fail-fast"]).args(args))?;
     println!("\n{} passed, {} failed, {} skipped", totals.passed, totals.failed, totals.ignored);
     if totals.success { Ok(()) } else { Err(Failure::new("the tests failed")) }
+}
+
+/// The programs that tests drive beside the project, installed where that is possible. The tests that miss one say so.
+fn find_hosts() {
+    if std::env::var_os("NATS_SERVER").is_none() && !succeeds(Command::new("nats-server").arg("--version")) {
+        debian::install("A cluster for the bridge's tests", &["nats-server"]);
+        // Debian starts it at once; the tests start their own. No harm where there is no systemd.
+        let _ = succeeds(Command::new("systemctl").args(["disable", "--now", "nats-server"]));
+    }
 }
 
 /// What all test programs of one run did.

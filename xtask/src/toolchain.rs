@@ -12,6 +12,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::debian;
 use crate::shell::{Failure, Result, read, run, say, succeeds, warn};
 use crate::workspace::{cargo, forget_this_task, root, target};
 
@@ -103,7 +104,7 @@ fn has_target() -> bool {
 /// Way 3.
 fn from_debian() -> Option<Toolchain> {
     let found = installed_in_debian().or_else(|| {
-        install_in_debian();
+        debian::install("WebAssembly", &DEBIAN_PACKAGES);
         installed_in_debian()
     })?;
     say("WebAssembly: Debian's compiler builds the standard library for it from source.");
@@ -126,34 +127,6 @@ fn installed_in_debian() -> Option<Toolchain> {
     linkers.insert(0, "wasm-ld".into());
     let linker = linkers.iter().map(|name| PathBuf::from(debian_bin(name))).find(|file| file.exists())?;
     Some(Toolchain::Debian { linker })
-}
-
-/// Installs Debian's packages where that needs no password; what is missing afterwards is the caller's to see.
-fn install_in_debian() {
-    if !succeeds(Command::new("apt-get").arg("--version")) {
-        return;
-    }
-    let sudo = if succeeds(Command::new("sh").args(["-c", "test \"$(id -u)\" = 0"])) {
-        None
-    } else if succeeds(Command::new("sudo").args(["-n", "true"])) {
-        Some("sudo")
-    } else {
-        say("WebAssembly: installing Debian's packages would need a password, so it is left to you.");
-        return;
-    };
-    let apt = |args: &[&str]| {
-        let mut command = Command::new(sudo.unwrap_or("env"));
-        command.args(sudo.map(|_| "-n")).arg("DEBIAN_FRONTEND=noninteractive").arg("apt-get").args(args);
-        command
-    };
-    say(&format!("WebAssembly: installing Debian's packages {}.", DEBIAN_PACKAGES.join(", ")));
-    // An old list still serves where the new one can't be had; the installation tells.
-    let _ = run(&mut apt(&["-qq", "update"]));
-    // `--no-remove`: Debian's plain `rustc` can't stand beside `rustc-web`, and is not ours to take away.
-    let mut install = apt(&["-qq", "-y", "--no-remove", "--no-install-recommends", "install"]);
-    if let Err(failure) = run(install.args(DEBIAN_PACKAGES)) {
-        warn(&failure.to_string());
-    }
 }
 
 /// Debian's cargo, told to build the standard library too, and its own target directory: two compilers in one rebuild
