@@ -1,4 +1,4 @@
-//! Many hosts, a NATS JetStream of three real servers in between, and four bridges that share the work by partitions:
+//! Many hosts, a NATS `JetStream` of three real servers in between, and four bridges that share the work by partitions:
 //! servers and bridges are killed by turns under load, and every abort comes out with its true reason. Where there is no
 //! `nats-server` this test says so and tests nothing.
 

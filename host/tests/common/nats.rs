@@ -1,4 +1,4 @@
-//! A cluster of three real `nats-server`s with JetStream on loopback addresses, which a test may kill one by one.
+//! A cluster of three real `nats-server`s with `JetStream` on loopback addresses, which a test may kill one by one.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -41,9 +41,10 @@ impl Cluster {
             let store = folder.path(&format!("store-{node}"));
             let config = format!(
                 "server_name: node-{node}\nlisten: \"{client}\"\n\
-                 jetstream {{ store_dir: {store:?} }}\n\
+                 jetstream {{ store_dir: \"{}\" }}\n\
                  cluster {{ name: logs, listen: \"{route}\", routes: [{list}] }}\n\
-                 mappings = {{ \"maillogs.*\": \"maillogs.{{{{partition({PARTITIONS},1)}}}}.{{{{wildcard(1)}}}}\" }}\n"
+                 mappings = {{ \"maillogs.*\": \"maillogs.{{{{partition({PARTITIONS},1)}}}}.{{{{wildcard(1)}}}}\" }}\n",
+                store.display()
             );
             folder.file(&format!("node-{node}.conf"), config);
         }
