@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::component;
 use crate::fluent_bit::{self, Profile};
+use crate::javascript;
 use crate::shell::{Result, heading, run as run_command, say};
 use crate::toolchain::Toolchain;
 use crate::workspace::{cargo, copy, root, shown, target};
@@ -13,7 +14,8 @@ use crate::workspace::{cargo, copy, root, shown, target};
 /// Builds everything and puts it into `dist/`.
 pub(crate) fn run() -> Result<()> {
     let toolchain = Toolchain::find()?;
-    let made = [component(&toolchain)?, command()?, fluent_bit(&toolchain, Profile::Release)?];
+    let mut made = vec![component(&toolchain)?, command()?, fluent_bit(&toolchain, Profile::Release)?];
+    made.extend(javascript::pack(&javascript::build(&toolchain)?, &folder())?);
     heading("Done");
     for file in made {
         let size = std::fs::metadata(&file).map_or(0, |metadata| metadata.len());

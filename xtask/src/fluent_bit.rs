@@ -22,7 +22,7 @@ pub(crate) enum Profile {
 /// Builds the module, sets it up, and gives the file it is in.
 pub(crate) fn build(toolchain: &Toolchain, profile: Profile) -> Result<PathBuf> {
     heading("The module for Fluent Bit");
-    let module = toolchain.build("abort-reason-fluent-bit")?.join(FILE);
+    let module = toolchain.build("abort-reason-fluent-bit", None)?.join(FILE);
     let file = target()?.join(FILE);
     run_command(configure(profile).arg("--module").arg(&module).arg("--output").arg(&file))?;
     let size = std::fs::metadata(&file).map_or(0, |metadata| metadata.len());

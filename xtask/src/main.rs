@@ -5,6 +5,7 @@
 //! | [`toolchain`] | finds, or installs, a way to build for WebAssembly |
 //! | [`component`] | builds the component and looks at what it imports and exports |
 //! | [`fluent_bit`] | builds the module for Fluent Bit and sets it up |
+//! | [`javascript`] | builds and packs the package for npm |
 //! | [`dist`] | `build`: puts what a user takes away into `dist/` |
 //! | [`demo`] | `demo`: the project at work on logs that a real sendmail wrote |
 //! | [`mod@test`] | `test`: the whole test suite |
@@ -21,6 +22,7 @@ mod demo;
 mod dist;
 mod fluent_bit;
 mod fold;
+mod javascript;
 mod shell;
 mod test;
 mod toolchain;

@@ -10,9 +10,10 @@ use crate::component;
 use crate::debian;
 use crate::dist;
 use crate::fluent_bit::Profile;
+use crate::javascript;
 use crate::shell::{Failure, Result, announce, heading, io_failure, run as run_command, say, succeeds};
 use crate::toolchain::Toolchain;
-use crate::workspace::cargo;
+use crate::workspace::{cargo, target};
 
 /// Runs the tests; `args` go to the test runner.
 pub(crate) fn run(args: &[&str]) -> Result<()> {
@@ -20,6 +21,7 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
     dist::component(&toolchain)?;
     component::build_example(&toolchain)?;
     dist::fluent_bit(&toolchain, Profile::Dev)?;
+    javascript::pack(&javascript::build(&toolchain)?, &target()?.join("npm-packed"))?;
     find_hosts();
 
     if succeeds(cargo("nextest").arg("--version")) {

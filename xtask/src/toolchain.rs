@@ -57,15 +57,17 @@ impl Toolchain {
         )))
     }
 
-    /// Builds a package for WebAssembly, with the profile `wasm`; gives the folder that holds the modules.
-    pub(crate) fn build(&self, package: &str) -> Result<PathBuf> {
+    /// Builds a package for WebAssembly, with the profile `wasm`; gives the folder that holds the modules. `features` are
+    /// those of the machine beyond what every host of modules has, such as `+simd128`.
+    pub(crate) fn build(&self, package: &str, features: Option<&str>) -> Result<PathBuf> {
         let (mut command, folder) = match self {
             Toolchain::Active => (cargo("build"), target()?),
             Toolchain::Debian { linker } => debian_cargo(linker)?,
         };
         command.args(["--locked", "--package", package, "--profile", "wasm", "--target", TARGET]);
         // Whatever flags the caller's environment holds are meant for the machine, not for the module.
-        command.env("CARGO_ENCODED_RUSTFLAGS", portable_paths());
+        let features = features.map(|features| format!("\u{1f}-Ctarget-feature={features}")).unwrap_or_default();
+        command.env("CARGO_ENCODED_RUSTFLAGS", portable_paths() + &features);
         run(&mut command)?;
         Ok(folder.join(TARGET).join("wasm"))
     }

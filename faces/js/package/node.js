@@ -1,0 +1,8 @@
+// For Node: the module is ready when this one is.
+import { readFileSync } from "node:fs";
+import { initSync } from "./abort_reason.js";
+
+initSync({ module: readFileSync(new URL("./abort_reason_bg.wasm", import.meta.url)) });
+
+export { Batch, Disposition, Engine, Form, Source } from "./abort_reason.js";
+export async function init() {}
