@@ -138,6 +138,8 @@ pub enum ExplainFormat {
     Json,
     /// Comma-separated values with a header, safe to open in a spreadsheet
     Csv,
+    /// A page for a browser, in one file that loads and sends nothing
+    Html,
 }
 
 /// Options of `abort-reason pipe`.

@@ -11,6 +11,7 @@
 //! | [`mod@test`] | `test`: the whole test suite |
 //! | [`check`] | `check`: everything that can be told without running the tests |
 //! | [`mod@debian`] | installs Debian's packages where it may |
+//! | [`web`] | `web`: bundles what a browser shows |
 //! | [`shell`], [`workspace`], [`fold`] | running programs and reporting on them; where things are; text to a width |
 
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ mod javascript;
 mod shell;
 mod test;
 mod toolchain;
+mod web;
 mod workspace;
 
 const HELP: &str = "\
@@ -34,6 +36,7 @@ The project's tasks.
   cargo xtask demo            build, then show every abort of a real log with its reason
   cargo xtask build           build what a user takes away, into dist/
   cargo xtask test [ARGS]     run the whole test suite; ARGS go to `cargo nextest run` or `cargo test`
+  cargo xtask web             bundle the report of web/ anew, after a change there
   cargo xtask check           format, lints, documentation, dependencies, invariants
 
 Each task brings what it needs, says what it installs, and downloads nothing that Cargo.lock does not pin.
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         ["build"] => dist::run(),
         ["test", rest @ ..] => test::run(rest),
         ["check"] => check::run(),
+        ["web"] => web::run(),
         ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(())

@@ -11,8 +11,9 @@ use crate::debian;
 use crate::dist;
 use crate::fluent_bit::Profile;
 use crate::javascript;
-use crate::shell::{Failure, Result, announce, heading, io_failure, run as run_command, say, succeeds};
+use crate::shell::{Failure, Result, announce, heading, io_failure, run as run_command, say, succeeds, warn};
 use crate::toolchain::Toolchain;
+use crate::web;
 use crate::workspace::{cargo, target};
 
 /// Runs the tests; `args` go to the test runner.
@@ -41,6 +42,12 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
 
 /// The programs that tests drive beside the project, installed where that is possible. The tests that miss one say so.
 fn find_hosts() {
+    if let Err(failure) = web::install() {
+        warn(&format!("SKIPPED: the browser's tests lack their packages: {failure}"));
+    }
+    if std::env::var_os("CHROMIUM").is_none() && !succeeds(Command::new("chromium").arg("--version")) {
+        debian::install("A browser for the report's tests", &["chromium"]);
+    }
     if std::env::var_os("NATS_SERVER").is_none() && !succeeds(Command::new("nats-server").arg("--version")) {
         debian::install("A cluster for the bridge's tests", &["nats-server"]);
         // Debian starts it at once; the tests start their own. No harm where there is no systemd.

@@ -14,6 +14,7 @@ use issued::Issued;
 use summary::Summary;
 
 mod formats;
+mod html;
 mod issued;
 mod record;
 mod summary;
@@ -39,6 +40,7 @@ pub fn run(options: &cli::Explain) -> Result<()> {
         ExplainFormat::Ndjson => formats::write_json(&mut latest, &mut out, false)?,
         ExplainFormat::Json => formats::write_json(&mut latest, &mut out, true)?,
         ExplainFormat::Csv => formats::write_csv(&mut latest, &mut out)?,
+        ExplainFormat::Html => html::write(&mut latest, &mut out, counts)?,
         ExplainFormat::Table => table::write(&mut latest, &mut out, several_hosts, Summary::new(counts))?,
     }
     out.finish()

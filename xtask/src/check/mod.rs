@@ -12,6 +12,7 @@ use std::time::Instant;
 use crate::dist;
 use crate::shell::{Failure, Result, Style, colours, heading, io_failure, read, run as run_command, seconds, warn};
 use crate::toolchain::Toolchain;
+use crate::web;
 use crate::workspace::{cargo, root};
 
 /// What became of a check.
@@ -43,6 +44,7 @@ const CHECKS: &[Check] = &[
     ("documentation", || documentation().into()),
     ("the component imports nothing", || component().into()),
     ("docs/reasons.md is up to date", || reasons_page().into()),
+    ("web/bundled is up to date", bundled),
     ("unused dependencies", || tools::machete().into()),
     ("licences, bans, sources of dependencies", || tools::deny(&["licenses", "bans", "sources"]).into()),
     ("security advisories", tools::advisories),
@@ -102,6 +104,16 @@ fn documentation() -> Result<()> {
 fn component() -> Result<()> {
     // Building it looks at it.
     dist::component(&Toolchain::find()?).map(|_| ())
+}
+
+/// What `explain --format html` is made of.
+fn bundled() -> Verdict {
+    match web::up_to_date() {
+        Ok(Some(true)) => Verdict::Passed,
+        Ok(Some(false)) => Verdict::Failed("web/bundled/ is not what web/ gives: run `cargo xtask web`".to_owned()),
+        Ok(None) => Verdict::Skipped("Node and npm are needed to bundle it again".to_owned()),
+        Err(failure) => Verdict::Failed(failure.to_string()),
+    }
 }
 
 /// The reference page is what the command prints; `BLESS=1` writes it.

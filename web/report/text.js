@@ -1,0 +1,31 @@
+// Elements and text. Whatever stands in a log is set as text, never as markup, and what could do something to its reader
+// (control characters, marks that turn the direction of writing) is shown as an escape.
+
+const HARMFUL = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]/gu;
+
+/** Text with harmful characters shown as `\u{202e}`. */
+export function visible(text) {
+  return String(text).replace(HARMFUL, (mark) => `\\u{${mark.codePointAt(0).toString(16)}}`);
+}
+
+/** An element: its attributes (a function is a listener), and its children, of which strings are text. */
+export function h(name, attributes = {}, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(key, value);
+    else if (value === true) element.setAttribute(key, "");
+    else if (value !== false && value !== undefined && value !== null) element.setAttribute(key, visible(value));
+  }
+  element.append(...children.flat().filter((child) => child !== undefined && child !== null).map(node));
+  return element;
+}
+
+const node = (child) => (child instanceof Node ? child : document.createTextNode(visible(child)));
+
+/** `filter_timeout` as people read it. */
+export const words = (name) => String(name).replaceAll("_", " ");
+
+export const number = (count) => count.toLocaleString("en");
+
+/** `1 abort`, `2 aborts`. */
+export const many = (count, one, more = `${one}s`) => `${number(count)} ${count === 1 ? one : more}`;

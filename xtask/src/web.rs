@@ -1,0 +1,59 @@
+//! What a browser shows: the report and the page of `web/`, bundled by esbuild from pinned packages.
+//!
+//! The bundled report is kept in the repository, so that `cargo build` needs no Node; `check` tells when it is out of date.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::shell::{Failure, Result, io_failure, run as run_command, say, succeeds};
+use crate::workspace::root;
+
+/// What `explain --format html` is made of.
+const REPORT: &str = "web/bundled/report.html";
+
+/// `web`: bundles the report anew.
+pub(crate) fn run() -> Result<()> {
+    install()?.ok_or_else(|| Failure::unavailable("npm is missing: install Node 20 or newer"))?;
+    bundle()
+}
+
+/// Whether the report in the repository is what its source gives; `None`, and said, where that can't be told.
+pub(crate) fn up_to_date() -> Result<Option<bool>> {
+    if install()?.is_none() {
+        return Ok(None);
+    }
+    let file = root().join(REPORT);
+    let kept = std::fs::read(&file).map_err(io_failure(REPORT))?;
+    bundle()?;
+    let made = std::fs::read(&file).map_err(io_failure(REPORT))?;
+    if kept != made && std::env::var_os("BLESS").is_none() {
+        std::fs::write(&file, &kept).map_err(io_failure(REPORT))?;
+        return Ok(Some(false));
+    }
+    Ok(Some(true))
+}
+
+/// Installs the packages that `web/package-lock.json` pins, where npm is there and can; gives the folder that holds them.
+pub(crate) fn install() -> Result<Option<PathBuf>> {
+    let folder = root().join("web");
+    let npm = |arguments: &[&str]| {
+        let mut command = Command::new("npm");
+        command.args(arguments).current_dir(&folder);
+        command
+    };
+    if !succeeds(&mut npm(&["--version"])) {
+        say("SKIPPED: no npm, so what a browser shows is neither bundled nor tested");
+        return Ok(None);
+    }
+    let modules = folder.join("node_modules");
+    let lock = |path: PathBuf| path.metadata().and_then(|metadata| metadata.modified()).ok();
+    let installed = lock(modules.join(".package-lock.json"));
+    if installed.is_none() || installed < lock(folder.join("package-lock.json")) {
+        run_command(&mut npm(&["ci", "--silent", "--no-audit", "--no-fund"]))?;
+    }
+    Ok(Some(modules))
+}
+
+fn bundle() -> Result<()> {
+    run_command(Command::new("node").arg("bundle.mjs").current_dir(root().join("web")))
+}
