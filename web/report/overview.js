@@ -1,7 +1,7 @@
 // What one screen has to say: how many, whose fault, what to do, what became of the mail.
 import { tally } from "./data.js";
 import { timeChart } from "./chart.js";
-import { h, many, number, words } from "./text.js";
+import { h, many, number, table, words } from "./text.js";
 
 const UNSCANNED = "delivered_unscanned";
 const URGENCIES = [
@@ -92,13 +92,13 @@ function classTable(classes, choose) {
     h(
       "tr",
       {},
-      h("th", { scope: "row" }, h("span", { class: `dot ${urgency}` }), choice(words(name), "class", name, choose)),
+      h("th", { scope: "row", class: "name" }, h("span", { class: `dot ${urgency}` }), choice(words(name), "class", name, choose)),
       h("td", { class: "number" }, number(count)),
       h("td", {}, words(fault)),
       h("td", { class: "advice" }, advice),
     ),
   );
-  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Classes" }, h("table", {}, h("thead", {}, head), h("tbody", {}, body)));
+  return h("div", { class: "listed" }, table(head, body));
 }
 
 function outcomes(rows, choose) {
@@ -133,5 +133,5 @@ function figureTable(labels, series) {
   const body = labels.map((label, at) =>
     h("tr", {}, h("th", { scope: "row" }, label), series.map(([, counts]) => h("td", { class: "number" }, number(counts[at])))),
   );
-  return h("table", {}, h("thead", {}, head), h("tbody", {}, body));
+  return table(head, body);
 }

@@ -1,6 +1,6 @@
 // Every abort: sorted, narrowed, a page at a time, and opened to its evidence.
 import { tally } from "./data.js";
-import { h, many, number, words } from "./text.js";
+import { h, many, number, table, words } from "./text.js";
 
 const PAGE = 50;
 const COLUMNS = [
@@ -65,8 +65,8 @@ export class Table {
       this.#status,
       h(
         "div",
-        { class: "scroll", tabindex: 0, role: "region", "aria-label": "Aborts" },
-        h("table", {}, h("thead", {}, this.#head), this.#body),
+        { class: "scroll listed", tabindex: 0, role: "region", "aria-label": "Aborts" },
+        table(this.#head, this.#body),
       ),
       this.#pager,
     );
@@ -138,14 +138,14 @@ export class Table {
         const arrow = sorted ? h("span", { "aria-hidden": "true" }, this.#sort.down ? " ▾" : " ▴") : undefined;
         return h(
           "th",
-          { scope: "col", class: field, "aria-sort": sorted ? (this.#sort.down ? "descending" : "ascending") : undefined },
+          { scope: "col", role: "columnheader", class: field, "aria-sort": sorted ? (this.#sort.down ? "descending" : "ascending") : undefined },
           h("button", { type: "button", class: "sort", "data-field": field, click: sort }, title, arrow),
         );
       }),
     );
     const rows = this.#shown.slice(this.#page * PAGE, (this.#page + 1) * PAGE);
     this.#body.replaceChildren(...rows.map((row) => this.#row(row)));
-    if (rows.length === 0) this.#body.append(h("tr", {}, h("td", { colspan: COLUMNS.length }, "Nothing matches.")));
+    if (rows.length === 0) this.#body.append(h("tr", { role: "row" }, h("td", { role: "cell", colspan: COLUMNS.length }, "Nothing matches.")));
     const pages = Math.ceil(this.#shown.length / PAGE);
     const turn = (by, text) =>
       h("button", { type: "button", disabled: this.#page + by < 0 || this.#page + by >= pages, click: () => this.#turn(by) }, text);
@@ -163,18 +163,18 @@ export class Table {
     const cells = COLUMNS.map(([field]) => {
       switch (field) {
         case "time":
-          return h("td", { class: "time" }, row.time.replace("T", " "));
+          return h("td", { role: "cell", class: "time" }, row.time.replace("T", " "));
         case "id":
-          return h("th", { scope: "row" }, open);
+          return h("th", { scope: "row", role: "rowheader", class: "id" }, open);
         case "class":
-          return h("td", {}, h("span", { class: `dot ${row.urgency}` }), words(row.class));
+          return h("td", { role: "cell", class: "name" }, h("span", { class: `dot ${row.urgency}` }), words(row.class));
         case "outcome":
-          return h("td", { class: row.outcome }, words(row.outcome));
+          return h("td", { role: "cell", class: row.outcome }, words(row.outcome));
         default:
-          return h("td", { class: field }, h("bdi", {}, row[field]));
+          return h("td", { role: "cell", class: field }, h("bdi", {}, row[field]));
       }
     });
-    const element = h("tr", {}, cells);
+    const element = h("tr", { role: "row" }, cells);
     open.addEventListener("click", async () => {
       if (open.getAttribute("aria-expanded") === "true") {
         open.setAttribute("aria-expanded", "false");
@@ -183,7 +183,7 @@ export class Table {
       }
       open.setAttribute("aria-expanded", "true");
       const record = await this.#records.record(row);
-      element.after(h("tr", { class: "detail" }, h("td", { colspan: COLUMNS.length }, detail(record))));
+      element.after(h("tr", { role: "row", class: "detail" }, h("td", { role: "cell", colspan: COLUMNS.length }, detail(record))));
     });
     return element;
   }

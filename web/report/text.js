@@ -29,3 +29,13 @@ export const number = (count) => count.toLocaleString("en");
 
 /** `1 abort`, `2 aborts`. */
 export const many = (count, one, more = `${one}s`) => `${number(count)} ${count === 1 ? one : more}`;
+
+/** A table; its parts are named for readers who hear it, since narrow screens lay it out as a list. */
+export function table(head, body) {
+  const roles = { TABLE: "table", THEAD: "rowgroup", TBODY: "rowgroup", TR: "row", TD: "cell" };
+  const element = h("table", {}, h("thead", {}, head), body instanceof Node ? body : h("tbody", {}, body));
+  const name = (part) => part.setAttribute("role", roles[part.tagName] ?? (part.scope === "row" ? "rowheader" : "columnheader"));
+  name(element);
+  element.querySelectorAll("thead, tbody, tr, th, td").forEach(name);
+  return element;
+}
