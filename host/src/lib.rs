@@ -37,7 +37,7 @@ pub mod pipe;
 pub mod reasons;
 pub mod sandbox;
 pub mod settings;
-pub mod text;
+pub use abort_reason_explain::text;
 
 /// Runs the command line `args`, whose first element is the program's name, and gives the exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {

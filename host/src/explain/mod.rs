@@ -2,30 +2,30 @@
 
 use std::time::Duration;
 
-use abort_reason::{Engine, Input};
+use abort_reason_explain::{Counts, Explanation};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tempfile::SpooledTempFile;
 
 use crate::cli::{self, ExplainFormat};
-use crate::failure::Result;
-use crate::logs::{self, Counts, LogFile, Merge};
+use crate::failure::{Result, say};
+use crate::logs;
 use crate::output::Output;
 use crate::settings;
-use issued::Issued;
 use summary::Summary;
 
 mod formats;
 mod html;
-mod issued;
-mod record;
 mod summary;
 pub(crate) mod table;
 
 /// Lines between two looks at the progress.
-const PROGRESS_LINES: u64 = 16_384;
+const PROGRESS_LINES: u32 = 16_384;
 
-/// The host's clock stands still: no time passes between lines that were written long ago. Aborts wait for the mail log
-/// to pass them, or for its end.
-const NOW: u64 = 0;
+/// Records are kept in memory up to here, and then in a temporary file.
+const IN_MEMORY: usize = 32 * 1024 * 1024;
+
+/// The last revision of each abort.
+type Latest = abort_reason_explain::Latest<SpooledTempFile>;
 
 /// Runs `abort-reason explain`.
 pub fn run(options: &cli::Explain) -> Result<()> {
@@ -33,9 +33,15 @@ pub fn run(options: &cli::Explain) -> Result<()> {
     let files = logs::files(&options.maillog, &options.message_log)?;
     let mut out = Output::open(options.output.as_deref())?;
     let format = options.format.unwrap_or(if out.is_terminal() { ExplainFormat::Table } else { ExplainFormat::Ndjson });
-    let (issued, counts) = read(files, &settings)?;
-    let several_hosts = issued.several_hosts();
-    let mut latest = issued.into_latest()?;
+    let progress = progress(logs::total_bytes(options.maillog.iter().chain(&options.message_log)));
+    let spool = SpooledTempFile::new(IN_MEMORY);
+    let mut explanation = Explanation::new(&settings.config, files, spool, &mut |warning| say(warning))?;
+    while explanation.step(PROGRESS_LINES)? {
+        progress.set_position(explanation.bytes_read());
+    }
+    progress.finish_and_clear();
+    let (counts, several_hosts): (Counts, bool) = (explanation.counts(), explanation.several_hosts());
+    let mut latest = explanation.into_latest()?;
     match format {
         ExplainFormat::Ndjson => formats::write_json(&mut latest, &mut out, false)?,
         ExplainFormat::Json => formats::write_json(&mut latest, &mut out, true)?,
@@ -46,39 +52,10 @@ pub fn run(options: &cli::Explain) -> Result<()> {
     out.finish()
 }
 
-/// Reads all lines of all files, in order of time.
-fn read(files: Vec<LogFile>, settings: &settings::Loaded) -> Result<(Issued, Counts)> {
-    let progress = progress(&files);
-    let mut engine = Engine::new(&settings.config);
-    let mut issued = Issued::new();
-    let mut merge = Merge::new(files)?;
-    let mut lines = 0u64;
-    while let Some((source, line)) = merge.next_line()? {
-        engine.push(source, Input::Line(line), 0, NOW);
-        take(&mut engine, &mut issued)?;
-        lines += 1;
-        if lines.is_multiple_of(PROGRESS_LINES) {
-            progress.set_position(merge.bytes_read());
-        }
-    }
-    engine.finish();
-    take(&mut engine, &mut issued)?;
-    progress.finish_and_clear();
-    Ok((issued, merge.counts()))
-}
-
-fn take(engine: &mut Engine, issued: &mut Issued) -> Result<()> {
-    while let Some(output) = engine.poll() {
-        issued.push(&output.data)?;
-    }
-    while engine.poll_released().is_some() {}
-    Ok(())
-}
-
 /// A progress bar by bytes on a terminal, none elsewhere.
-fn progress(files: &[LogFile]) -> ProgressBar {
+fn progress(total: Option<u64>) -> ProgressBar {
     let target = ProgressDrawTarget::stderr_with_hz(5);
-    let (bar, template) = match logs::total_bytes(files) {
+    let (bar, template) = match total {
         Some(bytes) => {
             (ProgressBar::with_draw_target(Some(bytes), target), "{bar:40} {bytes} of {total_bytes}, {eta} left")
         }

@@ -7,10 +7,10 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Effects};
 use comfy_table::Cell;
 
-use super::record::Abort;
 use super::table::{Style, spaced, text_of};
-use crate::logs::Counts;
 use crate::text::visible;
+use abort_reason_explain::Counts;
+use abort_reason_explain::record::Abort;
 
 /// The outcome that a security team wants to know first.
 pub(super) const UNSCANNED: &str = "delivered_unscanned";

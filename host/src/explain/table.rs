@@ -7,12 +7,12 @@ use std::io::Write;
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, Width, presets};
 
-use super::issued::Latest;
-use super::record::{self, Abort};
+use super::Latest;
 use super::summary::Summary;
 use crate::failure::Result;
 use crate::output::Output;
 use crate::text::visible;
+use abort_reason_explain::record::{self, Abort};
 
 /// Rows made at a time.
 const PAGE: usize = 500;
@@ -64,7 +64,7 @@ pub(super) fn write(latest: &mut Latest, out: &mut Output, hosts: bool, mut summ
     let style = Style::of_terminal(out.is_terminal());
     let columns = Columns::for_width(style.width, hosts);
     let mut page = columns.page(style, true);
-    while let Some(record) = latest.next()? {
+    while let Some(record) = latest.next_record()? {
         let Some(abort) = record::abort(record) else { continue };
         summary.add(&abort);
         page.add_row(columns.row(&abort, style));

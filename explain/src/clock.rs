@@ -19,7 +19,7 @@ const WINDOW_MS: i64 = 3 * 3_600_000;
 
 /// Turns a log's times into UTC.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Clock {
+pub(crate) struct Clock {
     offset_half_hours: Option<i64>,
     window: Distances,
     window_began: Option<i64>,
@@ -29,7 +29,7 @@ pub(super) struct Clock {
 
 impl Clock {
     /// Looks at a line of this clock's log. Classic syslog names no year: it is the one nearest to the line before.
-    pub(super) fn peek(&mut self, line: &[u8]) -> Option<Peek> {
+    pub(crate) fn peek(&mut self, line: &[u8]) -> Option<Peek> {
         let peek = peek(line, self.last_seen)?;
         self.last_seen = peek.time.or(self.last_seen);
         self.observe(&peek);
@@ -37,12 +37,12 @@ impl Clock {
     }
 
     /// Takes the offset from the lines looked at so far.
-    pub(super) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         self.offset_half_hours = self.window.offset().or(self.offset_half_hours);
     }
 
     /// A line's time in UTC, in milliseconds.
-    pub(super) fn utc(&self, peek: &Peek) -> Option<i64> {
+    pub(crate) fn utc(&self, peek: &Peek) -> Option<i64> {
         Some(peek.time? - self.offset_half_hours.unwrap_or(0) * HALF_HOUR_MS)
     }
 

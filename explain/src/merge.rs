@@ -9,11 +9,12 @@ use std::rc::Rc;
 
 use abort_reason::{LineKind, Source, Watermark};
 
-use super::clock::Clock;
-use super::open::{BytesRead, LogReader};
-use super::probe::Probed;
-use super::{LineReader, LogFile};
-use crate::failure::Result;
+use crate::clock::Clock;
+use crate::lines::LineReader;
+use crate::log::Log;
+use crate::probe::Probed;
+use crate::trouble::{Result, Trouble};
+use crate::unpack::{BytesRead, LogReader};
 
 /// Lines read so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub struct Counts {
     pub message_log: u64,
     /// Lines that are neither, where they stood.
     pub unreadable: u64,
-    /// Lines longer than [`super::LONGEST_LINE`].
+    /// Lines longer than [`crate::LONGEST_LINE`].
     pub cut: u64,
 }
 
@@ -32,7 +33,7 @@ pub struct Counts {
 type Due = (i64, u8, usize);
 
 /// The lines of all files in order of time.
-pub struct Merge {
+pub(crate) struct Merge {
     /// Files not yet open, the next one last.
     waiting: Vec<(Due, Probed)>,
     /// The next line of each open file.
@@ -45,7 +46,8 @@ pub struct Merge {
 }
 
 struct Stream {
-    file: LogFile,
+    name: String,
+    source: Source,
     lines: LineReader<LogReader>,
     clock: Clock,
     /// The time in UTC of the latest line that has one, and how far the file has come: a line with a forged time keeps
@@ -58,12 +60,12 @@ struct Stream {
 
 impl Merge {
     /// Looks at every file, and fails if one can't be used.
-    pub fn new(files: Vec<LogFile>) -> Result<Merge> {
+    pub(crate) fn new(logs: Vec<Log>, warn: &mut dyn FnMut(&str)) -> Result<Merge> {
         let bytes_read = BytesRead::default();
-        let mut waiting = Vec::with_capacity(files.len());
-        for (order, file) in files.into_iter().enumerate() {
-            let probed = Probed::new(file, &bytes_read)?;
-            waiting.push((due(probed.start, probed.file.source, order), probed));
+        let mut waiting = Vec::with_capacity(logs.len());
+        for (order, log) in logs.into_iter().enumerate() {
+            let probed = Probed::new(log, &bytes_read, warn)?;
+            waiting.push((due(probed.start, probed.log.source, order), probed));
         }
         waiting.sort_by_key(|(due, _)| Reverse(*due));
         Ok(Merge {
@@ -77,7 +79,7 @@ impl Merge {
     }
 
     /// The next line, without its line end, and its log.
-    pub fn next_line(&mut self) -> Result<Option<(Source, &[u8])>> {
+    pub(crate) fn next_line(&mut self) -> Result<Option<(Source, &[u8])>> {
         if let Some(at) = self.current.take() {
             self.read(at)?;
         }
@@ -90,27 +92,28 @@ impl Merge {
         }
         let Some(Reverse((_, at))) = self.heads.pop() else { return Ok(None) };
         self.current = Some(at);
-        Ok(self.open[at].as_ref().map(|stream| (stream.file.source, stream.line.as_slice())))
+        Ok(self.open[at].as_ref().map(|stream| (stream.source, stream.line.as_slice())))
     }
 
     /// What has been read so far.
-    pub fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         let cut: u64 = self.open.iter().flatten().map(|stream| stream.lines.cut).sum();
         Counts { cut: self.counts.cut + cut, ..self.counts }
     }
 
     /// Bytes read so far, as they lie on the disk.
-    pub fn bytes_read(&self) -> u64 {
+    pub(crate) fn bytes_read(&self) -> u64 {
         self.bytes_read.get()
     }
 
     fn open_next(&mut self) -> Result<()> {
         let Some(((_, _, order), probed)) = self.waiting.pop() else { return Ok(()) };
-        let (file, clock, time) = (probed.file.clone(), probed.clock.clone(), probed.start);
+        let (name, source) = (probed.log.name.clone(), probed.log.source);
+        let (clock, time) = (probed.clock.clone(), probed.start);
         let lines = LineReader::new(probed.into_reader(&Rc::clone(&self.bytes_read))?);
         let mut come = Watermark::default();
         time.map(|time| come.see(time));
-        let stream = Stream { file, lines, clock, time, come, line: Vec::new(), order };
+        let stream = Stream { name, source, lines, clock, time, come, line: Vec::new(), order };
         let at = self.open.iter().position(Option::is_none).unwrap_or_else(|| {
             self.open.push(None);
             self.open.len() - 1
@@ -122,7 +125,7 @@ impl Merge {
     /// Reads the next line of an open file, or closes it.
     fn read(&mut self, at: usize) -> Result<()> {
         let Some(stream) = self.open[at].as_mut() else { return Ok(()) };
-        if !stream.lines.read(&mut stream.line).map_err(|error| stream.file.unreadable(&error))? {
+        if !stream.lines.read(&mut stream.line).map_err(|error| Trouble::unreadable(&stream.name, &error))? {
             self.counts.cut += stream.lines.cut;
             self.open[at] = None;
             return Ok(());
@@ -134,7 +137,7 @@ impl Merge {
             stream.time = stream.come.latest().map(|latest| latest.min(time));
         }
         let counts = &mut self.counts;
-        let kind = if stream.file.source == Source::Mail {
+        let kind = if stream.source == Source::Mail {
             counts.mail += 1;
             LineKind::Mail
         } else {
@@ -142,7 +145,7 @@ impl Merge {
             LineKind::MessageLog
         };
         counts.unreadable += u64::from(peek.is_none_or(|peek| peek.kind != kind));
-        self.heads.push(Reverse((due(stream.time, stream.file.source, stream.order), at)));
+        self.heads.push(Reverse((due(stream.time, stream.source, stream.order), at)));
         Ok(())
     }
 }
@@ -159,23 +162,36 @@ fn due(time: Option<i64>, source: Source, order: usize) -> Due {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{self, Cursor, Read};
+
     use super::*;
+    use crate::log::Bytes;
+
+    /// A log in memory.
+    struct Text(String);
+
+    impl Bytes for Text {
+        fn open(&self) -> io::Result<Box<dyn Read>> {
+            Ok(Box::new(Cursor::new(self.0.clone().into_bytes())))
+        }
+
+        fn again(&self) -> bool {
+            true
+        }
+    }
 
     /// The order in which the lines of files are given.
     fn order(texts: &[(&str, Source)]) -> Vec<String> {
-        let folder = std::env::temp_dir().join(format!("abort-reason-merge-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let files = texts.iter().enumerate().map(|(at, (text, source))| {
-            let path = folder.join(format!("{at}.log"));
-            std::fs::write(&path, text).unwrap();
-            LogFile { path, source: *source }
+        let logs = texts.iter().map(|(text, source)| Log {
+            name: "x".into(),
+            source: *source,
+            bytes: Box::new(Text((*text).to_owned())),
         });
-        let mut merge = Merge::new(files.collect()).unwrap();
+        let mut merge = Merge::new(logs.collect(), &mut |_| {}).unwrap();
         let mut lines = Vec::new();
         while let Some((_, line)) = merge.next_line().unwrap() {
             lines.push(String::from_utf8_lossy(line).into_owned());
         }
-        std::fs::remove_dir_all(folder).unwrap();
         lines
     }
 

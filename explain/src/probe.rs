@@ -7,10 +7,11 @@ use std::rc::Rc;
 
 use abort_reason::{LineKind, Peek, Source, Watermark};
 
-use super::clock::Clock;
-use super::open::{BytesRead, LogReader, open};
-use super::{LineReader, LogFile};
-use crate::failure::{Exit, Failure, Result, say};
+use crate::clock::Clock;
+use crate::lines::LineReader;
+use crate::log::Log;
+use crate::trouble::{Result, Trouble, What};
+use crate::unpack::{BytesRead, LogReader, open};
 
 /// How much of a file is looked at: more than a thousand lines.
 const PROBED_BYTES: u64 = 256 * 1024;
@@ -18,37 +19,41 @@ const PROBED_BYTES: u64 = 256 * 1024;
 const ENOUGH_LINES: usize = 50;
 
 /// A file that has been looked at.
-pub(super) struct Probed {
-    pub(super) file: LogFile,
+pub(crate) struct Probed {
+    pub(crate) log: Log,
     /// The time in UTC of the first line that has one.
-    pub(super) start: Option<i64>,
+    pub(crate) start: Option<i64>,
     /// The clock, as the beginning shows it.
-    pub(super) clock: Clock,
+    pub(crate) clock: Clock,
     /// What can't be opened a second time: standard input and pipes.
     kept: Option<LogReader>,
 }
 
 impl Probed {
     /// Looks at a file.
-    pub(super) fn new(file: LogFile, bytes_read: &BytesRead) -> Result<Probed> {
-        let regular = !file.is_stdin() && std::fs::metadata(&file.path).is_ok_and(|metadata| metadata.is_file());
+    pub(crate) fn new(log: Log, bytes_read: &BytesRead, warn: &mut dyn FnMut(&str)) -> Result<Probed> {
+        let again = log.bytes.again();
         // What is read twice counts once.
-        let counter = if regular { Rc::new(Cell::new(0)) } else { Rc::clone(bytes_read) };
-        let mut reader = open(&file.path, &counter)?;
+        let counter = if again { Rc::new(Cell::new(0)) } else { Rc::clone(bytes_read) };
+        let mut reader = open(&log, &counter)?;
         let mut beginning = Vec::new();
-        reader.by_ref().take(PROBED_BYTES).read_to_end(&mut beginning).map_err(|error| file.unreadable(&error))?;
+        reader
+            .by_ref()
+            .take(PROBED_BYTES)
+            .read_to_end(&mut beginning)
+            .map_err(|error| Trouble::unreadable(&log.name, &error))?;
         let seen = Seen::of(&beginning);
-        seen.judge(&file)?;
+        seen.judge(&log, warn)?;
         let start = seen.start();
-        let kept: Option<LogReader> = (!regular).then(|| Box::new(Cursor::new(beginning).chain(reader)) as LogReader);
-        Ok(Probed { file, start, clock: seen.clock, kept })
+        let kept: Option<LogReader> = (!again).then(|| Box::new(Cursor::new(beginning).chain(reader)) as LogReader);
+        Ok(Probed { log, start, clock: seen.clock, kept })
     }
 
     /// The whole text of the file.
-    pub(super) fn into_reader(self, bytes_read: &BytesRead) -> Result<LogReader> {
+    pub(crate) fn into_reader(self, bytes_read: &BytesRead) -> Result<LogReader> {
         match self.kept {
             Some(reader) => Ok(reader),
-            None => open(&self.file.path, bytes_read),
+            None => open(&self.log, bytes_read),
         }
     }
 }
@@ -98,24 +103,24 @@ impl Seen {
     }
 
     /// Refuses a file that is plainly the other log, as it happens where a shell pattern stands behind `--maillog`.
-    fn judge(&self, file: &LogFile) -> Result<()> {
-        let name = file.name();
-        match file.source {
+    fn judge(&self, log: &Log, warn: &mut dyn FnMut(&str)) -> Result<()> {
+        let name = &log.name;
+        match log.source {
             Source::MessageLog if self.message_log == 0 && self.mail > 0 => {
-                Err(Failure::new(Exit::Data, format!("{name} is given as a message_log, but holds sendmail's log"))
+                Err(Trouble::log(What::Data, format!("{name} is given as a message_log, but holds sendmail's log"))
                     .hint("Put --maillog in front of it; every file of sendmail's log needs a --maillog of its own."))
             }
-            Source::Mail if self.mail == 0 && self.message_log > 0 => Err(Failure::new(
-                Exit::Data,
+            Source::Mail if self.mail == 0 && self.message_log > 0 => Err(Trouble::log(
+                What::Data,
                 format!("{name} is given with --maillog, but holds PureMessage's message_log"),
             )
             .hint("Leave --maillog away in front of it.")),
             Source::Mail if self.mail == 0 && self.lines > 0 => {
-                say(&format!("{name}: no line at its beginning looks like sendmail's log"));
+                warn(&format!("{name}: no line at its beginning looks like sendmail's log"));
                 Ok(())
             }
             Source::MessageLog if self.message_log == 0 && self.lines > 0 => {
-                say(&format!("{name}: no line at its beginning looks like an entry of message_log"));
+                warn(&format!("{name}: no line at its beginning looks like an entry of message_log"));
                 Ok(())
             }
             _ => Ok(()),

@@ -2,23 +2,24 @@
 //! only the last revision is to be shown.
 //!
 //! The engine remembers an abort for as long as its limits allow, which may be to the end of the logs; so nothing can be
-//! shown before. The records go to a spool, in memory up to 32 MiB and then in a temporary file. In memory remain some
+//! shown before. The records go to a spool, the host's affair. In memory remain some
 //! 50 bytes for each abort: its id and the number of its last record. A million aborts, a year of a busy site, take
 //! about 50 MB.
 
 use std::collections::{HashMap, HashSet};
-use std::io::{self, BufRead, BufReader, BufWriter, Seek, Write};
+use std::io::{BufRead, BufReader, BufWriter, Read, Seek, Write};
 
-use tempfile::SpooledTempFile;
+use crate::record;
+use crate::trouble::{Result, Trouble};
 
-use super::record;
-use crate::failure::{Exit, Failure, Result};
+/// Where records are kept aside: a temporary file, or memory.
+pub trait Spool: Read + Write + Seek {}
 
-const IN_MEMORY: usize = 32 * 1024 * 1024;
+impl<S: Read + Write + Seek> Spool for S {}
 
 /// Collects issued records.
-pub(super) struct Issued {
-    spool: BufWriter<SpooledTempFile>,
+pub(crate) struct Issued<S: Spool> {
+    spool: BufWriter<S>,
     records: u64,
     /// The last record of each abort, by its id.
     last: HashMap<u128, u64>,
@@ -27,14 +28,14 @@ pub(super) struct Issued {
     several_hosts: bool,
 }
 
-impl Issued {
-    pub(super) fn new() -> Issued {
-        let spool = BufWriter::with_capacity(256 * 1024, SpooledTempFile::new(IN_MEMORY));
+impl<S: Spool> Issued<S> {
+    pub(crate) fn new(spool: S) -> Issued<S> {
+        let spool = BufWriter::with_capacity(256 * 1024, spool);
         Issued { spool, records: 0, last: HashMap::new(), superseded: HashSet::new(), host: None, several_hosts: false }
     }
 
     /// Takes a record; one without a reason is not what anybody asked for.
-    pub(super) fn push(&mut self, record: &[u8]) -> Result<()> {
+    pub(crate) fn push(&mut self, record: &[u8]) -> Result<()> {
         let Some(head) = record::head(record) else { return Ok(()) };
         let id = u128::from_str_radix(&head.id, 16).unwrap_or_default();
         if let Some(earlier) = self.last.insert(id, self.records)
@@ -46,38 +47,38 @@ impl Issued {
         self.host = self.host.take().or(head.host);
         self.records += 1;
         // JSON holds no line ends but those between its tokens, and the engine writes none.
-        self.spool.write_all(record).and_then(|()| self.spool.write_all(b"\n")).map_err(|error| spooling(&error))
+        self.spool.write_all(record)?;
+        Ok(self.spool.write_all(b"\n")?)
     }
 
     /// Whether the records come from more than one host.
-    pub(super) fn several_hosts(&self) -> bool {
+    pub(crate) fn several_hosts(&self) -> bool {
         self.several_hosts
     }
 
     /// Nothing more will be issued: the last revision of every abort, in the order in which they were issued.
-    pub(super) fn into_latest(self) -> Result<Latest> {
-        let spool = self.spool.into_inner().map_err(|error| spooling(error.error()));
-        let mut spool = spool?;
-        spool.rewind().map_err(|error| spooling(&error))?;
+    pub(crate) fn into_latest(self) -> Result<Latest<S>> {
+        let mut spool = self.spool.into_inner().map_err(|error| Trouble::Spool(error.into_error()))?;
+        spool.rewind()?;
         let spool = BufReader::with_capacity(256 * 1024, spool);
         Ok(Latest { spool, superseded: self.superseded, at: 0, record: Vec::new() })
     }
 }
 
 /// Gives the records out.
-pub(super) struct Latest {
-    spool: BufReader<SpooledTempFile>,
+pub struct Latest<S: Spool> {
+    spool: BufReader<S>,
     superseded: HashSet<u64>,
     at: u64,
     record: Vec<u8>,
 }
 
-impl Latest {
+impl<S: Spool> Latest<S> {
     /// The next record.
-    pub(super) fn next(&mut self) -> Result<Option<&[u8]>> {
+    pub fn next_record(&mut self) -> Result<Option<&[u8]>> {
         loop {
             self.record.clear();
-            if self.spool.read_until(b'\n', &mut self.record).map_err(|error| spooling(&error))? == 0 {
+            if self.spool.read_until(b'\n', &mut self.record)? == 0 {
                 return Ok(None);
             }
             self.at += 1;
@@ -88,23 +89,18 @@ impl Latest {
     }
 }
 
-fn spooling(error: &io::Error) -> Failure {
-    Failure::new(Exit::Io, format!("cannot use a temporary file in {}: {error}", std::env::temp_dir().display()))
-        .hint("Make room there, or name another folder in TMPDIR.")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn latest(records: &[String]) -> Vec<String> {
-        let mut issued = Issued::new();
+        let mut issued = Issued::new(std::io::Cursor::new(Vec::new()));
         for record in records {
             issued.push(record.as_bytes()).unwrap();
         }
         let mut latest = issued.into_latest().unwrap();
         let mut all = Vec::new();
-        while let Some(record) = latest.next().unwrap() {
+        while let Some(record) = latest.next_record().unwrap() {
             all.push(String::from_utf8(record.to_vec()).unwrap());
         }
         all

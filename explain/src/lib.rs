@@ -1,0 +1,98 @@
+//! Log files in, the last word on every abort out: what `abort-reason explain` and the page in a browser share.
+//!
+//! It opens nothing itself: a [`Log`] says how it is opened. Logs are unpacked, cut into lines, put in order of time while
+//! they are read, and pushed into the engine; what it issues is kept aside until it can issue no more.
+
+use abort_reason::{Config, Engine, Input};
+
+mod blocks;
+mod clock;
+mod csv;
+mod issued;
+mod lines;
+mod log;
+mod merge;
+mod probe;
+pub mod record;
+pub mod text;
+mod trouble;
+mod unpack;
+
+pub use blocks::Blocks;
+pub use csv::write_csv;
+pub use issued::{Latest, Spool};
+pub use lines::{LONGEST_LINE, LineReader};
+pub use log::{Bytes, Log};
+pub use merge::Counts;
+pub use trouble::{Result, Trouble, What};
+
+/// The host's clock stands still: no time passes between lines that were written long ago. Aborts wait for the mail log
+/// to pass them, or for its end.
+const NOW: u64 = 0;
+
+/// Reads logs, and finds out why aborts were aborted.
+pub struct Explanation<S: Spool> {
+    engine: Engine,
+    merge: merge::Merge,
+    issued: issued::Issued<S>,
+    finished: bool,
+}
+
+impl<S: Spool> Explanation<S> {
+    /// Looks at every log, and fails if one can't be used. `spool` keeps the records, some 1.5 KB for each abort; `warn` is
+    /// told what looks strange.
+    pub fn new(config: &Config, logs: Vec<Log>, spool: S, warn: &mut dyn FnMut(&str)) -> Result<Explanation<S>> {
+        let merge = merge::Merge::new(logs, warn)?;
+        Ok(Explanation { engine: Engine::new(config), merge, issued: issued::Issued::new(spool), finished: false })
+    }
+
+    /// Reads at most so many lines; false when all are read.
+    pub fn step(&mut self, lines: u32) -> Result<bool> {
+        for _ in 0..lines {
+            let Some((source, line)) = self.merge.next_line()? else {
+                self.finish()?;
+                return Ok(false);
+            };
+            self.engine.push(source, Input::Line(line), 0, NOW);
+            self.take()?;
+        }
+        Ok(true)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        if !self.finished {
+            self.finished = true;
+            self.engine.finish();
+        }
+        self.take()
+    }
+
+    fn take(&mut self) -> Result<()> {
+        while let Some(output) = self.engine.poll() {
+            self.issued.push(&output.data)?;
+        }
+        while self.engine.poll_released().is_some() {}
+        Ok(())
+    }
+
+    /// Bytes read so far, as they lie on the disk.
+    pub fn bytes_read(&self) -> u64 {
+        self.merge.bytes_read()
+    }
+
+    /// Lines read so far.
+    pub fn counts(&self) -> Counts {
+        self.merge.counts()
+    }
+
+    /// Whether the records come from more than one host.
+    pub fn several_hosts(&self) -> bool {
+        self.issued.several_hosts()
+    }
+
+    /// The last revision of every abort, in the order in which they were issued. What was not read is left out.
+    pub fn into_latest(mut self) -> Result<Latest<S>> {
+        self.finish()?;
+        self.issued.into_latest()
+    }
+}

@@ -1,0 +1,24 @@
+//! A log, wherever it lies.
+
+use std::io::{self, Read};
+
+use abort_reason::Source;
+
+/// A log as the user named it.
+pub struct Log {
+    /// How messages call it.
+    pub name: String,
+    /// Which log it is.
+    pub source: Source,
+    /// What it holds, packed or not.
+    pub bytes: Box<dyn Bytes>,
+}
+
+/// Where the bytes of a log come from.
+pub trait Bytes {
+    /// Begins at the beginning.
+    fn open(&self) -> io::Result<Box<dyn Read>>;
+
+    /// Whether it can be opened a second time, as standard input and pipes can't.
+    fn again(&self) -> bool;
+}

@@ -1,0 +1,66 @@
+//! The `abort` object of an issued record, as the table and the CSV show it. The records themselves are never rebuilt
+//! from it: `ndjson` and `json` give the engine's bytes.
+
+use serde::Deserialize;
+
+/// What tells the revisions of one abort apart, and little else: read from every record that is issued.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Head {
+    /// 32 hexadecimal digits.
+    pub(crate) id: String,
+    pub(crate) host: Option<String>,
+    pub(crate) revision: u32,
+}
+
+/// The object, without its evidence.
+/// Its fields are those of docs/record.md.
+#[derive(Debug, Deserialize)]
+#[allow(missing_docs)]
+pub struct Abort {
+    pub id: String,
+    pub kind: String,
+    pub queue_id: String,
+    pub host: Option<String>,
+    pub time: Option<String>,
+    pub from: Option<String>,
+    #[serde(default)]
+    pub to: Vec<String>,
+    pub relay: Option<String>,
+    pub processing_secs: Option<serde_json::Number>,
+    pub status: String,
+    pub class: String,
+    pub fault: String,
+    pub ignorable: Option<bool>,
+    pub reason: Option<String>,
+    pub filter: Option<String>,
+    pub own_filter: Option<bool>,
+    pub stage: Option<String>,
+    pub timeout: Option<String>,
+    pub outcome: String,
+    pub advice: Option<Advice>,
+    pub why_not: Option<String>,
+    pub revision: u32,
+}
+
+/// What to do.
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs)]
+pub struct Advice {
+    pub text: String,
+}
+
+/// A record that carries the object, or not.
+#[derive(Debug, Deserialize)]
+struct Record<T> {
+    abort: Option<T>,
+}
+
+/// The head of a record; `None` if it carries no reason.
+pub(crate) fn head(record: &[u8]) -> Option<Head> {
+    serde_json::from_slice::<Record<Head>>(record).ok()?.abort
+}
+
+/// The object of a record.
+pub fn abort(record: &[u8]) -> Option<Abort> {
+    serde_json::from_slice::<Record<Abort>>(record).ok()?.abort
+}

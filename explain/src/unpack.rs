@@ -1,0 +1,96 @@
+//! Unpacks a log; which compression it has is told by its first bytes, not by its name.
+
+use std::cell::Cell;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::rc::Rc;
+
+use flate2::bufread::MultiGzDecoder;
+
+use crate::log::Log;
+use crate::trouble::{Result, Trouble, What};
+
+const BUFFER: usize = 128 * 1024;
+
+/// What an xz file may ask for; its strongest preset takes 65 MiB.
+#[cfg(feature = "xz-zstd")]
+const XZ_MEMORY: u64 = 256 * 1024 * 1024;
+
+/// Bytes read from all files so far, as they lie on the disk: what a progress bar shows.
+pub(crate) type BytesRead = Rc<Cell<u64>>;
+
+/// The text of a log.
+pub(crate) type LogReader = Box<dyn BufRead>;
+
+/// Opens a log for its unpacked text.
+pub(crate) fn open(log: &Log, bytes_read: &BytesRead) -> Result<LogReader> {
+    let unreadable = |error: io::Error| Trouble::unreadable(&log.name, &error);
+    let mut counted = Counted { inner: log.bytes.open().map_err(unreadable)?, bytes_read: Rc::clone(bytes_read) };
+    let mut magic = Vec::with_capacity(10);
+    counted.by_ref().take(10).read_to_end(&mut magic).map_err(unreadable)?;
+    let compression = Compression::of(&magic);
+    let packed = BufReader::with_capacity(BUFFER, Cursor::new(magic).chain(counted));
+    Ok(match compression {
+        Compression::None => Box::new(packed),
+        Compression::Gzip => Box::new(unpacked(MultiGzDecoder::new(packed))),
+        #[cfg(feature = "xz-zstd")]
+        Compression::Xz => {
+            use liblzma::stream::{CONCATENATED, Stream};
+            let stream =
+                Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED).map_err(|error| unreadable(error.into()))?;
+            Box::new(unpacked(liblzma::bufread::XzDecoder::new_stream(packed, stream)))
+        }
+        #[cfg(feature = "xz-zstd")]
+        Compression::Zstd => Box::new(unpacked(zstd::Decoder::with_buffer(packed).map_err(unreadable)?)),
+        #[cfg(not(feature = "xz-zstd"))]
+        Compression::Xz => return Err(not_read(log, "xz")),
+        #[cfg(not(feature = "xz-zstd"))]
+        Compression::Zstd => return Err(not_read(log, "zstd")),
+        Compression::Unknown(program) => return Err(not_read(log, program)),
+    })
+}
+
+fn not_read(log: &Log, program: &str) -> Trouble {
+    Trouble::log(What::Data, format!("{} is compressed by {program}, which is not read here", log.name))
+        .hint(format!("Unpack it first: {program} -dc FILE"))
+}
+
+enum Compression {
+    None,
+    Gzip,
+    Xz,
+    Zstd,
+    /// One that is not read here, by the name of its program.
+    Unknown(&'static str),
+}
+
+impl Compression {
+    fn of(magic: &[u8]) -> Compression {
+        match magic {
+            [0x1f, 0x8b, ..] => Compression::Gzip,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Compression::Xz,
+            // A frame of zstd, or one that only carries notes, as `pzstd` writes them in front.
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
+            [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..] => Compression::Unknown("bzip2"),
+            [0x04, 0x22, 0x4d, 0x18, ..] => Compression::Unknown("lz4"),
+            [0x1f, 0x9d, ..] => Compression::Unknown("uncompress"),
+            _ => Compression::None,
+        }
+    }
+}
+
+fn unpacked(decoder: impl Read + 'static) -> impl BufRead + 'static {
+    BufReader::with_capacity(BUFFER, decoder)
+}
+
+struct Counted {
+    inner: Box<dyn Read>,
+    bytes_read: BytesRead,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.bytes_read.set(self.bytes_read.get() + read as u64);
+        Ok(read)
+    }
+}
