@@ -74,6 +74,12 @@ pub struct Latest<S: Spool> {
 }
 
 impl<S: Spool> Latest<S> {
+    /// Begins again with the first record.
+    pub fn rewind(&mut self) -> Result<()> {
+        self.at = 0;
+        Ok(self.spool.rewind()?)
+    }
+
     /// The next record.
     pub fn next_record(&mut self) -> Result<Option<&[u8]>> {
         loop {

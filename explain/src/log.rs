@@ -8,7 +8,7 @@ use abort_reason::Source;
 pub struct Log {
     /// How messages call it.
     pub name: String,
-    /// Which log it is.
+    /// Which log it is; `Auto` where its beginning is to tell.
     pub source: Source,
     /// What it holds, packed or not.
     pub bytes: Box<dyn Bytes>,

@@ -43,7 +43,7 @@ impl Probed {
             .read_to_end(&mut beginning)
             .map_err(|error| Trouble::unreadable(&log.name, &error))?;
         let seen = Seen::of(&beginning);
-        seen.judge(&log, warn)?;
+        let log = seen.judge(log, warn)?;
         let start = seen.start();
         let kept: Option<LogReader> = (!again).then(|| Box::new(Cursor::new(beginning).chain(reader)) as LogReader);
         Ok(Probed { log, start, clock: seen.clock, kept })
@@ -102,10 +102,19 @@ impl Seen {
         first.and_then(|peek| self.clock.utc(peek))
     }
 
-    /// Refuses a file that is plainly the other log, as it happens where a shell pattern stands behind `--maillog`.
-    fn judge(&self, log: &Log, warn: &mut dyn FnMut(&str)) -> Result<()> {
+    /// Refuses a file that is plainly the other log, as it happens where a shell pattern stands behind `--maillog`; tells
+    /// which log it is where nobody has said.
+    fn judge(&self, log: Log, warn: &mut dyn FnMut(&str)) -> Result<Log> {
         let name = &log.name;
         match log.source {
+            Source::Auto if self.mail == 0 && self.message_log == 0 && self.lines > 0 => {
+                Err(Trouble::log(What::Data, format!("{name} is neither sendmail's log nor PureMessage's message_log"))
+                    .hint("Choose the mail log (often /var/log/maillog or mail.log) and message_log."))
+            }
+            Source::Auto => {
+                let source = if self.message_log > self.mail { Source::MessageLog } else { Source::Mail };
+                Ok(Log { source, ..log })
+            }
             Source::MessageLog if self.message_log == 0 && self.mail > 0 => {
                 Err(Trouble::log(What::Data, format!("{name} is given as a message_log, but holds sendmail's log"))
                     .hint("Put --maillog in front of it; every file of sendmail's log needs a --maillog of its own."))
@@ -117,13 +126,13 @@ impl Seen {
             .hint("Leave --maillog away in front of it.")),
             Source::Mail if self.mail == 0 && self.lines > 0 => {
                 warn(&format!("{name}: no line at its beginning looks like sendmail's log"));
-                Ok(())
+                Ok(log)
             }
             Source::MessageLog if self.message_log == 0 && self.lines > 0 => {
                 warn(&format!("{name}: no line at its beginning looks like an entry of message_log"));
-                Ok(())
+                Ok(log)
             }
-            _ => Ok(()),
+            _ => Ok(log),
         }
     }
 }

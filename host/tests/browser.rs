@@ -6,7 +6,8 @@ mod common;
 #[allow(dead_code, unreachable_pub)]
 mod corpus;
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -24,19 +25,56 @@ fn report(output: PathBuf, mail: &[PathBuf], entries: &[PathBuf]) -> PathBuf {
     output
 }
 
-#[test]
-fn the_report_in_a_browser() {
+/// Runs a file of tests in Node, where all is there that it takes; `None` where something is missing, which is said.
+fn browser_tests(file: &str) -> Option<Command> {
     let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web").canonicalize().unwrap();
     let (Some(node), Some(chromium)) = (host_program("NODE", "node"), host_program("CHROMIUM", "chromium")) else {
         eprintln!("SKIPPED: no Node or no Chromium: install both, or name them in NODE and CHROMIUM");
-        return;
+        return None;
     };
     if !web.join("node_modules").exists() {
         eprintln!(
             "SKIPPED: no packages for the browser's tests: run the tests by `cargo xtask test`, which installs them"
         );
-        return;
+        return None;
     }
+    let mut test = Command::new(node);
+    test.args(["--test", file]).env("CHROMIUM", chromium).current_dir(web);
+    Some(test)
+}
+
+fn must_pass(test: &mut Command) {
+    let ran = test.output().unwrap();
+    assert!(ran.status.success(), "{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+}
+
+#[test]
+fn the_page_in_a_browser() {
+    let Some(mut test) = browser_tests("test/page.test.mjs") else { return };
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist/site/index.html");
+    assert!(page.exists(), "{} is missing: run the tests by `cargo xtask test`, which builds it", page.display());
+    let folder = Folder::new();
+    let (first, rest): (Vec<_>, Vec<_>) = scenarios().into_iter().partition(|folder| folder.ends_with("mixed"));
+    let read = |folders: &[PathBuf], name: &str| -> Vec<u8> {
+        folders.iter().flat_map(|folder| std::fs::read(folder.join(name)).unwrap()).collect()
+    };
+    let maillog = folder.file("maillog", read(&rest, "maillog.iso"));
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(&read(&first, "maillog.iso")).unwrap();
+    let gzipped = folder.file("maillog.gz", packed.finish().unwrap());
+    let message_log = folder.file("message_log", [read(&first, "message_log"), read(&rest, "message_log")].concat());
+    for format in ["ndjson", "csv"] {
+        let mut explain = program();
+        explain.args(["explain", "--filter-name", "PureMessage", "--format", format, "--output"]);
+        explain.arg(folder.path(&format!("explained.{format}"))).arg("--maillog").arg(&gzipped);
+        run(explain.arg("--maillog").arg(&maillog).arg(&message_log)).ok();
+    }
+    must_pass(test.env("PAGE", page.canonicalize().unwrap()).env("LOGS", folder.path(".")));
+}
+
+#[test]
+fn the_report_in_a_browser() {
+    let Some(mut test) = browser_tests("test/report.test.mjs") else { return };
     let folder = Folder::new();
     let mail: Vec<_> = scenarios().iter().map(|folder| folder.join("maillog.iso")).collect();
     let entries: Vec<_> = scenarios().iter().map(|folder| folder.join("message_log")).collect();
@@ -69,8 +107,5 @@ fn the_report_in_a_browser() {
     let hostile =
         report(folder.path("hostile.html"), &[folder.file("maillog", mail)], &[folder.file("message_log", entries)]);
 
-    let mut test = Command::new(node);
-    test.args(["--test", "test/report.test.mjs"]).current_dir(&web);
-    let ran = test.env("CHROMIUM", chromium).env("REPORT", corpus).env("HOSTILE", hostile).output().unwrap();
-    assert!(ran.status.success(), "{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    must_pass(test.env("REPORT", corpus).env("HOSTILE", hostile));
 }

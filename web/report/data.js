@@ -1,12 +1,16 @@
 // The records: gzipped blocks of NDJSON. Of each record a row is kept that the page shows, sorts and filters by; the record
 // itself, with its evidence, is unpacked again when somebody opens the row.
 
-/** The bytes of a gzipped block, unpacked, as text. */
-async function unpack(block) {
-  const bytes = typeof block === "string" ? Uint8Array.from(atob(block), (digit) => digit.charCodeAt(0)) : block;
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Response(stream).text();
-}
+const unpacked = (packed) => {
+  const bytes = typeof packed === "string" ? Uint8Array.from(atob(packed), (digit) => digit.charCodeAt(0)) : packed;
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")));
+};
+
+/** What gzip packed, as text; `packed`: base64 text or bytes. */
+const unpack = (packed) => unpacked(packed).text();
+
+/** The same as bytes. */
+export const unpackBytes = async (packed) => new Uint8Array(await unpacked(packed).arrayBuffer());
 
 const lines = (text) => text.split("\n").filter((line) => line !== "");
 

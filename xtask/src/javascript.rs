@@ -58,7 +58,7 @@ pub(crate) fn pack(package: &Path, folder: &Path) -> Result<Option<PathBuf>> {
 }
 
 /// JavaScript and types for a module. The tool refuses a module of another version of wasm-bindgen, and says so.
-fn bind(module: &Path, folder: &Path) -> Result<()> {
+pub(crate) fn bind(module: &Path, folder: &Path) -> Result<()> {
     let bound = Bindgen::new()
         .input_path(module)
         .out_name("abort_reason")

@@ -11,7 +11,7 @@
 //! | [`mod@test`] | `test`: the whole test suite |
 //! | [`check`] | `check`: everything that can be told without running the tests |
 //! | [`mod@debian`] | installs Debian's packages where it may |
-//! | [`web`] | `web`: bundles what a browser shows |
+//! | [`web`] | `web`, `site`: bundles what a browser shows |
 //! | [`shell`], [`workspace`], [`fold`] | running programs and reporting on them; where things are; text to a width |
 
 use std::process::ExitCode;
@@ -36,6 +36,7 @@ The project's tasks.
   cargo xtask demo            build, then show every abort of a real log with its reason
   cargo xtask build           build what a user takes away, into dist/
   cargo xtask test [ARGS]     run the whole test suite; ARGS go to `cargo nextest run` or `cargo test`
+  cargo xtask site            build the page that explains logs in a browser, dist/site/index.html
   cargo xtask web             bundle the report of web/ anew, after a change there
   cargo xtask check           format, lints, documentation, dependencies, invariants
 
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         ["test", rest @ ..] => test::run(rest),
         ["check"] => check::run(),
         ["web"] => web::run(),
+        ["site"] => toolchain::Toolchain::find().and_then(|toolchain| web::site(&toolchain)).map(drop),
         ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(())

@@ -24,6 +24,10 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
     dist::fluent_bit(&toolchain, Profile::Dev)?;
     javascript::pack(&javascript::build(&toolchain)?, &target()?.join("npm-packed"))?;
     find_hosts();
+    // The tests of the page say so where it is missing.
+    if let Err(failure) = web::site(&toolchain) {
+        warn(&format!("SKIPPED: the page can't be built, nor the report tested: {failure}"));
+    }
 
     if succeeds(cargo("nextest").arg("--version")) {
         if args.is_empty() {
@@ -42,9 +46,6 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
 
 /// The programs that tests drive beside the project, installed where that is possible. The tests that miss one say so.
 fn find_hosts() {
-    if let Err(failure) = web::install() {
-        warn(&format!("SKIPPED: the browser's tests lack their packages: {failure}"));
-    }
     if std::env::var_os("CHROMIUM").is_none() && !succeeds(Command::new("chromium").arg("--version")) {
         debian::install("A browser for the report's tests", &["chromium"]);
     }

@@ -5,16 +5,36 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::shell::{Failure, Result, io_failure, run as run_command, say, succeeds};
-use crate::workspace::root;
+use crate::dist;
+use crate::javascript;
+use crate::shell::{Failure, Result, heading, io_failure, run as run_command, say, succeeds};
+use crate::toolchain::Toolchain;
+use crate::workspace::{root, shown, target};
 
 /// What `explain --format html` is made of.
 const REPORT: &str = "web/bundled/report.html";
 
 /// `web`: bundles the report anew.
 pub(crate) fn run() -> Result<()> {
-    install()?.ok_or_else(|| Failure::unavailable("npm is missing: install Node 20 or newer"))?;
-    bundle()
+    needed()?;
+    bundle(&["report"])
+}
+
+/// `site`: the page, in one file, with its module and an example.
+pub(crate) fn site(toolchain: &Toolchain) -> Result<PathBuf> {
+    needed()?;
+    heading("The page");
+    let module = toolchain.build("abort-reason-page", Some("+simd128"))?.join("abort_reason_page.wasm");
+    javascript::bind(&module, &target()?.join("page"))?;
+    let file = dist::folder().join("site/index.html");
+    bundle(&["page", &file.to_string_lossy()])?;
+    say(&format!("{}: put it on any web server, or open it as it is", shown(&file)));
+    Ok(file)
+}
+
+/// The packages, or what to do.
+fn needed() -> Result<PathBuf> {
+    install()?.ok_or_else(|| Failure::unavailable("npm is missing: install Node 20 or newer"))
 }
 
 /// Whether the report in the repository is what its source gives; `None`, and said, where that can't be told.
@@ -24,7 +44,7 @@ pub(crate) fn up_to_date() -> Result<Option<bool>> {
     }
     let file = root().join(REPORT);
     let kept = std::fs::read(&file).map_err(io_failure(REPORT))?;
-    bundle()?;
+    bundle(&["report"])?;
     let made = std::fs::read(&file).map_err(io_failure(REPORT))?;
     if kept != made && std::env::var_os("BLESS").is_none() {
         std::fs::write(&file, &kept).map_err(io_failure(REPORT))?;
@@ -54,6 +74,6 @@ pub(crate) fn install() -> Result<Option<PathBuf>> {
     Ok(Some(modules))
 }
 
-fn bundle() -> Result<()> {
-    run_command(Command::new("node").arg("bundle.mjs").current_dir(root().join("web")))
+fn bundle(arguments: &[&str]) -> Result<()> {
+    run_command(Command::new("node").arg("bundle.mjs").args(arguments).current_dir(root().join("web")))
 }

@@ -1,0 +1,145 @@
+//! The page's module: [`abort_reason_explain`] over files that a browser reads piece by piece, in a worker.
+//!
+//! There is no logic here. The page asks for steps, so that it can show how far it is, and takes the records in the blocks
+//! of which the report is made.
+
+// wasm-bindgen's own code, and what it wants of the signatures.
+#![allow(clippy::float_cmp, clippy::needless_pass_by_value)]
+
+use std::io::{self, Cursor, Read};
+
+use abort_reason::Config;
+use abort_reason_explain::{Blocks, Bytes, Latest, Log, write_csv};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsError, JsValue};
+
+#[wasm_bindgen]
+extern "C" {
+    /// A file: an object with `read(offset, length)`, which gives at most so many bytes, none at its end.
+    #[wasm_bindgen(typescript_type = "{ read(offset: number, length: number): Uint8Array }")]
+    pub type File;
+
+    #[wasm_bindgen(method, structural, catch)]
+    fn read(this: &File, offset: f64, length: u32) -> Result<Vec<u8>, JsValue>;
+}
+
+/// The logs to explain.
+#[wasm_bindgen]
+#[derive(Default)]
+pub struct Logs(Vec<Log>);
+
+#[wasm_bindgen]
+impl Logs {
+    /// No logs.
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> Logs {
+        Logs::default()
+    }
+
+    /// One more; which log it is, and how it is compressed, is told by its beginning.
+    pub fn add(&mut self, name: String, file: File) {
+        let bytes = Box::new(Pieces(file.unchecked_into()));
+        self.0.push(Log { name, source: abort_reason::Source::Auto, bytes });
+    }
+}
+
+/// An explanation under way.
+#[wasm_bindgen]
+pub struct Explanation {
+    inner: abort_reason_explain::Explanation<Cursor<Vec<u8>>>,
+    warnings: Vec<String>,
+}
+
+#[wasm_bindgen]
+impl Explanation {
+    /// Looks at all logs. Throws an `Error` that says what is wrong with which one, or with the configuration.
+    #[wasm_bindgen(constructor)]
+    pub fn new(config: &str, logs: Logs) -> Result<Explanation, JsError> {
+        let config = Config::from_json(config)?;
+        let mut warnings = Vec::new();
+        let spool = Cursor::new(Vec::new());
+        let mut warn = |warning: &str| warnings.push(warning.to_owned());
+        let inner = abort_reason_explain::Explanation::new(&config, logs.0, spool, &mut warn)?;
+        Ok(Explanation { inner, warnings })
+    }
+
+    /// Reads at most so many lines; false when all are read.
+    pub fn step(&mut self, lines: u32) -> Result<bool, JsError> {
+        Ok(self.inner.step(lines)?)
+    }
+
+    /// Bytes of the files that are done.
+    #[wasm_bindgen(js_name = bytesRead)]
+    pub fn bytes_read(&self) -> f64 {
+        self.inner.bytes_read() as f64
+    }
+
+    /// What was read: a JSON object, and what looked strange.
+    pub fn meta(&self) -> String {
+        let counts = self.inner.counts();
+        serde_json::json!({
+            "mail": counts.mail,
+            "message_log": counts.message_log,
+            "unreadable": counts.unreadable,
+            "cut": counts.cut,
+            "warnings": self.warnings,
+        })
+        .to_string()
+    }
+
+    /// The records. The explanation is used up.
+    pub fn records(self) -> Result<Records, JsError> {
+        Ok(Records(self.inner.into_latest()?))
+    }
+}
+
+/// The last revision of every abort.
+#[wasm_bindgen]
+pub struct Records(Latest<Cursor<Vec<u8>>>);
+
+#[wasm_bindgen]
+impl Records {
+    /// The next block, gzipped NDJSON; `undefined` behind the last one.
+    #[wasm_bindgen(js_name = nextBlock)]
+    pub fn next_block(&mut self) -> Result<Option<Vec<u8>>, JsError> {
+        Ok(Blocks(&mut self.0).next().transpose()?)
+    }
+
+    /// All of them as a table for a spreadsheet.
+    pub fn csv(&mut self) -> Result<Vec<u8>, JsError> {
+        self.0.rewind()?;
+        let mut table = Vec::new();
+        write_csv(&mut self.0, &mut table)??;
+        Ok(table)
+    }
+}
+
+/// A browser's file as the logs' reader knows one.
+struct Pieces(JsValue);
+
+impl Bytes for Pieces {
+    fn open(&self) -> io::Result<Box<dyn Read>> {
+        Ok(Box::new(Piece { file: self.0.clone().unchecked_into(), offset: 0 }))
+    }
+
+    fn again(&self) -> bool {
+        true
+    }
+}
+
+struct Piece {
+    file: File,
+    offset: u64,
+}
+
+impl Read for Piece {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
+        let failed = |_| io::Error::new(io::ErrorKind::PermissionDenied, "the browser can't read it any more");
+        let bytes = self.file.read(self.offset as f64, length).map_err(failed)?;
+        let read = bytes.len().min(buffer.len());
+        buffer[..read].copy_from_slice(&bytes[..read]);
+        self.offset += read as u64;
+        Ok(read)
+    }
+}
