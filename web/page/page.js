@@ -105,7 +105,7 @@ function finish(records, meta, worker, back) {
   const actions = h("p", { class: "actions" }, button("Other logs", () => back("")), button("Download as NDJSON", ndjson), button("Download as CSV", csv));
   const warnings = meta.warnings.map((warning) => h("p", { class: "quiet" }, warning));
   show(main, records, meta, ...warnings, actions);
-  document.querySelector(".headline").scrollIntoView();
+  scrollTo({ top: 0 });
 }
 
 function save(name, type, pieces) {

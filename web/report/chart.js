@@ -5,7 +5,8 @@ import { visible, words } from "./text.js";
 Chart.register(BarController, BarElement, CategoryScale, Legend, LinearScale, Tooltip);
 
 const MOST_BARS = 96;
-const STEPS = [1, 5, 15, 30, 60, 120, 360, 720, 1440, 2880, 10080, 43200, 525600].map((minutes) => minutes * 60_000);
+// In seconds: from one to a month.
+const STEPS = [1, 5, 15, 30, 60, 300, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400, 172_800, 604_800, 2_592_000];
 
 /** Draws into a canvas; gives the table of its figures, and the chart. */
 export function timeChart(canvas, rows, classes, colours) {
@@ -49,7 +50,7 @@ function stretches(rows, classes) {
     first = Math.min(first, moment(row));
     last = Math.max(last, moment(row));
   }
-  const step = STEPS.find((step) => (last - first) / step < MOST_BARS) ?? (last - first) / MOST_BARS;
+  const step = STEPS.map((seconds) => seconds * 1000).find((step) => (last - first) / step < MOST_BARS) ?? (last - first) / (MOST_BARS - 1);
   const start = Math.floor(first / step) * step;
   const bars = Math.floor((last - start) / step) + 1;
   const counts = new Map(classes.map((name) => [name, new Array(bars).fill(0)]));
@@ -60,7 +61,8 @@ function stretches(rows, classes) {
   const label = (bar) => {
     const text = from(bar);
     if (step >= 86_400_000) return text.slice(0, 10);
-    return oneDay ? text.slice(11, 16) : `${text.slice(5, 10)} ${text.slice(11, 16)}`;
+    if (oneDay) return text.slice(11, step < 60_000 ? 19 : 16);
+    return `${text.slice(5, 10)} ${text.slice(11, 16)}`;
   };
   return { labels: Array.from({ length: bars }, (_, bar) => label(bar)), series: [...counts] };
 }
