@@ -118,6 +118,12 @@ fn rejection(status: &tonic::Status) -> Rejection {
         Code::DataLoss | Code::InvalidArgument | Code::OutOfRange => {
             Rejection::ForGood(format!("{:?}: {cause}", status.code()))
         }
+        // The code is that of a full server, too; the words, of this bridge and of other servers, tell them apart.
+        Code::ResourceExhausted
+            if ["too large", "larger than max", "exceeds maximum"].iter().any(|words| cause.contains(words)) =>
+        {
+            Rejection::ForGood(format!("{:?}: {cause}", status.code()))
+        }
         code => Rejection::ForNow {
             kind: format!("{code:?}"),
             cause: format!("{code:?}: {cause}"),

@@ -143,16 +143,25 @@ pub(super) struct Entry {
     pub events: Vec<u8>,
 }
 
-/// The store, which both ends give up and open again after a failure of the disk: it would not go on by itself.
+/// The store. A failure of the disk closes it, whoever met it; who writes it opens it again.
 #[derive(Clone)]
 struct Shared(Arc<RwLock<Option<Database>>>);
 
 impl Shared {
     fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T>) -> Result<T> {
-        match self.0.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        let done = match self.0.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
             Some(database) => work(database),
             None => Err(JournalError::Store("it is closed after a failure".to_owned())),
+        };
+        if done.is_err() {
+            // It may go on to read from memory what it can't write any more.
+            *self.0.write().unwrap_or_else(PoisonError::into_inner) = None;
         }
+        done
+    }
+
+    fn is_closed(&self) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 }
 
@@ -193,6 +202,16 @@ impl Journal {
         Ok(())
     }
 
+    /// Whether a failure has closed the store.
+    pub(super) fn is_closed(&self) -> bool {
+        self.database.is_closed()
+    }
+
+    /// The number of the last entry of the outbox.
+    pub(super) fn last_outgoing(&self) -> u64 {
+        self.next.outbox - 1
+    }
+
     /// The end at which the outbox is emptied.
     pub(super) fn outbox(&self) -> Outbox {
         Outbox(self.database.clone())
@@ -200,9 +219,12 @@ impl Journal {
 
     /// Makes a change durable; gives the number of the last entry of the outbox.
     pub(super) fn commit(&mut self, change: &Change) -> Result<u64> {
+        if change.is_empty() {
+            return Ok(self.last_outgoing());
+        }
         let (next, sizes) = self.database.with(|database| write(database, change, self.next, self.sizes))?;
         (self.next, self.sizes) = (next, sizes);
-        Ok(next.outbox - 1)
+        Ok(self.last_outgoing())
     }
 
     /// What the component is made of again.
@@ -279,7 +301,7 @@ fn write(database: &Database, change: &Change, mut next: Next, mut sizes: Sizes)
         for call in &change.input {
             input.insert(next.input, (call.now_ms, call.first_ticket, call.lines.as_slice()))?;
             next.input += 1;
-            sizes.input += call.lines.len() as u64;
+            sizes.input += weight(call.lines.len());
         }
         if let Some(snapshot) = &change.snapshot {
             meta.insert("snapshot", snapshot.as_slice())?;
@@ -324,6 +346,11 @@ fn write(database: &Database, change: &Change, mut next: Next, mut sizes: Sizes)
     Ok((next, sizes))
 }
 
+/// What a call takes on disk, and in memory when it is read again: most calls are small.
+fn weight(lines: usize) -> u64 {
+    lines as u64 + 64
+}
+
 /// Opens the file, and sees what is there.
 fn start(file: &Path) -> Result<(Database, Next, Sizes)> {
     let database = Database::builder().set_cache_size(CACHE).create(file)?;
@@ -347,7 +374,7 @@ fn start(file: &Path) -> Result<(Database, Next, Sizes)> {
             taken: taken.last()?.map_or(1, |(key, _)| key.value() + 1),
         };
         sizes = Sizes {
-            input: sum(input.iter()?.map(|entry| entry.map(|(_, value)| value.value().2.len())))?,
+            input: sum(input.iter()?.map(|entry| entry.map(|(_, value)| weight(value.value().2.len()) as usize)))?,
             kept: sum(kept.iter()?.map(|entry| entry.map(|(_, value)| value.value().1.len())))?,
             outbox: sum(outbox.iter()?.map(|entry| entry.map(|(_, value)| value.value().1.len())))?,
         };
@@ -397,6 +424,20 @@ mod tests {
     }
 
     #[test]
+    fn a_failure_closes_it_until_it_is_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(folder.path()).unwrap();
+        let change = Change { outbox: vec![b"first".to_vec()], ..Change::default() };
+        journal.commit(&change).unwrap();
+        // As a read of the outbox meets it.
+        let failed = journal.outbox().0.with(|_| Err::<(), _>(JournalError::Store("the disk".to_owned())));
+        assert!(failed.is_err() && journal.is_closed());
+        assert!(journal.commit(&change).is_err() && journal.state().is_err());
+        journal.reopen().unwrap();
+        assert_eq!(journal.commit(&change).unwrap(), 2);
+    }
+
+    #[test]
     fn what_is_committed_is_there_again() {
         let folder = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(folder.path()).unwrap();
@@ -424,7 +465,7 @@ mod tests {
             journal.outbox().after(0).unwrap(),
             Some(Entry { number: 2, dead: false, events: b"second".to_vec() })
         );
-        assert_eq!(journal.sizes, Sizes { input: 6, kept: 10, outbox: 6 });
+        assert_eq!(journal.sizes, Sizes { input: 6 + 64, kept: 10, outbox: 6 });
         assert!(journal.has_taken(b"name").unwrap() && !journal.has_taken(b"other").unwrap());
         journal.commit(&Change { snapshot: Some(b"state".to_vec()), accepted: vec![2], ..Change::default() }).unwrap();
         drop(journal);

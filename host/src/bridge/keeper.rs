@@ -21,13 +21,20 @@ mod restore;
 /// Events given to the component at a time, and outputs taken from it; and bytes of such a batch, but for a larger event.
 const BATCH: usize = 1_000;
 const BATCH_BYTES: usize = 4 << 20;
-/// Failures of the component in a row, while it was only let time pass, before it is made anew from what is kept; and
-/// before all that it holds passes without it.
+/// Failures of the component in a row before it is made anew from what is kept, and before all that it holds passes
+/// without it: while it was only let time pass, ...
 const RELEARN_AFTER: u32 = 3;
 const LET_GO_AFTER: u32 = 6;
+/// ... and in groups of requests of which it could take none, where it may be the events' fault.
+const GROUPS_TO_RELEARN: u32 = 8;
+const GROUPS_TO_LET_GO: u32 = 16;
+/// A failure is told in the log at most once in this time.
+const TELL_EVERY: Duration = Duration::from_mins(5);
 /// The input since the snapshot, in bytes, at which the next one is made: so much is replayed at a start. In a small
 /// journal, it is the eighth part of it.
 const SNAPSHOT_EVERY: u64 = 32 << 20;
+/// Where none can be made, it is tried again with so many times that much; then the component is made anew.
+const SNAPSHOT_TRIES: u64 = 4;
 
 /// Where this fails, the journal is at fault: requests are refused for now.
 type Result<T> = super::journal::Result<T>;
@@ -56,8 +63,11 @@ pub(super) struct Keeper {
     most_bytes: u64,
     /// The bytes of input at which a snapshot is made.
     snapshot_at: u64,
-    /// Failures in a row while time passed.
+    /// Failures in a row while time passed, and of whole groups of requests.
     failed_advances: u32,
+    failed_groups: u32,
+    /// When a failure was told last.
+    told: Option<Instant>,
     next_ticket: u64,
     began: Instant,
     /// The component's time at `began`.
@@ -84,8 +94,10 @@ impl Keeper {
             journal,
             metrics,
             most_bytes,
-            snapshot_at: SNAPSHOT_EVERY.min(most_bytes / 8),
+            snapshot_at: snapshot_every(most_bytes),
             failed_advances: 0,
+            failed_groups: 0,
+            told: None,
             next_ticket: 1,
             began: Instant::now(),
             base_ms: wall,
@@ -115,22 +127,33 @@ impl Keeper {
             return self.pass(&requests, accepted);
         }
         match self.attempt(&requests, accepted)? {
-            Some(change) => return self.commit(&change),
+            Some(change) => {
+                self.failed_groups = 0;
+                return self.commit(&change);
+            }
             None => self.rebuild()?,
         }
         // One by one: only what the component fails at passes without it.
         let mut accepted = accepted.to_vec();
+        let mut all_failed = true;
         for request in requests {
             let request = [request];
             let taken = std::mem::take(&mut accepted);
             if let Some(change) = self.attempt(&request, &taken)? {
+                all_failed = false;
                 self.commit(&change)?;
             } else {
                 self.rebuild()?;
                 self.pass(&request, &taken)?;
             }
         }
-        Ok(())
+        // It may be full, and would be made again as full as it was.
+        self.failed_groups = if all_failed { self.failed_groups + 1 } else { 0 };
+        match self.failed_groups {
+            GROUPS_TO_RELEARN => self.relearn(),
+            GROUPS_TO_LET_GO.. => self.let_go(),
+            _ => Ok(()),
+        }
     }
 
     /// Lets time pass.
@@ -209,7 +232,7 @@ impl Keeper {
                     if batch.is_full() && !self.give(std::mem::take(&mut batch), now_ms, &mut change, &mut outgoing)? {
                         return Ok(None);
                     }
-                    batch.push(event, json);
+                    batch.push(event, json.clone().or_else(|| wire::text(event)).unwrap_or_default());
                 }
             }
         }
@@ -220,11 +243,17 @@ impl Keeper {
         (change.next_ticket, change.now_ms) = (self.next_ticket, now_ms);
         let input: u64 = change.input.iter().map(|input| input.lines.len() as u64).sum();
         if self.journal.sizes.input + input > self.snapshot_at {
+            let every = snapshot_every(self.most_bytes);
             let Some(snapshot) = self.snapshot() else {
                 // The events are not at fault. They are taken without a snapshot, and the next is tried later.
-                self.snapshot_at += SNAPSHOT_EVERY;
+                self.snapshot_at += every;
+                if self.snapshot_at > SNAPSHOT_TRIES * every {
+                    self.snapshot_at = every;
+                    self.relearn()?;
+                }
                 return Ok(None);
             };
+            self.snapshot_at = every;
             change.snapshot = Some(snapshot);
         }
         Ok(Some(change))
@@ -233,6 +262,7 @@ impl Keeper {
     /// Gives the component a batch, and enters what it makes of it; false if it fails.
     fn give(&mut self, batch: Given, now_ms: u64, change: &mut Change, outgoing: &mut Outgoing) -> Result<bool> {
         let first_ticket = self.next_ticket;
+        let is_time = batch.jsons.is_empty();
         let events: Vec<Event> = batch
             .jsons
             .into_iter()
@@ -247,6 +277,9 @@ impl Keeper {
             sandbox.push(&events, now_ms)
         });
         let Some(mut made) = made else { return Ok(false) };
+        if is_time && made.outputs.is_empty() && made.released.is_empty() {
+            return Ok(true);
+        }
         self.next_ticket += events.len() as u64;
         let dispositions = std::mem::take(&mut made.dispositions);
         for ((event, disposition), ticket) in batch.originals.iter().zip(dispositions).zip(first_ticket..) {
@@ -337,12 +370,8 @@ impl Keeper {
                 Ok(())
             }
             Err(error) => {
-                // A store does not go on after a failure of its disk. Where it can't be opened again yet, there is no
-                // component, and the next call tries again.
-                self.sandbox = None;
-                if self.journal.reopen().is_ok() {
-                    let _ = self.rebuild();
-                }
+                // Where the journal can't be opened again yet, there is no component, and the next call tries again.
+                let _ = self.rebuild();
                 Err(error)
             }
         }
@@ -365,7 +394,10 @@ impl Keeper {
             Ok(result) => Some(result),
             Err(error) => {
                 self.metrics.component_failures.inc();
-                error!(%error, "The component failed; it is made again from the journal, and nothing is lost.");
+                if self.told.is_none_or(|told| told.elapsed() > TELL_EVERY) {
+                    self.told = Some(Instant::now());
+                    error!(%error, "The component failed; it is made again from the journal, and nothing is lost.");
+                }
                 self.sandbox = None;
                 None
             }
@@ -379,6 +411,11 @@ impl Keeper {
     fn now_ms(&self) -> u64 {
         self.base_ms + self.began.elapsed().as_millis() as u64
     }
+}
+
+/// The bytes of input at which a snapshot is made, in a journal of so many bytes.
+fn snapshot_every(most_bytes: u64) -> u64 {
+    SNAPSHOT_EVERY.min(most_bytes / 8)
 }
 
 /// Takes all that waits in a component.
@@ -415,10 +452,10 @@ struct Given {
 }
 
 impl Given {
-    fn push(&mut self, original: &Bytes, json: &[u8]) {
+    fn push(&mut self, original: &Bytes, json: Vec<u8>) {
         self.originals.push(original.clone());
-        self.jsons.push(json.to_vec());
         self.bytes += json.len();
+        self.jsons.push(json);
     }
 
     fn is_full(&self) -> bool {

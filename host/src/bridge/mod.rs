@@ -120,6 +120,8 @@ fn start_log(format: LogFormat) {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // Where the log can't be written, that can't be said either, and is no reason to end.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Text => log.init(),
@@ -250,7 +252,7 @@ impl Running {
                 }
             })
         });
-        let service = Service { jobs: jobs.clone(), ready, metrics: metrics.clone() };
+        let service = Service::new(jobs.clone(), ready, metrics.clone());
         let server = server(settings, service, listener, stopped_server)?;
         info!(listen = %settings.listen, forward = ?settings.forward, "The bridge takes requests.");
         Ok(Running {

@@ -10,6 +10,11 @@ use super::wire::{self, Looked};
 const MOST_EVENTS: usize = 1_000;
 const MOST_BYTES: usize = 1 << 20;
 
+/// Bytes of an event that the component sees, at most: sendmail's lines have some thousand.
+const LONGEST_LINE: usize = 1 << 20;
+/// Bytes of a request whose events all stand beside their JSON, which is up to six times as long.
+const SMALL: usize = 4 << 20;
+
 /// A request that came in.
 #[derive(Debug, Default)]
 pub(super) struct Request {
@@ -31,9 +36,9 @@ pub(super) struct Incoming {
 /// What becomes of an event.
 #[derive(Debug)]
 pub(super) enum Kind {
-    /// The component sees it, as JSON.
-    Log(Vec<u8>),
-    /// It passes.
+    /// The component sees it, as JSON; in a large request that is made when it is its turn.
+    Log(Option<Vec<u8>>),
+    /// It passes: no log, or too long to be a line of one.
     Other,
     /// No destination would take it.
     Broken,
@@ -44,14 +49,21 @@ impl Request {
     pub(super) fn new(events: Vec<Bytes>) -> Request {
         let mut hash = Sha256::new();
         let mut has_ids = !events.is_empty();
-        let bytes = events.iter().map(Bytes::len).sum();
+        let bytes: usize = events.iter().map(Bytes::len).sum();
         let events = events
             .into_iter()
             .map(|event| {
                 hash.update((event.len() as u64).to_le_bytes());
                 hash.update(&event);
                 let (kind, has_id) = match wire::look(&event) {
-                    Looked::Log { json, source_event_id } => (Kind::Log(json), !source_event_id.is_empty()),
+                    Looked::Log { json, source_event_id } => {
+                        let kind = if event.len() > LONGEST_LINE {
+                            Kind::Other
+                        } else {
+                            Kind::Log((bytes <= SMALL).then_some(json))
+                        };
+                        (kind, !source_event_id.is_empty())
+                    }
                     Looked::Other { source_event_id } => (Kind::Other, !source_event_id.is_empty()),
                     Looked::Broken(_) => (Kind::Broken, false),
                 };

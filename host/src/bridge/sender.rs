@@ -3,6 +3,7 @@
 //! What a destination rejects for good is cut in halves until the events are found that it does not take; they go to the
 //! dead-letter file, and the rest goes on.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -26,7 +27,7 @@ use crate::text::visible;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Failures that may be the fault of an event, before a request is cut in halves, and an event waits apart from the others.
-const DOUBTS: u32 = 5;
+const DOUBTS: u32 = 4;
 /// Deliveries that may wait apart, at most.
 const MOST_PARKED: usize = 256;
 /// Failures are told in the log at most once in this time.
@@ -188,6 +189,8 @@ impl Delivery {
             return true;
         }
         let mut parts = vec![events];
+        // Events that the receiver may fail at: the others go first.
+        let mut doubtful = VecDeque::new();
         while let Some(mut events) = parts.pop() {
             match self.until_answered(&events).await {
                 End::Accepted => {}
@@ -201,10 +204,50 @@ impl Delivery {
                         return false;
                     }
                 }
-                End::Doubtful => parts.push(events),
+                End::Doubtful => doubtful.push_back(events),
+            }
+        }
+        self.insist(doubtful).await
+    }
+
+    /// Tries single events again and again by turns, until none is left; false if it is time to end before.
+    async fn insist(&self, mut doubtful: VecDeque<Vec<Bytes>>) -> bool {
+        while let Some(event) = doubtful.pop_front() {
+            match self.attempt(&event).await {
+                Ok(()) => {}
+                Err(Rejection::ForGood(cause)) => {
+                    if !self.bury(&event, &cause).await {
+                        return false;
+                    }
+                }
+                Err(Rejection::ForNow { .. }) => {
+                    doubtful.push_back(event);
+                    let turns = u32::try_from(doubtful.len()).unwrap_or(u32::MAX);
+                    if self.wait((LONGEST_WAIT / turns).max(FIRST_WAIT), true).await {
+                        return false;
+                    }
+                }
             }
         }
         true
+    }
+
+    /// One attempt, counted and told.
+    async fn attempt(&self, events: &[Bytes]) -> Result<(), Rejection> {
+        let answer = self.destination.send(events).await;
+        match &answer {
+            Ok(()) => {
+                self.told.success();
+                self.metrics.sent_events.inc_by(events.len() as u64);
+                self.metrics.sent_bytes.inc_by(events.iter().map(|event| event.len() as u64).sum());
+            }
+            Err(Rejection::ForGood(_)) => {}
+            Err(Rejection::ForNow { kind, cause, .. }) => {
+                self.metrics.send_errors.get_or_create(&[("error_type", kind.clone())]).inc();
+                self.told.failure(cause);
+            }
+        }
+        answer
     }
 
     /// Tries until the events are accepted, or there is something else to do.
@@ -212,25 +255,17 @@ impl Delivery {
         let mut wait = FIRST_WAIT;
         let mut doubts = 0;
         loop {
-            match self.destination.send(events).await {
-                Ok(()) => {
-                    self.told.success();
-                    self.metrics.sent_events.inc_by(events.len() as u64);
-                    self.metrics.sent_bytes.inc_by(events.iter().map(|event| event.len() as u64).sum());
-                    return End::Accepted;
-                }
+            match self.attempt(events).await {
+                Ok(()) => return End::Accepted,
                 Err(Rejection::ForGood(cause)) => return End::Rejected(cause),
-                Err(Rejection::ForNow { kind, cause, doubtful }) => {
-                    self.metrics.send_errors.get_or_create(&[("error_type", kind)]).inc();
-                    self.told.failure(&cause);
+                Err(Rejection::ForNow { doubtful, .. }) => {
                     doubts += u32::from(doubtful);
                     // Attempts of several deliveries do not all come at one time.
-                    let stopped = self.wait(wait.mul_f64(0.5 + jitter() / 2.0), doubts >= DOUBTS && events.len() == 1);
-                    if stopped.await {
+                    if self.wait(wait.mul_f64(0.5 + jitter() / 2.0), false).await {
                         return End::Stopped;
                     }
                     wait = (wait * 2).min(LONGEST_WAIT);
-                    if doubts >= DOUBTS && events.len() > 1 {
+                    if doubts >= DOUBTS {
                         return End::Doubtful;
                     }
                 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tonic::body::Body;
 use tonic::codec::CompressionEncoding;
 use tonic::{Response, Status};
@@ -36,15 +36,24 @@ impl Ready {
     }
 }
 
+/// KiB of the requests that are looked at or wait for the worker, at most, but for one larger request. They take several
+/// times as much.
+const UNDER_WAY: u32 = 64 << 10;
+
 /// The service.
 #[derive(Clone)]
 pub(super) struct Service {
-    pub jobs: mpsc::Sender<Job>,
-    pub ready: Ready,
-    pub metrics: Metrics,
+    jobs: mpsc::Sender<Job>,
+    ready: Ready,
+    metrics: Metrics,
+    room: Arc<Semaphore>,
 }
 
 impl Service {
+    pub(super) fn new(jobs: mpsc::Sender<Job>, ready: Ready, metrics: Metrics) -> Service {
+        Service { jobs, ready, metrics, room: Arc::new(Semaphore::new(UNDER_WAY as usize)) }
+    }
+
     /// As tonic serves it.
     pub(super) fn server(self, max_request_bytes: usize) -> VectorServer<Service> {
         VectorServer::new(self)
@@ -54,9 +63,12 @@ impl Service {
     }
 
     async fn take(&self, request: PushEventsRequest) -> Result<(), Status> {
+        let stopping = || Status::unavailable("the bridge is stopping");
+        let kib: usize = request.events.iter().map(bytes::Bytes::len).sum::<usize>() >> 10;
+        let room = u32::try_from(kib).unwrap_or(UNDER_WAY).min(UNDER_WAY);
+        let _room = self.room.acquire_many(room).await.map_err(|_| stopping())?;
         let request = Request::new(request.events);
         let (answer, answered) = oneshot::channel();
-        let stopping = || Status::unavailable("the bridge is stopping");
         self.jobs.send(Job::Take(request, answer)).await.map_err(|_| stopping())?;
         answered.await.map_err(|_| stopping())?
     }

@@ -14,20 +14,18 @@ use super::{BATCH, Keeper, Made, Result, drain};
 use crate::sandbox::{Disposition, Event, Sandbox, SandboxError, Source};
 
 impl Keeper {
-    /// Makes the component again if a failure of the journal has left none.
+    /// Makes the component again if a failure of the journal has left none, or has come between the two.
     pub(super) fn ensure(&mut self) -> Result<()> {
-        if self.sandbox.is_none() { self.rebuild() } else { Ok(()) }
+        if self.sandbox.is_none() || self.journal.is_closed() { self.rebuild() } else { Ok(()) }
     }
 
     /// Makes the component again from the journal. Where the journal fails, there is none.
     pub(super) fn rebuild(&mut self) -> Result<()> {
         self.sandbox = None;
-        let state = if let Ok(state) = self.journal.state() {
-            state
-        } else {
+        if self.journal.is_closed() {
             self.journal.reopen()?;
-            self.journal.state()?
-        };
+        }
+        let state = self.journal.state()?;
         self.next_ticket = state.next_ticket;
         (self.base_ms, self.began) = (self.now_ms().max(state.now_ms), Instant::now());
         match self.replay(&state) {
