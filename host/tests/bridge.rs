@@ -131,7 +131,7 @@ async fn what_waits_for_a_destination_survives_a_kill() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_is_rejected_for_good_does_not_stop_the_rest() {
     let world = World::new();
-    world.taken.script.lock().unwrap().poison = Some(b"17aa".to_vec());
+    world.taken.script.lock().unwrap().poison = Some((Code::DataLoss, b"17aa".to_vec()));
     let (_source, _bridge) = (world.source().await, world.bridge());
     let mut events = lines(MAILLOG, 1);
     // What Vector's source would stop at goes the same way, before it gets there.
@@ -152,6 +152,45 @@ async fn an_event_that_is_rejected_for_good_does_not_stop_the_rest() {
     assert!(letters.contains("a metric without a value"), "{letters}");
     assert!(letters.contains("NaN") && letters.contains("DataLoss: poison"), "{letters}");
     assert!(letters.contains("6AND17aa014031: from="), "{letters}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_the_destination_fails_at_does_not_stop_its_neighbours() {
+    let world = World::new();
+    world.taken.script.lock().unwrap().poison = Some((Code::Internal, b"POISON".to_vec()));
+    let (_source, _bridge) = (world.source().await, world.bridge());
+    deliver(world.listen, &lines("POISON\nneighbour", 1)).await;
+    deliver(world.listen, &lines("later", 3)).await;
+    world.until("the later one", |logs| logs.iter().any(|log| log.text("message").as_deref() == Some("later"))).await;
+    // It takes some tries to tell an event's fault from the moment's.
+    let began = Instant::now();
+    while world.taken.count() < 2 {
+        assert!(began.elapsed() < Duration::from_secs(100), "the neighbour waits");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    world.taken.script.lock().unwrap().poison = None;
+    let began = Instant::now();
+    while world.taken.count() < 3 {
+        assert!(began.elapsed() < Duration::from_secs(100), "it is not tried again");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_is_too_large_for_the_next_bridge_is_put_aside() {
+    let (first, second) = (World::new(), World::new());
+    let _source = second.source().await;
+    let _second = Bridge::start(second.command().args(["--max-request-bytes", "1000000"]));
+    let config = first.folder.path("bridge.yaml");
+    let mut command = bridge(first.listen, second.listen, &first.folder.path("state"), &config);
+    let _first = Bridge::start(&mut command);
+    for number in 0..10 {
+        deliver(first.listen, &[line(&vec![b'x'; 1_200_000], number), line(b"beside", 100 + number)]).await;
+    }
+    deliver(first.listen, &lines("later", 200)).await;
+    second.until("all but the large ones", |logs| logs.len() == 11).await;
+    let letters = first.folder.path("state").join("dead-letters.ndjson");
+    assert_eq!(std::fs::read_to_string(letters).unwrap().lines().count(), 10);
 }
 
 #[tokio::test(flavor = "multi_thread")]

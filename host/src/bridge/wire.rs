@@ -234,6 +234,8 @@ mod tests {
             ("timestamp", Kind::Timestamp(time)),
             ("n", Kind::Integer(3)),
             ("f", Kind::Float(0.5)),
+            // Its text is read as a neighbour of it.
+            ("g", Kind::Float(487.179_793_630_006_43)),
         ]);
         let Looked::Log { json, source_event_id } = look(&original) else { panic!() };
         assert_eq!(source_event_id, [7; 16][..]);
@@ -245,7 +247,7 @@ mod tests {
         let (before, after) = (decoded(&original), decoded(&changed(&original, &bytes)));
         assert_eq!(serde_json::from_slice::<Map<String, Json>>(&to_json(&after.fields)).unwrap(), made);
         assert_eq!(after.metadata_full, before.metadata_full);
-        for key in ["message", "timestamp", "n", "f"] {
+        for key in ["message", "timestamp", "n", "f", "g"] {
             assert_eq!(after.fields[key], before.fields[key], "{key}");
         }
     }

@@ -136,8 +136,8 @@ pub fn event(texts: &[(&str, &[u8])], number: u64) -> Vec<u8> {
 pub struct Script {
     /// Requests that are refused from now on, with this status.
     pub refuse: Option<(tonic::Code, usize)>,
-    /// Events with these bytes in them are rejected for good.
-    pub poison: Option<Vec<u8>>,
+    /// Requests with these bytes in them are refused with this status.
+    pub poison: Option<(tonic::Code, Vec<u8>)>,
     /// Time for each request.
     pub dawdle: Duration,
 }
@@ -170,10 +170,10 @@ impl Vector for Taken {
             self.script.lock().unwrap().refuse = Some((code, left - 1));
             return Err(Status::new(code, "as the script says"));
         }
-        if let Some(poison) = script.poison
+        if let Some((code, poison)) = script.poison
             && events.iter().any(|event| event.windows(poison.len()).any(|bytes| bytes == poison))
         {
-            return Err(Status::data_loss("poison"));
+            return Err(Status::new(code, "poison"));
         }
         self.events.lock().unwrap().extend(events.iter().map(|event| event.to_vec()));
         Ok(Response::new(PushEventsResponse {}))
