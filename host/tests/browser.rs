@@ -73,6 +73,14 @@ fn the_page_in_a_browser() {
 }
 
 #[test]
+fn the_package_in_a_browser() {
+    let Some(mut test) = browser_tests("test/package.test.mjs") else { return };
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/npm");
+    assert!(package.exists(), "{} is missing: run the tests by `cargo xtask test`, which builds it", package.display());
+    must_pass(test.env("PACKAGE", package.canonicalize().unwrap()));
+}
+
+#[test]
 fn the_report_in_a_browser() {
     let Some(mut test) = browser_tests("test/report.test.mjs") else { return };
     let folder = Folder::new();

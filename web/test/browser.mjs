@@ -28,11 +28,17 @@ export async function withPage(browser, options, url, visit) {
       if (!own) complaints.push(`a request to ${request.url()}`);
     });
     await page.goto(url);
-    await visit(page, context);
+    await visit(page, context).catch((error) => assert.fail(`${error.message}\n${complaints.join("\n")}`));
     assert.deepEqual(complaints, []);
   } finally {
     await context.close();
   }
+}
+
+/** Nothing on the page is wider than the screen. */
+export async function fits(page) {
+  const tooWide = () => document.documentElement.scrollWidth - document.documentElement.clientWidth;
+  assert.ok((await page.evaluate(tooWide)) <= 0, "wider than the screen");
 }
 
 /** Asks axe. The page's own policy keeps it out, so the page is opened again without one. */

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
-import { accessible, launch, withPage } from "./browser.mjs";
+import { accessible, fits, launch, withPage } from "./browser.mjs";
 
 const report = pathToFileURL(process.env.REPORT).href;
 const hostile = pathToFileURL(process.env.HOSTILE).href;
@@ -28,8 +28,7 @@ for (const [name, options] of Object.entries(looks)) {
   test(`${name}: it shows, and anybody can use it`, async () => {
     await withPage(browser, options, report, async (page) => {
       await opened(page);
-      const tooWide = () => document.documentElement.scrollWidth - document.documentElement.clientWidth;
-      assert.ok((await page.evaluate(tooWide)) <= 0, "wider than the screen");
+      await fits(page);
       if (shots) await page.screenshot({ path: `${shots}/report-${name}.png`, fullPage: true });
     });
     await accessible(browser, options, report, opened);

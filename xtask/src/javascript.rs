@@ -62,6 +62,8 @@ pub(crate) fn bind(module: &Path, folder: &Path) -> Result<()> {
     let bound = Bindgen::new()
         .input_path(module)
         .out_name("abort_reason")
+        // A host that says nothing finds the module beside its JavaScript.
+        .omit_default_module_path(false)
         .web(true)
         .and_then(|bindgen| bindgen.typescript(true).generate(folder));
     bound.map_err(|error| Failure::new(format!("wasm-bindgen: {error:#}")))
