@@ -68,11 +68,13 @@ struct Seen {
     timed: Vec<Peek>,
     come: Watermark,
     clock: Clock,
+    /// What its bytes look like, if not like text.
+    strange: Option<&'static str>,
 }
 
 impl Seen {
     fn of(beginning: &[u8]) -> Seen {
-        let mut seen = Seen::default();
+        let mut seen = Seen { strange: strange(beginning), ..Seen::default() };
         let mut with_id = 0;
         let mut lines = LineReader::new(beginning);
         let mut line = Vec::new();
@@ -106,6 +108,13 @@ impl Seen {
     /// which log it is where nobody has said.
     fn judge(&self, log: Log, warn: &mut dyn FnMut(&str)) -> Result<Log> {
         let name = &log.name;
+        if let Some(strange) = self.strange
+            && self.mail == 0
+            && self.message_log == 0
+        {
+            return Err(Trouble::log(What::Data, format!("{name} is no log: it looks like {strange}"))
+                .hint("Name the log as sendmail and PureMessage write it, as plain text."));
+        }
         match log.source {
             Source::Auto if self.mail == 0 && self.message_log == 0 && self.lines > 0 => {
                 Err(Trouble::log(What::Data, format!("{name} is neither sendmail's log nor PureMessage's message_log"))
@@ -134,5 +143,14 @@ impl Seen {
             }
             _ => Ok(log),
         }
+    }
+}
+
+/// What bytes look like that are no text. A log may hold zeros, where a machine was switched off; it has lines, too.
+fn strange(beginning: &[u8]) -> Option<&'static str> {
+    match beginning {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("text in UTF-16: convert it by `iconv -f UTF-16 -t UTF-8`"),
+        _ if beginning.contains(&0) => Some("binary data"),
+        _ => None,
     }
 }

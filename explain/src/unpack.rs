@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::rc::Rc;
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 use crate::log::Log;
 use crate::trouble::{Result, Trouble, What};
@@ -29,9 +29,9 @@ pub(crate) fn open(log: &Log, bytes_read: &BytesRead) -> Result<LogReader> {
     counted.by_ref().take(10).read_to_end(&mut magic).map_err(unreadable)?;
     let compression = Compression::of(&magic);
     let packed = BufReader::with_capacity(BUFFER, Cursor::new(magic).chain(counted));
-    Ok(match compression {
+    let mut text: LogReader = match compression {
         Compression::None => Box::new(packed),
-        Compression::Gzip => Box::new(unpacked(MultiGzDecoder::new(packed))),
+        Compression::Gzip => Box::new(unpacked(Gunzip(Some(GzDecoder::new(packed))))),
         #[cfg(feature = "xz-zstd")]
         Compression::Xz => {
             use liblzma::stream::{CONCATENATED, Stream};
@@ -46,7 +46,12 @@ pub(crate) fn open(log: &Log, bytes_read: &BytesRead) -> Result<LogReader> {
         #[cfg(not(feature = "xz-zstd"))]
         Compression::Zstd => return Err(not_read(log, "zstd")),
         Compression::Unknown(program) => return Err(not_read(log, program)),
-    })
+    };
+    // Editors of other systems put a mark in front of UTF-8.
+    if text.fill_buf().map_err(unreadable)?.starts_with(b"\xef\xbb\xbf") {
+        text.consume(3);
+    }
+    Ok(text)
 }
 
 fn not_read(log: &Log, program: &str) -> Trouble {
@@ -75,6 +80,35 @@ impl Compression {
             [0x1f, 0x9d, ..] => Compression::Unknown("uncompress"),
             _ => Compression::None,
         }
+    }
+}
+
+/// The members of a gzip file, one behind the other. As `gzip` does, it takes no offence at zeros behind the last one, with
+/// which tapes and some file systems fill up.
+struct Gunzip<R>(Option<GzDecoder<R>>);
+
+impl<R: BufRead> Read for Gunzip<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.0 {
+            let read = member.read(buffer)?;
+            if read > 0 || buffer.is_empty() {
+                return Ok(read);
+            }
+            let mut rest = self.0.take().map(GzDecoder::into_inner);
+            while let Some(packed) = &mut rest {
+                let available = packed.fill_buf()?;
+                let zeros = available.iter().take_while(|byte| **byte == 0).count();
+                if available.is_empty() {
+                    rest = None;
+                } else if zeros == 0 {
+                    break;
+                } else {
+                    packed.consume(zeros);
+                }
+            }
+            self.0 = rest.map(GzDecoder::new);
+        }
+        Ok(0)
     }
 }
 

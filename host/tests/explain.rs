@@ -138,6 +138,40 @@ fn files_may_come_in_any_order_and_compressed_under_any_name() {
 }
 
 #[test]
+fn marks_and_zeros_around_a_log_are_no_part_of_it() {
+    let folder = Folder::new();
+    let plain = run(&mut folder.explain(MAILLOG, MESSAGE_LOG)).ok();
+    // A mark of UTF-8 in front, which hid the first entry; zeros behind what gzip packed.
+    let marked = folder.file("marked", format!("\u{feff}{MESSAGE_LOG}"));
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(MAILLOG.as_bytes()).unwrap();
+    let filled = folder.file("filled.gz", [packed.finish().unwrap(), vec![0; 5_000]].concat());
+    let mut command = program();
+    command.args(["explain", "--filter-name", "PureMessage", "--maillog"]).arg(filled).arg(marked);
+    assert_eq!(run(&mut command).ok().text(), plain.text());
+}
+
+#[test]
+fn what_is_no_text_is_refused() {
+    let folder = Folder::new();
+    let maillog = folder.file("maillog", MAILLOG);
+    let utf16: Vec<u8> = format!("\u{feff}{MESSAGE_LOG}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (file, words) in
+        [(folder.file("a", utf16), "UTF-16"), (folder.file("b", b"\x7fELF\x02\x00\x00"), "binary data")]
+    {
+        let mut command = program();
+        command.args(["explain", "--maillog"]).arg(&maillog).arg(&file);
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(65), "{said}");
+        assert!(said.contains("is no log: it looks like") && said.contains(words), "{said}");
+    }
+    // Zeros among lines, as a crash leaves them, are no reason to refuse a log.
+    let holes = format!("{}{MESSAGE_LOG}", "\0".repeat(4_096));
+    run(&mut folder.explain(MAILLOG, &holes)).ok();
+}
+
+#[test]
 fn one_log_may_come_from_standard_input() {
     let folder = Folder::new();
     let plain = run(&mut folder.explain(MAILLOG, MESSAGE_LOG)).ok();
