@@ -42,7 +42,8 @@ impl Output {
         };
         // A link keeps pointing where it points; a file that is not there yet is its own target.
         let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-        if let Ok(existing) = fs::metadata(&target) {
+        let existing = fs::metadata(&target).ok();
+        if let Some(existing) = &existing {
             if existing.is_dir() {
                 return Err(cannot(&io::ErrorKind::IsADirectory.into()));
             }
@@ -56,6 +57,9 @@ impl Output {
             _ => Path::new("."),
         };
         let file = temporary().tempfile_in(folder).map_err(|error| cannot(&error))?;
+        if let Some(existing) = existing {
+            file.as_file().set_permissions(existing.permissions()).map_err(|error| cannot(&error))?;
+        }
         Ok(Output::new(Place::Temporary { file, target }, name))
     }
 

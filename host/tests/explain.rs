@@ -151,6 +151,20 @@ fn marks_and_zeros_around_a_log_are_no_part_of_it() {
     assert_eq!(run(&mut command).ok().text(), plain.text());
 }
 
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_replaced_keeps_its_permissions() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    let output = folder.file("output", "old");
+    for mode in [0o600, 0o640, 0o664] {
+        std::fs::set_permissions(&output, std::fs::Permissions::from_mode(mode)).unwrap();
+        run(folder.explain(MAILLOG, MESSAGE_LOG).arg("--output").arg(&output)).ok();
+        let metadata = std::fs::metadata(&output).unwrap();
+        assert_eq!((metadata.permissions().mode() & 0o777, metadata.len() > 3), (mode, true));
+    }
+}
+
 #[test]
 fn what_is_no_text_is_refused() {
     let folder = Folder::new();

@@ -138,14 +138,16 @@ fn held_aborts_leave_in_time_while_nothing_comes_in() {
 #[test]
 fn a_signal_to_end_lets_go_of_what_is_held() {
     use rustix::process::{Pid, Signal, kill_process};
-    let mut live = Live::start(&mut pipe());
-    live.say(&record(MESSAGE_LOG.lines().next().unwrap()));
-    live.say("after");
-    // The abort came before it, and so is held by now.
-    assert_eq!(live.hear(), "after");
-    kill_process(Pid::from_child(&live.child), Signal::TERM).unwrap();
-    assert!(live.hear().contains("\"abort\":{"));
-    assert!(live.child.wait().unwrap().success());
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let mut live = Live::start(&mut pipe());
+        live.say(&record(MESSAGE_LOG.lines().next().unwrap()));
+        live.say("after");
+        // The abort came before it, and so is held by now.
+        assert_eq!(live.hear(), "after");
+        kill_process(Pid::from_child(&live.child), signal).unwrap();
+        assert!(live.hear().contains("\"abort\":{"));
+        assert!(live.child.wait().unwrap().success());
+    }
 }
 
 /// `pipe` with a component made for the test.

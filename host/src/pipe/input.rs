@@ -171,21 +171,23 @@ impl Cutter {
     }
 }
 
-/// SIGTERM and SIGINT end the input, so that what is held leaves before the process does. A second one ends the process
+/// SIGTERM, SIGINT and SIGHUP end the input, so that what is held leaves before the process does. A second one ends the process
 /// at once, as it may be waiting for its reader.
 #[cfg(unix)]
 fn listen_for_signals(sender: SyncSender<Message>) -> io::Result<()> {
     use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
 
-    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+    const SIGNALS: [i32; 3] = [SIGHUP, SIGINT, SIGTERM];
 
     let asked = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
+    for signal in SIGNALS {
         signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked))?;
         signal_hook::flag::register(signal, Arc::clone(&asked))?;
     }
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+    let mut signals = signal_hook::iterator::Signals::new(SIGNALS)?;
     let listening = move || {
         if signals.forever().next().is_some() {
             let _ = sender.send(Message::End);
