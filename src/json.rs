@@ -3,9 +3,10 @@
 //! The scan is as strict as it must be to find members; a record that is going to be changed is checked in full first.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use memchr::memchr2;
-use serde::de::IgnoredAny;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, Visitor};
 
 /// The members of an object: each key and value as they are written, strings with their quotes.
 pub(crate) struct Members<'a> {
@@ -86,7 +87,31 @@ pub(crate) fn string(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     if memchr::memchr(b'\\', inner).is_none() {
         return Some(Cow::Borrowed(inner));
     }
-    serde_json::from_slice::<String>(value).ok().map(|text| Cow::Owned(text.into_bytes()))
+    serde_json::from_slice::<Text>(value).ok().map(|Text(text)| Cow::Owned(text))
+}
+
+/// The bytes of a string. Hosts that keep bytes which are no UTF-8 as half a surrogate pair write that as an escape, which
+/// is no text: such a half stays as its own three bytes, and the rest can be read.
+struct Text(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Text, D::Error> {
+        struct Bytes;
+
+        impl Visitor<'_> for Bytes {
+            type Value = Text;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Text, E> {
+                Ok(Text(bytes.to_vec()))
+            }
+        }
+
+        deserializer.deserialize_bytes(Bytes)
+    }
 }
 
 /// Whether a text is a whole JSON object in UTF-8.
@@ -188,6 +213,16 @@ mod tests {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let list = members.by_ref().map(|(key, value)| (text(key), text(value))).collect();
         members.complete().then_some(list)
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_hides_no_line() {
+        let text = |json: &str| string(json.as_bytes()).map(|text| String::from_utf8_lossy(&text).into_owned());
+        assert_eq!(
+            text(r#""t=<j\udcffck@example.net> \ud83d\ude00""#).unwrap(),
+            "t=<j\u{fffd}\u{fffd}\u{fffd}ck@example.net> \u{1f600}"
+        );
+        assert_eq!(text(r#""\udcf""#), None);
     }
 
     #[test]

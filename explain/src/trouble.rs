@@ -56,6 +56,8 @@ impl Trouble {
             }
             io::ErrorKind::PermissionDenied => Trouble::log(What::Missing, format!("may not read {name}: {error}"))
                 .hint("Run as a user who may read the logs, or copy the log to where you may."),
+            io::ErrorKind::StaleNetworkFileHandle => Trouble::log(What::Io, format!("cannot read {name} any more: {error}"))
+                .hint("A log that is being written grows: copy it, and choose the copy."),
             io::ErrorKind::UnexpectedEof => Trouble::log(What::Data, format!("{name} ends in the middle of its compressed data"))
                 .hint("It may still be being written: wait until the rotation is done, or unpack what is there and name the result."),
             io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other => {

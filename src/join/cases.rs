@@ -103,13 +103,6 @@ impl Join {
         let id = incoming.entry.id;
         let mut group = self.take(incoming.place, &id, incoming.host);
         self.drop_unlogged(&mut group);
-        if group.cases.len() >= self.config.limits.per_message {
-            self.let_go_told(&mut group);
-        }
-        if group.cases.len() >= self.config.limits.per_message {
-            self.stats.released_early += self.issue_held(&id, &mut group);
-            group.cases.clear();
-        }
         self.keep(Kind::Abort, incoming, group, record)
     }
 
@@ -124,6 +117,7 @@ impl Join {
             self.stats.duplicates += 1;
         } else {
             self.stats.aborts += u64::from(kind == Kind::Abort);
+            self.make_room(&entry.id, &mut group);
             let case = Case { ticket, ..new_case(kind, name, record, entry, reading) };
             self.hold(place, &entry.id, &mut group, case, 0);
             if kind == Kind::Abort && (self.stateless || self.config.mode == Mode::Annotate) {
@@ -137,6 +131,17 @@ impl Join {
             (true, true) => Taken::Repeated,
             // The same entry in another record: it is told once, and this one goes on as it came.
             (true, false) => Taken::Passes,
+        }
+    }
+
+    /// Keeps the cases of a message within their bound: first those go of which all is told, then all that are held.
+    fn make_room(&mut self, id: &QueueId, group: &mut Group) {
+        if group.cases.len() >= self.config.limits.per_message {
+            self.let_go_told(group);
+        }
+        if group.cases.len() >= self.config.limits.per_message {
+            self.stats.released_early += self.issue_held(id, group);
+            group.cases.clear();
         }
     }
 

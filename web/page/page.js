@@ -41,14 +41,18 @@ addEventListener("dragover", (event) => event.preventDefault());
 addEventListener("drop", (event) => {
   event.preventDefault();
   over(-inside);
+  const folder = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).find((entry) => entry?.isDirectory);
   const files = [...event.dataTransfer.files].map((file) => ({ name: file.name, file }));
-  if (files.length > 0) start(files);
+  if (folder) say(`${folder.name} is a folder: choose the log files in it.`);
+  else if (files.length > 0) start(files);
 });
 
 let cancel = () => {};
+let dispose = () => {};
 
 async function start(files) {
   cancel();
+  dispose();
   say("");
   const total = files.reduce((sum, { file }) => sum + file.size, 0);
   const bar = h("progress", { max: Math.max(total, 1), value: 0, "aria-label": "Reading the logs" });
@@ -67,28 +71,34 @@ async function start(files) {
   };
   const back = (why) => {
     cancel();
+    dispose();
     main.replaceChildren();
     choose.hidden = false;
     say(why);
     input.focus();
   };
-  const { worker: url, module } = await parts;
-  if (gone) return;
-  worker = new Worker(url);
-  worker.onerror = (event) => back(`This can't be worked out here: ${event.message}`);
-  worker.onmessage = async ({ data }) => {
-    if (data.error !== undefined) back(data.error);
-    else if (data.progress !== undefined) {
-      bar.value = data.progress;
-      text.textContent = `Read ${megabytes(data.progress)} of ${megabytes(total)} MB`;
-    } else if (data.blocks) {
-      text.textContent = "Drawing …";
-      const records = await new Records(data.blocks).read();
-      if (!gone) finish(records, data.meta, worker, back);
-    }
-  };
-  const names = filter.value.split(/[\s,]+/).filter(Boolean);
-  worker.postMessage({ module, files, config: JSON.stringify(names.length > 0 ? { filter_names: names } : {}) });
+  const failed = (error) => back(`This can't be worked out in this browser: ${error.message}`);
+  try {
+    const { worker: url, module } = await parts;
+    if (gone) return;
+    worker = new Worker(url);
+    worker.onerror = failed;
+    worker.onmessage = ({ data }) => {
+      if (data.error !== undefined) back(data.error);
+      else if (data.progress !== undefined) {
+        bar.value = data.progress;
+        text.textContent = `Read ${megabytes(data.progress)} of ${megabytes(total)} MB`;
+      } else if (data.blocks) {
+        text.textContent = "Drawing …";
+        const drawn = (records) => gone || finish(records, data.meta, worker, back);
+        new Records(data.blocks).read().then(drawn).catch(failed);
+      }
+    };
+    const names = filter.value.split(/[\s,]+/).filter(Boolean);
+    worker.postMessage({ module, files, config: JSON.stringify(names.length > 0 ? { filter_names: names } : {}) });
+  } catch (error) {
+    failed(error);
+  }
 }
 
 function finish(records, meta, worker, back) {
@@ -104,7 +114,7 @@ function finish(records, meta, worker, back) {
   const button = (text, click) => h("button", { type: "button", click }, text);
   const actions = h("p", { class: "actions" }, button("Other logs", () => back("")), button("Download as NDJSON", ndjson), button("Download as CSV", csv));
   const warnings = meta.warnings.map((warning) => h("p", { class: "quiet" }, warning));
-  show(main, records, meta, ...warnings, actions);
+  dispose = show(main, records, meta, ...warnings, actions);
   scrollTo({ top: 0 });
 }
 

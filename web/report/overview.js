@@ -1,7 +1,7 @@
 // What one screen has to say: how many, whose fault, what to do, what became of the mail.
 import { tally } from "./data.js";
 import { timeChart } from "./chart.js";
-import { h, many, number, table, words } from "./text.js";
+import { h, many, number, short, table, words } from "./text.js";
 
 const UNSCANNED = "delivered_unscanned";
 const URGENCIES = [
@@ -126,7 +126,7 @@ function top(title, rows, field, choose) {
 }
 
 const choice = (text, field, value, choose) =>
-  h("button", { type: "button", class: "link", click: () => choose(field, value) }, h("bdi", {}, text));
+  h("button", { type: "button", class: "link", click: () => choose(field, value) }, h("bdi", {}, short(text)));
 
 function figureTable(labels, series) {
   const head = h("tr", {}, ["From", ...series.map(([name]) => words(name))].map((text) => h("th", { scope: "col" }, text)));

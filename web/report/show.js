@@ -3,7 +3,10 @@ import { overview } from "./overview.js";
 import { Table } from "./table.js";
 import { h, many, number } from "./text.js";
 
-/** Shows the records in `main`; `meta` says what was read. Extra elements (downloads) stand in the headline. */
+/**
+ * Shows the records in `main`; `meta` says what was read. Extra elements (downloads) stand in the headline. Gives what lets go
+ * of them again.
+ */
 export function show(main, records, meta, ...extra) {
   const { rows } = records;
   const times = rows.map((row) => row.time).filter((time) => time !== "");
@@ -17,14 +20,20 @@ export function show(main, records, meta, ...extra) {
   );
   if (rows.length === 0) {
     main.replaceChildren(headline);
-    return;
+    return () => {};
   }
   const table = new Table(records);
   const { element, draw } = overview(rows, (field, value) => table.show(field, value));
   main.replaceChildren(headline, element, table.element);
   const chart = draw();
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => chart.update());
-  addEventListener("beforeprint", () => chart.resize());
+  const gone = new AbortController();
+  const { signal } = gone;
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => chart.update(), { signal });
+  addEventListener("beforeprint", () => chart.resize(), { signal });
+  return () => {
+    gone.abort();
+    chart.destroy();
+  };
 }
 
 function period(times) {

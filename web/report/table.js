@@ -1,6 +1,6 @@
 // Every abort: sorted, narrowed, a page at a time, and opened to its evidence.
 import { tally } from "./data.js";
-import { h, many, number, table, words } from "./text.js";
+import { h, many, number, short, table, visible, words } from "./text.js";
 
 const PAGE = 50;
 const COLUMNS = [
@@ -24,7 +24,12 @@ export class Table {
   #records;
   // What narrows the rows: field to value.
   #narrowed = new Map();
-  #search = "";
+  #search = h("input", {
+    type: "search",
+    placeholder: "queue id, address, client, reason …",
+    "aria-label": "Search the aborts",
+    input: () => this.#renew(),
+  });
   #sort = { field: "time", down: false };
   #page = 0;
   #shown = [];
@@ -50,17 +55,11 @@ export class Table {
         return [field, select];
       }),
     );
-    const search = h("input", {
-      type: "search",
-      placeholder: "queue id, address, client, reason …",
-      "aria-label": "Search the aborts",
-      input: () => this.#searchFor(search.value),
-    });
     this.element = h(
       "section",
       { class: "card wide aborts", id: "aborts" },
       h("h2", {}, "Each abort"),
-      h("div", { class: "filters" }, search, [...this.#selects.values()]),
+      h("div", { class: "filters" }, this.#search, [...this.#selects.values()]),
       this.#chips,
       this.#status,
       h(
@@ -85,22 +84,18 @@ export class Table {
     this.#narrowed.clear();
     this.narrow(field, value);
     this.element.scrollIntoView({ behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
-    this.element.querySelector("input").focus({ preventScroll: true });
-  }
-
-  #searchFor(text) {
-    this.#search = text.trim().toLowerCase();
-    this.#renew();
+    this.#search.focus({ preventScroll: true });
   }
 
   #renew() {
     const narrowed = [...this.#narrowed];
+    const wanted = this.#search.value.trim().toLowerCase();
     const matches = (row) =>
       narrowed.every(([field, value]) => row[field] === value) &&
-      (this.#search === "" || SEARCHED.some((field) => row[field].toLowerCase().includes(this.#search)));
+      (wanted === "" || SEARCHED.some((field) => visible(row[field]).toLowerCase().includes(wanted)));
     const found = this.#records.rows.filter(matches);
     // Who asks for something particular sees all of it.
-    const asked = narrowed.length > 0 || this.#search !== "";
+    const asked = narrowed.length > 0 || wanted !== "";
     this.#shown = this.#folded && !asked ? found.filter((row) => row.urgency !== "ignore") : found;
     const { field, down } = this.#sort;
     const order = down ? -1 : 1;
@@ -113,7 +108,7 @@ export class Table {
   #say(folded) {
     for (const [field, select] of this.#selects) select.value = this.#narrowed.get(field) ?? "";
     const chips = [...this.#narrowed].map(([field, value]) =>
-      h("button", { type: "button", class: "chip", click: () => this.narrow(field, ""), "aria-label": `Show any ${field} again` }, `${field}: ${words(value)}  ×`),
+      h("button", { type: "button", class: "chip", click: () => (this.narrow(field, ""), this.#selects.get(field)?.focus()), "aria-label": `Show any ${field} again` }, `${field}: ${words(value)}  ×`),
     );
     this.#chips.replaceChildren(...chips);
     this.#status.replaceChildren(`${many(this.#shown.length, "abort")} shown. `);
@@ -121,6 +116,7 @@ export class Table {
       const unfold = () => {
         this.#folded = false;
         this.#renew();
+        this.#search.focus();
       };
       this.#status.append(h("button", { type: "button", class: "link", click: unfold }, `${number(folded)} that can be ignored are folded away; show them`));
     }
@@ -155,7 +151,10 @@ export class Table {
   #turn(by) {
     this.#page += by;
     this.#draw();
-    this.#body.parentElement.parentElement.scrollTo({ top: 0 });
+    // The button that was pressed, or the other one at the end.
+    const [earlier, later] = this.#pager.querySelectorAll("button");
+    const pressed = by < 0 ? earlier : later;
+    (pressed.disabled ? (by < 0 ? later : earlier) : pressed).focus();
   }
 
   #row(row) {
@@ -171,23 +170,31 @@ export class Table {
         case "outcome":
           return h("td", { role: "cell", class: row.outcome }, words(row.outcome));
         default:
-          return h("td", { role: "cell", class: field }, h("bdi", {}, row[field]));
+          return h("td", { role: "cell", class: field }, h("bdi", {}, short(row[field])));
       }
     });
     const element = h("tr", { role: "row" }, cells);
+    let shown;
+    const expand = (expanded) => open.setAttribute("aria-expanded", String(expanded));
     open.addEventListener("click", async () => {
       if (open.getAttribute("aria-expanded") === "true") {
-        open.setAttribute("aria-expanded", "false");
-        element.nextElementSibling?.remove();
+        expand(false);
+        shown?.remove();
         return;
       }
-      open.setAttribute("aria-expanded", "true");
-      const record = await this.#records.record(row);
-      element.after(h("tr", { role: "row", class: "detail" }, h("td", { role: "cell", colspan: COLUMNS.length }, detail(record))));
+      expand(true);
+      const content = await this.#records.record(row).then(detail, unreadable);
+      // It may have been closed again, or the page turned.
+      if (open.getAttribute("aria-expanded") !== "true" || !element.isConnected) return;
+      shown?.remove();
+      shown = h("tr", { role: "row", class: "detail" }, h("td", { role: "cell", colspan: COLUMNS.length }, content));
+      element.after(shown);
     });
     return element;
   }
 }
+
+const unreadable = (error) => h("p", {}, `This record can't be unpacked: ${error.message}`);
 
 /** All that is known of an abort. */
 function detail({ message, abort }) {

@@ -1,7 +1,11 @@
 // Elements and text. Whatever stands in a log is set as text, never as markup, and what could do something to its reader
 // (control characters, marks that turn the direction of writing) is shown as an escape.
 
-const HARMFUL = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]/gu;
+const HARMFUL = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}\p{Default_Ignorable_Code_Point}]|(?<=\p{M}{3})\p{M}/gu;
+const LONGEST = 300;
+
+/** Its beginning, where a text is longer than anybody reads in a list; the opened row has all of it. */
+export const short = (text) => (text.length > LONGEST ? `${text.slice(0, LONGEST)} …` : text);
 
 /** Text with harmful characters shown as `\u{202e}`. */
 export function visible(text) {

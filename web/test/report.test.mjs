@@ -71,8 +71,17 @@ test("the figures, the filters, the evidence", async () => {
     await page.getByRole("button", { name: /^Queue id/ }).click();
     const ids = await page.locator("button.open").allInnerTexts();
     assert.deepEqual(ids, [...ids].sort((a, b) => (a < b ? -1 : 1)));
-    await page.getByRole("button", { name: "Later" }).click();
+    await page.getByRole("button", { name: "Later" }).focus();
+    await page.keyboard.press("Enter");
     assert.match(await page.locator(".pager").innerText(), /page 2 of/);
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), "Later");
+
+    // Who double-clicks an id wants to copy it.
+    const rows = await page.locator("button.open").count();
+    await page.locator("button.open").first().dblclick();
+    await page.waitForTimeout(200);
+    assert.equal(await page.locator("button.open").count(), rows);
+    assert.equal(await page.locator(".detail").count(), 0);
   });
 });
 
@@ -86,7 +95,10 @@ test("what strangers wrote is text", async () => {
     assert.match(text, /<img src=x onerror=broken=1>/);
     assert.match(text, /\\u\{202e\}/);
     assert.match(text, /\\u\{1b\}\[31m/);
-    assert.doesNotMatch(text, /[\u202e\u001b]/);
+    assert.doesNotMatch(text, /[\u202e\u001b\u3164]|\u0300{4}/);
+    // What is searched for is what is seen.
+    await page.getByRole("searchbox").fill("\\u{202e}moc");
+    assert.match(await page.locator(".aborts [role=status]").innerText(), /1 abort shown/);
   });
 });
 

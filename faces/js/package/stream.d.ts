@@ -9,7 +9,7 @@ export interface AbortReasonOptions {
 
 /**
  * Objects of log records in, objects out: aborts carry their reason as `abort`, all others are the very objects that came
- * in, unchanged. A string is taken for a bare line of a log.
+ * in, unchanged. A string or a `Uint8Array` is taken for a bare line of a log, with or without its end.
  */
 export class AbortReasonStream extends Transform {
   constructor(options?: AbortReasonOptions);

@@ -30,18 +30,16 @@ export class AbortReasonStream extends Transform {
   }
 
   _transform(record, _encoding, done) {
-    const line = typeof record === "string";
-    const text = line ? record : json(record);
-    if (text === undefined || text.includes("\n")) {
+    const bytes = lineOrJson(record);
+    if (bytes === undefined) {
       // No JSON (a cycle, a BigInt), or more than a line: not for the engine.
       this.push(record);
       done();
       return;
     }
     this.#ticket += 1;
-    const form = line ? Form.Line : Form.Record;
-    const [disposition = Disposition.Forward] =
-      this.#engine.push(Source.Auto, form, encoder.encode(text), this.#ticket, now());
+    const form = isLine(record) ? Form.Line : Form.Record;
+    const [disposition = Disposition.Forward] = this.#engine.push(Source.Auto, form, bytes, this.#ticket, now());
     if (disposition & Disposition.Keep) this.#held.set(this.#ticket, record);
     if (disposition & Disposition.Forward) this.push(record);
     this.#drain();
@@ -53,7 +51,7 @@ export class AbortReasonStream extends Transform {
     this.#engine.finish();
     this.#drain();
     // The reader has asked for the end: what is left goes out whether it is patient or not.
-    while (this.#waiting.length > 0) this.push(this.#waiting.shift());
+    while (this.#waiting.length > 0 && !this.destroyed) this.push(this.#waiting.shift());
     done();
   }
 
@@ -72,7 +70,8 @@ export class AbortReasonStream extends Transform {
 
   // Takes what the engine has ready, and sets the clock for what it will have.
   #drain() {
-    for (let more = true; more; ) {
+    // A reader may destroy the stream while it is given a record.
+    for (let more = true; more && !this.destroyed; ) {
       const batch = this.#engine.poll(BATCH);
       const records = decoder.decode(batch.takeData()).split("\n");
       const tickets = batch.tickets;
@@ -83,28 +82,42 @@ export class AbortReasonStream extends Transform {
     }
     this.#give();
     clearTimeout(this.#timer);
+    if (this.destroyed) return;
     const due = this.#engine.pollTimeout();
     if (due === undefined) return;
     this.#timer = setTimeout(() => {
-      this.#engine.advance(now());
-      this.#drain();
+      try {
+        this.#engine.advance(now());
+        this.#drain();
+      } catch (error) {
+        this.destroy(error);
+      }
     }, Math.min(Math.max(due - now(), 1), LONGEST));
   }
 
   // The record that came in, with its reason: what JSON can't say of it stays as it was.
   #enriched(issued, ticket) {
     const record = this.#held.get(ticket);
-    return typeof record === "object" ? { ...record, abort: issued.abort } : issued;
+    return record === undefined || isLine(record) ? issued : { ...record, abort: issued.abort };
   }
 
   #give() {
-    while (!this.#full && this.#waiting.length > 0) this.#full = !this.push(this.#waiting.shift());
+    while (!this.#full && !this.destroyed && this.#waiting.length > 0) this.#full = !this.push(this.#waiting.shift());
   }
 }
 
 // Milliseconds that never go back.
 function now() {
   return Math.floor(performance.now());
+}
+
+const isLine = (record) => typeof record === "string" || record instanceof Uint8Array;
+
+// What the engine is given: a line without its end, or JSON; nothing for what is neither.
+function lineOrJson(record) {
+  const line = record instanceof Uint8Array ? record : encoder.encode(typeof record === "string" ? record : json(record) ?? "\n\n");
+  const end = line.indexOf(10);
+  return end === -1 ? line : end === line.length - 1 ? line.subarray(0, end) : undefined;
 }
 
 function json(record) {

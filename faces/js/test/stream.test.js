@@ -93,3 +93,29 @@ test("a destroyed stream leaves nothing running", async () => {
   await once(stream, "close");
   assert.equal(stream.stats().aborts, 1);
 });
+
+test("a reader may destroy the stream while it is given a record", async () => {
+  for (const record of [{ message: "ordinary" }, { message: ABORT }]) {
+    const stream = new AbortReasonStream({ config });
+    stream.on("data", () => stream.destroy());
+    stream.write(record);
+    await once(stream, "close");
+  }
+});
+
+test("lines with their end, and bytes", async () => {
+  const lines = [`${REASON}\n`, `${ABORT}\r\n`, Buffer.from(REASON.replace("15d3", "15d4")), Buffer.from(ABORT.replace("15d3", "15d4"))];
+  const out = await Readable.from(lines).pipe(new AbortReasonStream({ config })).toArray();
+  assert.equal(out.filter((record) => record.abort?.class === "filter_timeout").length, 2);
+  assert.deepEqual(out.filter((record) => record.abort === undefined), [lines[0], lines[2]]);
+});
+
+test("what has no type is checked", () => {
+  assert.throws(() => new Engine({ hold_secs: "x" }), /hold_secs/);
+  assert.equal(new Engine(config).poll(1).more, false);
+  const engine = new Engine();
+  assert.throws(() => engine.push(Source.Auto, Form.Line, "text", 0, 0), /Uint8Array/);
+  for (const ticket of [NaN, -1, 1.5, 2 ** 53]) {
+    assert.throws(() => engine.push(Source.Auto, Form.Line, new Uint8Array(2), ticket, 0), /ticket/);
+  }
+});

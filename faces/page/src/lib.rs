@@ -135,7 +135,9 @@ struct Piece {
 impl Read for Piece {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
-        let failed = |_| io::Error::new(io::ErrorKind::PermissionDenied, "the browser can't read it any more");
+        // Browsers refuse a file that is another than when it was chosen, as a log that is being written soon is.
+        let failed =
+            |_| io::Error::new(io::ErrorKind::StaleNetworkFileHandle, "it has changed, or gone, since it was chosen");
         let bytes = self.file.read(self.offset as f64, length).map_err(failed)?;
         let read = bytes.len().min(buffer.len());
         buffer[..read].copy_from_slice(&bytes[..read]);
