@@ -125,6 +125,19 @@ fn entries_of_one_message_without_end() {
 }
 
 #[test]
+fn no_more_cases_of_one_message_are_held_than_the_limit() {
+    let config = Config::default();
+    let mut flood = Flood::new(&config);
+    flood.line(&mail(ID, "Milter (PureMessage): timeout before data read, where=eom"));
+    for n in 0..3_000 {
+        flood
+            .line(&format!("2026-11-23T13:01:05 q={ID} f=<a{n}@example.org> t=<b@example.net> Size=3 tm=1.00 a=a/eom"));
+        assert!(flood.engine.stats().held <= 64);
+    }
+    assert!(flood.engine.stats().released_early > 2_900);
+}
+
+#[test]
 fn hosts_without_end() {
     let config = tiny();
     let mut flood = Flood::new(&config);
