@@ -53,6 +53,17 @@ pub struct Output {
     pub ticket: u64,
 }
 
+/// What waits to be taken, as hosts take it that pay for each call.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Records that are ready.
+    pub outputs: Vec<Output>,
+    /// Tickets that are given back; none before the output that ends the need for them.
+    pub released: Vec<u64>,
+    /// Whether more may wait.
+    pub more: bool,
+}
+
 /// Gives abort records their reasons.
 ///
 /// The host calls [`push`](Engine::push) for every record in the order in which they come, forwards what it is told to
@@ -135,6 +146,16 @@ impl Engine {
     /// Takes the next ticket that is given back. Drain [`poll`](Engine::poll) first.
     pub fn poll_released(&mut self) -> Option<u64> {
         self.join.poll_released()
+    }
+
+    /// Takes what is ready, at most `max` records.
+    pub fn poll_batch(&mut self, max: usize) -> Batch {
+        let outputs: Vec<_> = std::iter::from_fn(|| self.poll()).take(max).collect();
+        // A full batch may have left something behind. What is given back must not overtake its output: it waits for the
+        // batch that empties the queue.
+        let more = outputs.len() == max;
+        let released = if more { Vec::new() } else { std::iter::from_fn(|| self.poll_released()).collect() };
+        Batch { outputs, released, more }
     }
 
     /// The time by `now_ms` at which [`advance`](Engine::advance) should be called at the latest.

@@ -54,7 +54,7 @@ mod stats;
 mod time;
 
 pub use config::{Config, ConfigError, Limits, Mode, Others};
-pub use engine::{Disposition, Engine, Input, Output, RestoreError, Source};
+pub use engine::{Batch, Disposition, Engine, Input, Output, RestoreError, Source};
 pub use join::{Mark, Outcome, Status, Watermark};
 pub use peek::{LineKind, Peek, peek};
 pub use queue_id::QueueId;

@@ -14,24 +14,45 @@ const options = { bundle: true, minify: true, write: false, target: "es2022", le
 const bundle = async (entry, more) => (await build({ ...options, ...more, entryPoints: [entry] })).outputFiles[0].text;
 const packed = (bytes) => gzipSync(bytes, { level: 9 }).toString("base64");
 
-/** A page of its template: the parts in the places of their marks. */
-async function write(output, template, entry, style, more = {}) {
+/** A page: its body from a template with the parts in the places of their marks, and all that pages have in common. */
+async function write(output, { title, policy = "", body, script: entry, style, parts = {} }) {
   // Nothing in the script may end its element.
   const script = (await bundle(entry, { format: "esm" })).replaceAll("</script", "<\\/script");
   const css = await bundle(style);
-  const hash = (text) => `sha256-${createHash("sha256").update(text).digest("base64")}`;
-  const parts = { ...more, SCRIPT_HASH: hash(script), STYLE_HASH: hash(css), STYLE: css, SCRIPT: script };
-  const html = Object.entries(parts).reduce(
+  const hash = (text) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
+  const filled = Object.entries(parts).reduce(
     (text, [mark, part]) => text.replace(`%${mark}%`, () => part),
-    readFileSync(template, "utf8"),
+    readFileSync(body, "utf8"),
   );
+  const html = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src ${hash(css)}; script-src ${hash(script)}${policy}; img-src data:; base-uri 'none'; form-action 'none'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="referrer" content="no-referrer">
+<meta name="generator" content="abort-reason">
+<title>${title}</title>
+<link rel="icon" href="data:,">
+<style>${css}</style>
+</head>
+<body>
+${filled}<script type="module">${script}</script>
+</body>
+</html>
+`;
   mkdirSync(dirname(output), { recursive: true });
   writeFileSync(output, html);
 }
 
 const [what, output] = process.argv.slice(2);
 if (what === "report") {
-  await write("bundled/report.html", "report/report.html", "report/report.js", "report/report.css");
+  await write("bundled/report.html", {
+    title: "Why mail was aborted",
+    body: "report/report.html",
+    script: "report/report.js",
+    style: "report/report.css",
+  });
 } else {
   // The glue can also load its module from beside itself, by `import.meta`; the worker is handed the module instead.
   const worker = await bundle("page/worker.js", { format: "iife", logOverride: { "empty-import-meta": "silent" } });
@@ -39,9 +60,16 @@ if (what === "report") {
     const bytes = readFileSync(`../tests/corpus/mixed/${name}`);
     return `<script type="text/plain" class="example" data-name="${name}">${packed(bytes)}</script>`;
   };
-  await write(output, "page/page.html", "page/page.js", "page/page.css", {
-    WORKER: packed(worker),
-    MODULE: packed(readFileSync("../target/page/abort_reason_bg.wasm")),
-    EXAMPLES: ["maillog.iso", "message_log"].map(example).join("\n"),
+  await write(output, {
+    title: "Why did PureMessage abort?",
+    policy: " 'wasm-unsafe-eval'; worker-src blob:",
+    body: "page/page.html",
+    script: "page/page.js",
+    style: "page/page.css",
+    parts: {
+      WORKER: packed(worker),
+      MODULE: packed(readFileSync("../target/page/abort_reason_bg.wasm")),
+      EXAMPLES: ["maillog.iso", "message_log"].map(example).join("\n"),
+    },
   });
 }

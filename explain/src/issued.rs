@@ -51,17 +51,13 @@ impl<S: Spool> Issued<S> {
         Ok(self.spool.write_all(b"\n")?)
     }
 
-    /// Whether the records come from more than one host.
-    pub(crate) fn several_hosts(&self) -> bool {
-        self.several_hosts
-    }
-
     /// Nothing more will be issued: the last revision of every abort, in the order in which they were issued.
     pub(crate) fn into_latest(self) -> Result<Latest<S>> {
         let mut spool = self.spool.into_inner().map_err(|error| Trouble::Spool(error.into_error()))?;
         spool.rewind()?;
         let spool = BufReader::with_capacity(256 * 1024, spool);
-        Ok(Latest { spool, superseded: self.superseded, at: 0, record: Vec::new() })
+        let (superseded, several_hosts) = (self.superseded, self.several_hosts);
+        Ok(Latest { spool, superseded, several_hosts, at: 0, record: Vec::new() })
     }
 }
 
@@ -69,11 +65,17 @@ impl<S: Spool> Issued<S> {
 pub struct Latest<S: Spool> {
     spool: BufReader<S>,
     superseded: HashSet<u64>,
+    several_hosts: bool,
     at: u64,
     record: Vec<u8>,
 }
 
 impl<S: Spool> Latest<S> {
+    /// Whether the records come from more than one host.
+    pub fn several_hosts(&self) -> bool {
+        self.several_hosts
+    }
+
     /// Begins again with the first record.
     pub fn rewind(&mut self) -> Result<()> {
         self.at = 0;

@@ -35,7 +35,6 @@ pub struct Explanation<S: Spool> {
     engine: Engine,
     merge: merge::Merge,
     issued: issued::Issued<S>,
-    finished: bool,
 }
 
 impl<S: Spool> Explanation<S> {
@@ -43,28 +42,19 @@ impl<S: Spool> Explanation<S> {
     /// told what looks strange.
     pub fn new(config: &Config, logs: Vec<Log>, spool: S, warn: &mut dyn FnMut(&str)) -> Result<Explanation<S>> {
         let merge = merge::Merge::new(logs, warn)?;
-        Ok(Explanation { engine: Engine::new(config), merge, issued: issued::Issued::new(spool), finished: false })
+        Ok(Explanation { engine: Engine::new(config), merge, issued: issued::Issued::new(spool) })
     }
 
     /// Reads at most so many lines; false when all are read.
     pub fn step(&mut self, lines: u32) -> Result<bool> {
         for _ in 0..lines {
             let Some((source, line)) = self.merge.next_line()? else {
-                self.finish()?;
                 return Ok(false);
             };
             self.engine.push(source, Input::Line(line), 0, NOW);
             self.take()?;
         }
         Ok(true)
-    }
-
-    fn finish(&mut self) -> Result<()> {
-        if !self.finished {
-            self.finished = true;
-            self.engine.finish();
-        }
-        self.take()
     }
 
     fn take(&mut self) -> Result<()> {
@@ -85,14 +75,10 @@ impl<S: Spool> Explanation<S> {
         self.merge.counts()
     }
 
-    /// Whether the records come from more than one host.
-    pub fn several_hosts(&self) -> bool {
-        self.issued.several_hosts()
-    }
-
     /// The last revision of every abort, in the order in which they were issued. What was not read is left out.
     pub fn into_latest(mut self) -> Result<Latest<S>> {
-        self.finish()?;
+        self.engine.finish();
+        self.take()?;
         self.issued.into_latest()
     }
 }

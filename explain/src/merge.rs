@@ -17,7 +17,7 @@ use crate::trouble::{Result, Trouble};
 use crate::unpack::{BytesRead, LogReader};
 
 /// Lines read so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counts {
     /// Lines of sendmail's log.
     pub mail: u64,

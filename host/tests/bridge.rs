@@ -42,6 +42,16 @@ impl World {
         bridge(self.listen, self.forward, &self.folder.path("state"), &self.folder.path("bridge.yaml"))
     }
 
+    /// A bridge with a component made for the test.
+    fn broken(&self, bodies: &broken::Bodies) -> std::process::Command {
+        let mut command = common::program();
+        command.args(["bridge", "--listen", &self.listen.to_string()]);
+        command.args(["--forward", &format!("http://{}", self.forward)]);
+        command.arg("--state-dir").arg(self.folder.path("state"));
+        command.arg("--component").arg(self.folder.file("component.wasm", bodies.component()));
+        command
+    }
+
     fn bridge(&self) -> Bridge {
         Bridge::start(&mut self.command())
     }
@@ -375,16 +385,64 @@ async fn a_component_that_traps_holds_nothing_back() {
     ];
     for bodies in whenever {
         let world = World::new();
-        let mut command = common::program();
-        command.args(["bridge", "--listen", &world.listen.to_string()]);
-        command.args(["--forward", &format!("http://{}", world.forward)]);
-        command.arg("--state-dir").arg(world.folder.path("state"));
-        command.arg("--component").arg(world.folder.file("component.wasm", bodies.component()));
-        let (_source, _bridge) = (world.source().await, Bridge::start(&mut command));
+        let (_source, _bridge) = (world.source().await, Bridge::start(&mut world.broken(&bodies)));
         deliver(world.listen, &lines(&format!("{MAILLOG}{MESSAGE_LOG}"), 1)).await;
         let logs = world.until("all lines", |logs| logs.len() >= 6).await;
         assert!(logs.iter().all(|log| !is_abort(log)));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_snapshot_can_be_made_the_journal_stays_small() {
+    let world = World::new();
+    let bodies = broken::Bodies { snapshot: "unreachable", ..broken::Bodies::default() };
+    let mut command = world.broken(&bodies);
+    let (_source, _bridge) = (world.source().await, Bridge::start(command.args(["--journal-max-bytes", "1048576"])));
+    for round in 0..10 {
+        let events: Vec<_> = (0..40).map(|number| line(&vec![b'x'; 100_000], round * 100 + number)).collect();
+        deliver(world.listen, &events).await;
+    }
+    // 40 MB went in.
+    let size = std::fs::metadata(world.folder.path("state").join("journal.redb")).unwrap().len();
+    assert!(size < 20 << 20, "{size}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_without_a_log_leave_nothing_in_the_journal() {
+    let world = World::new();
+    let api = free_address();
+    let mut command = world.command();
+    let (_source, _bridge) = (world.source().await, Bridge::start(command.args(["--api-listen", &api.to_string()])));
+    let metric = Wrapper { log: None, metric: Some(b"\x0a\x04mail\x2a\x00".to_vec()) }.encode_to_vec();
+    for _ in 0..50 {
+        deliver(world.listen, std::slice::from_ref(&metric)).await;
+    }
+    let began = Instant::now();
+    while !scrape(api).contains("\nbuffer_byte_size 0\n") {
+        assert!(began.elapsed() < LONG, "{}", scrape(api));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(world.taken.count(), 50);
+}
+
+/// The figures.
+fn scrape(api: SocketAddr) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(api).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_cannot_be_written_ends_nothing() {
+    let world = World::new();
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let (_source, _bridge) = (world.source().await, Bridge::start(world.command().stderr(full)));
+    deliver(world.listen, &lines("a line", 1)).await;
+    world.until("it", |logs| logs.len() == 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,8 +22,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::Context;
-use common::{Folder, program, run};
-use corpus::{Chance, scenarios};
+use common::Folder;
+use corpus::{Chance, explained, scenarios};
 use futures_util::{StreamExt, TryStreamExt};
 use nats::{Cluster, PARTITIONS, STREAM, nats_server};
 use vector::{Bridge, Source, Taken, bridge, deliver, event, free_address};
@@ -43,10 +43,7 @@ fn host(scenario: &Path) -> String {
 fn truth(scenarios: &[PathBuf]) -> Truth {
     let mut truth = Truth::new();
     for scenario in scenarios {
-        let mut explain = program();
-        explain.args(["explain", "--format", "ndjson", "--filter-name", "PureMessage", "--maillog"]);
-        explain.arg(scenario.join("maillog.iso")).arg(scenario.join("message_log"));
-        for record in run(&mut explain).ok().objects() {
+        for record in explained(std::slice::from_ref(scenario)) {
             if record["abort"]["kind"] == "abort" {
                 let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
                 truth.insert((host(scenario), text(&record["message"])), text(&record["abort"]["class"]));

@@ -117,7 +117,7 @@ impl Join {
             self.stats.duplicates += 1;
         } else {
             self.stats.aborts += u64::from(kind == Kind::Abort);
-            self.make_room(&entry.id, &mut group);
+            self.bound_cases(&entry.id, &mut group);
             let case = Case { ticket, ..new_case(kind, name, record, entry, reading) };
             self.hold(place, &entry.id, &mut group, case, 0);
             if kind == Kind::Abort && (self.stateless || self.config.mode == Mode::Annotate) {
@@ -135,7 +135,7 @@ impl Join {
     }
 
     /// Keeps the cases of a message within their bound: first those go of which all is told, then all that are held.
-    fn make_room(&mut self, id: &QueueId, group: &mut Group) {
+    fn bound_cases(&mut self, id: &QueueId, group: &mut Group) {
         if group.cases.len() >= self.config.limits.per_message {
             self.let_go_told(group);
         }

@@ -90,7 +90,7 @@ async function start(files) {
         text.textContent = `Read ${megabytes(data.progress)} of ${megabytes(total)} MB`;
       } else if (data.blocks) {
         text.textContent = "Drawing …";
-        const drawn = (records) => gone || finish(records, data.meta, worker, back);
+        const drawn = (records) => gone || finish(records, data, worker, back);
         new Records(data.blocks).read().then(drawn).catch(failed);
       }
     };
@@ -101,7 +101,7 @@ async function start(files) {
   }
 }
 
-function finish(records, meta, worker, back) {
+function finish(records, { meta, warnings }, worker, back) {
   const csv = () => {
     worker.onmessage = ({ data }) => (data.csv ? save("aborts.csv", "text/csv", [data.csv]) : say(data.error));
     worker.postMessage({ csv: true });
@@ -113,8 +113,8 @@ function finish(records, meta, worker, back) {
   };
   const button = (text, click) => h("button", { type: "button", click }, text);
   const actions = h("p", { class: "actions" }, button("Other logs", () => back("")), button("Download as NDJSON", ndjson), button("Download as CSV", csv));
-  const warnings = meta.warnings.map((warning) => h("p", { class: "quiet" }, warning));
-  dispose = show(main, records, meta, ...warnings, actions);
+  const strange = warnings.map((warning) => h("p", { class: "quiet" }, warning));
+  dispose = show(main, records, meta, ...strange, actions);
   scrollTo({ top: 0 });
 }
 

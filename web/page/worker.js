@@ -31,11 +31,11 @@ function explain({ module, config, files }) {
       postMessage({ progress: explanation.bytesRead() });
     }
   }
-  const meta = JSON.parse(explanation.meta());
+  const [meta, warnings] = [JSON.parse(explanation.counts()), explanation.warnings()];
   records = explanation.records();
   const blocks = [];
   for (let block = records.nextBlock(); block !== undefined; block = records.nextBlock()) blocks.push(block);
-  postMessage({ blocks, meta }, blocks.map(({ buffer }) => buffer));
+  postMessage({ blocks, meta, warnings }, blocks.map(({ buffer }) => buffer));
 }
 
 onmessage = ({ data }) => {

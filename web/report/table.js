@@ -1,6 +1,6 @@
 // Every abort: sorted, narrowed, a page at a time, and opened to its evidence.
 import { tally } from "./data.js";
-import { h, many, number, short, table, visible, words } from "./text.js";
+import { h, many, number, short, table, visible, withRoles, words } from "./text.js";
 
 const PAGE = 50;
 const COLUMNS = [
@@ -90,9 +90,11 @@ export class Table {
   #renew() {
     const narrowed = [...this.#narrowed];
     const wanted = this.#search.value.trim().toLowerCase();
+    // What is searched for is what is seen; there are escapes in it only where somebody looks for one.
+    const seen = wanted.includes("\\u{") ? visible : (text) => text;
     const matches = (row) =>
       narrowed.every(([field, value]) => row[field] === value) &&
-      (wanted === "" || SEARCHED.some((field) => visible(row[field]).toLowerCase().includes(wanted)));
+      (wanted === "" || SEARCHED.some((field) => seen(row[field]).toLowerCase().includes(wanted)));
     const found = this.#records.rows.filter(matches);
     // Who asks for something particular sees all of it.
     const asked = narrowed.length > 0 || wanted !== "";
@@ -134,14 +136,15 @@ export class Table {
         const arrow = sorted ? h("span", { "aria-hidden": "true" }, this.#sort.down ? " ▾" : " ▴") : undefined;
         return h(
           "th",
-          { scope: "col", role: "columnheader", class: field, "aria-sort": sorted ? (this.#sort.down ? "descending" : "ascending") : undefined },
+          { scope: "col", class: field, "aria-sort": sorted ? (this.#sort.down ? "descending" : "ascending") : undefined },
           h("button", { type: "button", class: "sort", "data-field": field, click: sort }, title, arrow),
         );
       }),
     );
+    withRoles(this.#head);
     const rows = this.#shown.slice(this.#page * PAGE, (this.#page + 1) * PAGE);
     this.#body.replaceChildren(...rows.map((row) => this.#row(row)));
-    if (rows.length === 0) this.#body.append(h("tr", { role: "row" }, h("td", { role: "cell", colspan: COLUMNS.length }, "Nothing matches.")));
+    if (rows.length === 0) this.#body.append(withRoles(h("tr", {}, h("td", { colspan: COLUMNS.length }, "Nothing matches."))));
     const pages = Math.ceil(this.#shown.length / PAGE);
     const turn = (by, text) =>
       h("button", { type: "button", disabled: this.#page + by < 0 || this.#page + by >= pages, click: () => this.#turn(by) }, text);
@@ -162,18 +165,18 @@ export class Table {
     const cells = COLUMNS.map(([field]) => {
       switch (field) {
         case "time":
-          return h("td", { role: "cell", class: "time" }, row.time.replace("T", " "));
+          return h("td", { class: "time" }, row.time.replace("T", " "));
         case "id":
-          return h("th", { scope: "row", role: "rowheader", class: "id" }, open);
+          return h("th", { scope: "row", class: "id" }, open);
         case "class":
-          return h("td", { role: "cell", class: "name" }, h("span", { class: `dot ${row.urgency}` }), words(row.class));
+          return h("td", { class: "name" }, h("span", { class: `dot ${row.urgency}` }), words(row.class));
         case "outcome":
-          return h("td", { role: "cell", class: row.outcome }, words(row.outcome));
+          return h("td", { class: row.outcome }, words(row.outcome));
         default:
-          return h("td", { role: "cell", class: field }, h("bdi", {}, short(row[field])));
+          return h("td", { class: field }, h("bdi", {}, short(row[field])));
       }
     });
-    const element = h("tr", { role: "row" }, cells);
+    const element = withRoles(h("tr", {}, cells));
     let shown;
     const expand = (expanded) => open.setAttribute("aria-expanded", String(expanded));
     open.addEventListener("click", async () => {
@@ -187,7 +190,7 @@ export class Table {
       // It may have been closed again, or the page turned.
       if (open.getAttribute("aria-expanded") !== "true" || !element.isConnected) return;
       shown?.remove();
-      shown = h("tr", { role: "row", class: "detail" }, h("td", { role: "cell", colspan: COLUMNS.length }, content));
+      shown = withRoles(h("tr", { class: "detail" }, h("td", { colspan: COLUMNS.length }, content)));
       element.after(shown);
     });
     return element;

@@ -34,12 +34,16 @@ export const number = (count) => count.toLocaleString("en");
 /** `1 abort`, `2 aborts`. */
 export const many = (count, one, more = `${one}s`) => `${number(count)} ${count === 1 ? one : more}`;
 
-/** A table; its parts are named for readers who hear it, since narrow screens lay it out as a list. */
-export function table(head, body) {
-  const roles = { TABLE: "table", THEAD: "rowgroup", TBODY: "rowgroup", TR: "row", TD: "cell" };
-  const element = h("table", {}, h("thead", {}, head), body instanceof Node ? body : h("tbody", {}, body));
-  const name = (part) => part.setAttribute("role", roles[part.tagName] ?? (part.scope === "row" ? "rowheader" : "columnheader"));
-  name(element);
-  element.querySelectorAll("thead, tbody, tr, th, td").forEach(name);
+const ROLES = { TABLE: "table", THEAD: "rowgroup", TBODY: "rowgroup", TR: "row", TD: "cell" };
+
+/** Names a table, or a row of one, and all its parts for readers who hear it: narrow screens lay it out as a list. */
+export function withRoles(element) {
+  for (const part of [element, ...element.querySelectorAll("thead, tbody, tr, th, td")]) {
+    part.setAttribute("role", ROLES[part.tagName] ?? (part.scope === "row" ? "rowheader" : "columnheader"));
+  }
   return element;
 }
+
+/** A table of a row of headings, and rows or their element. */
+export const table = (head, body) =>
+  withRoles(h("table", {}, h("thead", {}, head), body instanceof Node ? body : h("tbody", {}, body)));

@@ -1,5 +1,5 @@
 // The page in a real browser, opened as the file that it is. PAGE: the page; LOGS: a folder with maillog, message_log,
-// a mail log packed as maillog.gz, and explained.ndjson, what `explain` says of the three; BIG: a folder of large logs.
+// a mail log packed as maillog.gz, and explained.ndjson, what `explain` says of the three.
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";

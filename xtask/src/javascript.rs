@@ -21,10 +21,7 @@ pub(crate) fn build(toolchain: &Toolchain) -> Result<PathBuf> {
         std::fs::remove_dir_all(&folder).map_err(io_failure(folder.display()))?;
     }
     bind(&module, &folder)?;
-    let written = root().join("faces/js/package");
-    for file in entries(&written)? {
-        copy(&file, &folder.join(file.strip_prefix(&written).unwrap_or(&file)))?;
-    }
+    copy_all(&root().join("faces/js/package"), &folder)?;
     for name in ["LICENSE-MIT", "LICENSE-APACHE"] {
         copy(&root().join(name), &folder.join(name))?;
     }
@@ -69,18 +66,13 @@ pub(crate) fn bind(module: &Path, folder: &Path) -> Result<()> {
     bound.map_err(|error| Failure::new(format!("wasm-bindgen: {error:#}")))
 }
 
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let list = std::fs::read_dir(folder).map_err(io_failure(folder.display()))?;
-    Ok(list.flatten().map(|entry| entry.path()).collect())
-}
-
 fn copy_all(from: &Path, to: &Path) -> Result<()> {
-    for entry in entries(from)? {
-        let to = to.join(entry.file_name().unwrap_or_default());
-        if entry.is_dir() {
-            copy_all(&entry, &to)?;
+    for entry in std::fs::read_dir(from).map_err(io_failure(from.display()))?.flatten() {
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy_all(&from, &to)?;
         } else {
-            copy(&entry, &to)?;
+            copy(&from, &to)?;
         }
     }
     Ok(())

@@ -33,13 +33,13 @@ pub(crate) fn site(toolchain: &Toolchain) -> Result<PathBuf> {
 }
 
 /// The packages, or what to do.
-fn needed() -> Result<PathBuf> {
-    install()?.ok_or_else(|| Failure::unavailable("npm is missing: install Node 20 or newer"))
+fn needed() -> Result<()> {
+    if install()? { Ok(()) } else { Err(Failure::unavailable("npm is missing: install Node 20 or newer")) }
 }
 
 /// Whether the report in the repository is what its source gives; `None`, and said, where that can't be told.
 pub(crate) fn up_to_date() -> Result<Option<bool>> {
-    if install()?.is_none() {
+    if !install()? {
         return Ok(None);
     }
     let file = root().join(REPORT);
@@ -53,8 +53,8 @@ pub(crate) fn up_to_date() -> Result<Option<bool>> {
     Ok(Some(true))
 }
 
-/// Installs the packages that `web/package-lock.json` pins, where npm is there and can; gives the folder that holds them.
-pub(crate) fn install() -> Result<Option<PathBuf>> {
+/// Installs the packages that `web/package-lock.json` pins, where npm is there; false, and said, where it is not.
+fn install() -> Result<bool> {
     let folder = root().join("web");
     let npm = |arguments: &[&str]| {
         let mut command = Command::new("npm");
@@ -63,15 +63,14 @@ pub(crate) fn install() -> Result<Option<PathBuf>> {
     };
     if !succeeds(&mut npm(&["--version"])) {
         say("SKIPPED: no npm, so what a browser shows is neither bundled nor tested");
-        return Ok(None);
+        return Ok(false);
     }
-    let modules = folder.join("node_modules");
     let lock = |path: PathBuf| path.metadata().and_then(|metadata| metadata.modified()).ok();
-    let installed = lock(modules.join(".package-lock.json"));
+    let installed = lock(folder.join("node_modules/.package-lock.json"));
     if installed.is_none() || installed < lock(folder.join("package-lock.json")) {
         run_command(&mut npm(&["ci", "--silent", "--no-audit", "--no-fund"]))?;
     }
-    Ok(Some(modules))
+    Ok(true)
 }
 
 fn bundle(arguments: &[&str]) -> Result<()> {

@@ -45,14 +45,9 @@ impl Guest for Transform {
     }
 
     fn poll(max: u32) -> Batch {
-        ENGINE.with_borrow_mut(|engine| {
-            let outputs: Vec<_> = std::iter::from_fn(|| engine.poll()).take(max as usize).map(output).collect();
-            // A full batch may have left something behind. What is given back must not overtake its output: it waits
-            // for the batch that empties the queue.
-            let more = outputs.len() == max as usize;
-            let released = if more { Vec::new() } else { std::iter::from_fn(|| engine.poll_released()).collect() };
-            Batch { outputs, released, more }
-        })
+        let batch = ENGINE.with_borrow_mut(|engine| engine.poll_batch(max as usize));
+        let outputs = batch.outputs.into_iter().map(output).collect();
+        Batch { outputs, released: batch.released, more: batch.more }
     }
 
     fn poll_timeout() -> Option<u64> {

@@ -20,9 +20,9 @@ export class AbortReasonStream extends Transform {
   // The last word of an engine that is gone.
   #stats;
 
-  constructor({ config = {}, highWaterMark = 16 } = {}) {
+  constructor({ config, highWaterMark = 16 } = {}) {
     super({ objectMode: true, highWaterMark });
-    this.#engine = new Engine(typeof config === "string" ? config : JSON.stringify(config));
+    this.#engine = new Engine(config);
   }
 
   stats() {
@@ -115,9 +115,12 @@ const isLine = (record) => typeof record === "string" || record instanceof Uint8
 
 // What the engine is given: a line without its end, or JSON; nothing for what is neither.
 function lineOrJson(record) {
-  const line = record instanceof Uint8Array ? record : encoder.encode(typeof record === "string" ? record : json(record) ?? "\n\n");
+  const text = isLine(record) ? record : json(record);
+  if (text === undefined) return undefined;
+  const line = typeof text === "string" ? encoder.encode(text) : text;
   const end = line.indexOf(10);
-  return end === -1 ? line : end === line.length - 1 ? line.subarray(0, end) : undefined;
+  if (end === -1) return line;
+  return end === line.length - 1 ? line.subarray(0, end) : undefined;
 }
 
 function json(record) {

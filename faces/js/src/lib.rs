@@ -85,20 +85,14 @@ impl Engine {
 
     /// Takes what waits, at most `max` records.
     pub fn poll(&mut self, max: u32) -> Batch {
-        let mut batch = Batch::default();
-        while batch.tickets.len() < max as usize
-            && let Some(output) = self.0.poll()
-        {
-            batch.data.extend_from_slice(&output.data);
-            batch.data.push(b'\n');
-            batch.tickets.push(output.ticket as f64);
+        let abort_reason::Batch { outputs, released, more } = self.0.poll_batch(max as usize);
+        let mut data = Vec::with_capacity(outputs.iter().map(|output| output.data.len() + 1).sum());
+        for output in &outputs {
+            data.extend_from_slice(&output.data);
+            data.push(b'\n');
         }
-        batch.more = batch.tickets.len() == max as usize;
-        // What is given back must not overtake its record.
-        if !batch.more {
-            batch.released.extend(std::iter::from_fn(|| self.0.poll_released()).map(|ticket| ticket as f64));
-        }
-        batch
+        let tickets = outputs.iter().map(|output| output.ticket as f64).collect();
+        Batch { data, tickets, released: released.into_iter().map(|ticket| ticket as f64).collect(), more }
     }
 
     /// The time at which `advance` should be called at the latest; `undefined` if nothing waits for time.
@@ -130,7 +124,6 @@ impl Engine {
 
 /// What waited in an engine.
 #[wasm_bindgen]
-#[derive(Default)]
 pub struct Batch {
     data: Vec<u8>,
     tickets: Vec<f64>,

@@ -74,17 +74,14 @@ impl Explanation {
         self.inner.bytes_read() as f64
     }
 
-    /// What was read: a JSON object, and what looked strange.
-    pub fn meta(&self) -> String {
-        let counts = self.inner.counts();
-        serde_json::json!({
-            "mail": counts.mail,
-            "message_log": counts.message_log,
-            "unreadable": counts.unreadable,
-            "cut": counts.cut,
-            "warnings": self.warnings,
-        })
-        .to_string()
+    /// What was read: a JSON object.
+    pub fn counts(&self) -> String {
+        serde_json::json!(self.inner.counts()).to_string()
+    }
+
+    /// What looked strange.
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.clone()
     }
 
     /// The records. The explanation is used up.

@@ -107,6 +107,9 @@ fn vector(address: &str, settings: &Settings) -> Result<VectorClient<Channel>> {
     })
 }
 
+/// What servers say of a request that is longer than they take.
+const TOO_LARGE: [&str; 3] = ["too large", "larger than max", "exceeds maximum"];
+
 /// What an answer means. Of those that Vector's source and servers like it give, only a few are about the events; the
 /// others are about the moment, or about a configuration that someone may mend.
 fn rejection(status: &tonic::Status) -> Rejection {
@@ -114,22 +117,19 @@ fn rejection(status: &tonic::Status) -> Rejection {
         Some(source) => format!("{}: {}", status.message(), causes(source)),
         None => status.message().to_owned(),
     };
-    match status.code() {
-        Code::DataLoss | Code::InvalidArgument | Code::OutOfRange => {
-            Rejection::ForGood(format!("{:?}: {cause}", status.code()))
-        }
+    let code = status.code();
+    let for_good = match code {
+        Code::DataLoss | Code::InvalidArgument | Code::OutOfRange => true,
         // The code is that of a full server, too; the words, of this bridge and of other servers, tell them apart.
-        Code::ResourceExhausted
-            if ["too large", "larger than max", "exceeds maximum"].iter().any(|words| cause.contains(words)) =>
-        {
-            Rejection::ForGood(format!("{:?}: {cause}", status.code()))
-        }
-        code => Rejection::ForNow {
-            kind: format!("{code:?}"),
-            cause: format!("{code:?}: {cause}"),
-            doubtful: matches!(code, Code::Internal | Code::Unknown | Code::Cancelled),
-        },
+        Code::ResourceExhausted => TOO_LARGE.iter().any(|words| cause.contains(words)),
+        _ => false,
+    };
+    let cause = format!("{code:?}: {cause}");
+    if for_good {
+        return Rejection::ForGood(cause);
     }
+    let doubtful = matches!(code, Code::Internal | Code::Unknown | Code::Cancelled);
+    Rejection::ForNow { kind: format!("{code:?}"), cause, doubtful }
 }
 
 /// An error with what is below it.

@@ -12,6 +12,7 @@ use tracing::error;
 
 use super::journal::{Change, Input, Journal, Kept};
 use super::metrics::Metrics;
+use super::quiet::Quiet;
 use super::request::{Incoming, Kind, Outgoing, Request};
 use super::wire;
 use crate::sandbox::{Component, Disposition, Event, Limits, Output, Sandbox, SandboxError, Source};
@@ -21,15 +22,11 @@ mod restore;
 /// Events given to the component at a time, and outputs taken from it; and bytes of such a batch, but for a larger event.
 const BATCH: usize = 1_000;
 const BATCH_BYTES: usize = 4 << 20;
-/// Failures of the component in a row before it is made anew from what is kept, and before all that it holds passes
-/// without it: while it was only let time pass, ...
-const RELEARN_AFTER: u32 = 3;
-const LET_GO_AFTER: u32 = 6;
-/// ... and in groups of requests of which it could take none, where it may be the events' fault.
-const GROUPS_TO_RELEARN: u32 = 8;
-const GROUPS_TO_LET_GO: u32 = 16;
-/// A failure is told in the log at most once in this time.
-const TELL_EVERY: Duration = Duration::from_mins(5);
+/// Failures of the component in a row before it is made anew from what is kept, and twice as many before all that it holds
+/// passes without it: while it was only let time pass, and in groups of requests of which it could take none, where it may
+/// be the events' fault.
+const PATIENCE_WITH_TIME: u32 = 3;
+const PATIENCE_WITH_EVENTS: u32 = 8;
 /// The input since the snapshot, in bytes, at which the next one is made: so much is replayed at a start. In a small
 /// journal, it is the eighth part of it.
 const SNAPSHOT_EVERY: u64 = 32 << 20;
@@ -66,14 +63,11 @@ pub(super) struct Keeper {
     /// Failures in a row while time passed, and of whole groups of requests.
     failed_advances: u32,
     failed_groups: u32,
-    /// When a failure was told last.
-    told: Option<Instant>,
+    quiet: Quiet,
     next_ticket: u64,
     began: Instant,
     /// The component's time at `began`.
     base_ms: u64,
-    /// The last entry of the outbox.
-    pub last_outgoing: u64,
 }
 
 /// What a call brought.
@@ -97,14 +91,18 @@ impl Keeper {
             snapshot_at: snapshot_every(most_bytes),
             failed_advances: 0,
             failed_groups: 0,
-            told: None,
+            quiet: Quiet::default(),
             next_ticket: 1,
             began: Instant::now(),
             base_ms: wall,
-            last_outgoing: 0,
         };
         keeper.rebuild()?;
         Ok(keeper)
+    }
+
+    /// The last entry of the outbox.
+    pub(super) fn last_outgoing(&self) -> u64 {
+        self.journal.last_outgoing()
     }
 
     /// Bytes in the journal.
@@ -149,11 +147,7 @@ impl Keeper {
         }
         // It may be full, and would be made again as full as it was.
         self.failed_groups = if all_failed { self.failed_groups + 1 } else { 0 };
-        match self.failed_groups {
-            GROUPS_TO_RELEARN => self.relearn(),
-            GROUPS_TO_LET_GO.. => self.let_go(),
-            _ => Ok(()),
-        }
+        self.escalate(self.failed_groups, PATIENCE_WITH_EVENTS)
     }
 
     /// Lets time pass.
@@ -172,11 +166,7 @@ impl Keeper {
             }
         } else {
             self.failed_advances += 1;
-            match self.failed_advances {
-                ..RELEARN_AFTER => self.rebuild()?,
-                RELEARN_AFTER..LET_GO_AFTER => self.relearn()?,
-                _ => self.let_go()?,
-            }
+            self.escalate(self.failed_advances, PATIENCE_WITH_TIME)?;
         }
         self.commit(&change)
     }
@@ -361,20 +351,10 @@ impl Keeper {
 
     /// Makes a change durable. Where that fails, the component goes back to where the journal is.
     fn commit(&mut self, change: &Change) -> Result<()> {
-        if change.is_empty() {
-            return Ok(());
-        }
-        match self.journal.commit(change) {
-            Ok(last) => {
-                self.last_outgoing = last;
-                Ok(())
-            }
-            Err(error) => {
-                // Where the journal can't be opened again yet, there is no component, and the next call tries again.
-                let _ = self.rebuild();
-                Err(error)
-            }
-        }
+        self.journal.commit(change).inspect_err(|_| {
+            // Where the journal can't be opened again yet, there is no component, and the next call tries again.
+            let _ = self.rebuild();
+        })
     }
 
     /// Makes a call, and takes all that waits after it; `None` if the component fails, and is to be made again.
@@ -394,8 +374,7 @@ impl Keeper {
             Ok(result) => Some(result),
             Err(error) => {
                 self.metrics.component_failures.inc();
-                if self.told.is_none_or(|told| told.elapsed() > TELL_EVERY) {
-                    self.told = Some(Instant::now());
+                if self.quiet.tell() {
                     error!(%error, "The component failed; it is made again from the journal, and nothing is lost.");
                 }
                 self.sandbox = None;

@@ -60,6 +60,7 @@ mod destination;
 mod journal;
 mod keeper;
 mod metrics;
+mod quiet;
 mod request;
 mod sender;
 mod server;

@@ -1,5 +1,6 @@
 //! A request of Vector's sink, looked at; and the requests that the destination is given.
 
+use abort_reason_explain::LONGEST_LINE;
 use bytes::{BufMut, Bytes};
 use prost::encoding::{WireType, encode_key, encode_varint};
 use sha2::{Digest, Sha256};
@@ -10,8 +11,6 @@ use super::wire::{self, Looked};
 const MOST_EVENTS: usize = 1_000;
 const MOST_BYTES: usize = 1 << 20;
 
-/// Bytes of an event that the component sees, at most: sendmail's lines have some thousand.
-const LONGEST_LINE: usize = 1 << 20;
 /// Bytes of a request whose events all stand beside their JSON, which is up to six times as long.
 const SMALL: usize = 4 << 20;
 

@@ -4,9 +4,9 @@
 //! dead-letter file, and the rest goes on.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message;
@@ -18,6 +18,7 @@ use super::dead::DeadLetters;
 use super::destination::{Destination, Rejection};
 use super::journal::{Entry, Outbox};
 use super::metrics::Metrics;
+use super::quiet::Quiet;
 use super::wire::vector::PushEventsRequest;
 use super::wire::{self, Looked};
 use super::worker::Accepted;
@@ -30,8 +31,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 const DOUBTS: u32 = 4;
 /// Deliveries that may wait apart, at most.
 const MOST_PARKED: usize = 256;
-/// Failures are told in the log at most once in this time.
-const TELL_EVERY: Duration = Duration::from_mins(5);
 
 /// The sender's surroundings.
 pub(super) struct Sender {
@@ -149,22 +148,20 @@ enum End {
     Stopped,
 }
 
-/// When a failure was told last: of all deliveries, one speaks.
+/// What the log is told of the destination.
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<Option<Instant>>>);
+struct Told(Quiet);
 
 impl Told {
     fn failure(&self, cause: &str) {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.is_none_or(|told| told.elapsed() > TELL_EVERY) {
-            *told = Some(Instant::now());
+        if self.0.tell() {
             let cause = visible(cause);
             warn!(%cause, "The destination does not take events; they wait in the journal.");
         }
     }
 
     fn success(&self) {
-        if self.0.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
+        if self.0.over() {
             info!("The destination takes events again.");
         }
     }

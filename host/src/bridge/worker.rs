@@ -74,7 +74,7 @@ impl Worker {
         let mut stop = false;
         self.ready.set(true);
         while !stop {
-            self.outgoing.send_replace(self.keeper.last_outgoing);
+            self.outgoing.send_replace(self.keeper.last_outgoing());
             self.metrics.journal_bytes.set(self.keeper.stored() as i64);
             let due = self.keeper.due().unwrap_or(LONGEST_WAIT).clamp(SHORTEST_WAIT, LONGEST_WAIT);
             let wait = due.min(ACCEPTED_WAIT);

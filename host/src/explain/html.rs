@@ -1,13 +1,12 @@
 //! The format `html`: the report of `web/` with the records in it, gzipped in blocks. The page unpacks them; nothing that
 //! stands in a log is part of its markup.
 
-use std::io::{self, Write};
+use std::io::Write;
 
+use abort_reason_explain::{Blocks, Counts};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
-
-use abort_reason_explain::{Blocks, Counts};
 
 use super::Latest;
 use crate::failure::{Exit, Failure, Result};
@@ -25,14 +24,12 @@ pub(super) fn write(latest: &mut Latest, out: &mut Output, counts: Counts) -> Re
             .hint("Name a file for it: --output report.html"));
     }
     let (head, tail) = PAGE.split_once(PLACE).unwrap_or((PAGE, ""));
-    let Counts { mail, message_log, unreadable, cut } = counts;
-    let meta = json!({ "mail": mail, "message_log": message_log, "unreadable": unreadable, "cut": cut });
-    let failed = |out: &Output, error: &io::Error| out.failure(error);
-    writeln!(out, "{head}<script type=\"application/json\" id=\"meta\">{meta}</script>")
-        .map_err(|error| failed(out, &error))?;
+    let meta = json!(counts);
+    let mut write = |text: &str| out.write_all(text.as_bytes()).map_err(|error| out.failure(&error));
+    write(&format!("{head}<script type=\"application/json\" id=\"meta\">{meta}</script>\n"))?;
     for block in Blocks(latest) {
-        writeln!(out, "<script type=\"text/plain\" class=\"block\">{}</script>", STANDARD.encode(block?))
-            .map_err(|error| failed(out, &error))?;
+        let block = STANDARD.encode(block?);
+        write(&format!("<script type=\"text/plain\" class=\"block\">{block}</script>\n"))?;
     }
-    out.write_all(tail.as_bytes()).map_err(|error| failed(out, &error))
+    write(tail)
 }

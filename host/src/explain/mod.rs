@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use abort_reason_explain::{Counts, Explanation};
+use abort_reason_explain::Explanation;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tempfile::SpooledTempFile;
 
@@ -40,14 +40,14 @@ pub fn run(options: &cli::Explain) -> Result<()> {
         progress.set_position(explanation.bytes_read());
     }
     progress.finish_and_clear();
-    let (counts, several_hosts): (Counts, bool) = (explanation.counts(), explanation.several_hosts());
+    let counts = explanation.counts();
     let mut latest = explanation.into_latest()?;
     match format {
         ExplainFormat::Ndjson => formats::write_json(&mut latest, &mut out, false)?,
         ExplainFormat::Json => formats::write_json(&mut latest, &mut out, true)?,
         ExplainFormat::Csv => formats::write_csv(&mut latest, &mut out)?,
         ExplainFormat::Html => html::write(&mut latest, &mut out, counts)?,
-        ExplainFormat::Table => table::write(&mut latest, &mut out, several_hosts, Summary::new(counts))?,
+        ExplainFormat::Table => table::write(&mut latest, &mut out, Summary::new(counts))?,
     }
     out.finish()
 }

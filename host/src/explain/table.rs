@@ -60,9 +60,9 @@ impl Style {
 }
 
 /// Writes the rows, then the summary.
-pub(super) fn write(latest: &mut Latest, out: &mut Output, hosts: bool, mut summary: Summary) -> Result<()> {
+pub(super) fn write(latest: &mut Latest, out: &mut Output, mut summary: Summary) -> Result<()> {
     let style = Style::of_terminal(out.is_terminal());
-    let columns = Columns::for_width(style.width, hosts);
+    let columns = Columns::for_width(style.width, latest.several_hosts());
     let mut page = columns.page(style, true);
     while let Some(record) = latest.next_record()? {
         let Some(abort) = record::abort(record) else { continue };

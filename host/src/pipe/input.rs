@@ -171,8 +171,8 @@ impl Cutter {
     }
 }
 
-/// SIGTERM, SIGINT and SIGHUP end the input, so that what is held leaves before the process does. A second one ends the process
-/// at once, as it may be waiting for its reader.
+/// SIGTERM, SIGINT and SIGHUP end the input, so that what is held leaves before the process does. A second one ends the
+/// process at once, as it may be waiting for its reader.
 #[cfg(unix)]
 fn listen_for_signals(sender: SyncSender<Message>) -> io::Result<()> {
     use std::sync::Arc;

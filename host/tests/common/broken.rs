@@ -12,6 +12,8 @@ pub struct Bodies {
     pub push: &'static str,
     /// Runs when time passes.
     pub advance: &'static str,
+    /// Runs when its state is asked for.
+    pub snapshot: &'static str,
     /// The disposition of every event: 1 forward, 2 keep.
     pub disposition: u8,
 }
@@ -19,7 +21,7 @@ pub struct Bodies {
 impl Default for Bodies {
     /// Forwards everything.
     fn default() -> Bodies {
-        Bodies { init: "i32.const 0", push: "", advance: "", disposition: 1 }
+        Bodies { init: "i32.const 0", push: "", advance: "", snapshot: "", disposition: 1 }
     }
 }
 
@@ -37,7 +39,7 @@ impl Bodies {
 
     /// What returns more than one value returns the address of a record of zeros: success, nothing, an empty list.
     fn module(&self) -> String {
-        let Bodies { init, push, advance, disposition } = self;
+        let Bodies { init, push, advance, snapshot, disposition } = self;
         format!(
             r#"(module
   (memory (export "memory") 64)
@@ -61,7 +63,7 @@ impl Bodies {
   (func (export "poll-timeout") (result i32) (i32.const 128))
   (func (export "finish"))
   (func (export "stats") (result i32) (i32.const 128))
-  (func (export "snapshot") (result i32) (i32.const 128))
+  (func (export "snapshot") (result i32) {snapshot} (i32.const 128))
   (func (export "restore") (param i32 i32) (result i32) (i32.const 128)))"#
         )
     }

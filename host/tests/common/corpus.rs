@@ -34,18 +34,23 @@ pub fn scenarios() -> Vec<PathBuf> {
     list
 }
 
-/// What `explain` says: class and reason by the abort's id, of one kind, or of all where `kind` is empty.
-pub fn truth(folders: &[PathBuf], kind: &str) -> BTreeMap<String, (String, String)> {
+/// What `explain` says of scenarios, record by record.
+pub fn explained(folders: &[PathBuf]) -> Vec<serde_json::Value> {
     let mut explain = program();
     explain.args(["explain", "--format", "ndjson", "--filter-name", "PureMessage"]);
     for folder in folders {
         explain.arg("--maillog").arg(folder.join("maillog.iso"));
     }
     explain.args(folders.iter().map(|folder| folder.join("message_log")));
-    let records = run(&mut explain).ok().objects().into_iter();
+    run(&mut explain).ok().objects()
+}
+
+/// What `explain` says: class and reason by the abort's id, of one kind, or of all where `kind` is empty.
+pub fn truth(folders: &[PathBuf], kind: &str) -> BTreeMap<String, (String, String)> {
     let told = |record: serde_json::Value| {
         let text = |member: &str| record["abort"][member].as_str().unwrap_or_default().to_owned();
         (text("id"), (text("class"), text("reason")))
     };
+    let records = explained(folders).into_iter();
     records.filter(|record| kind.is_empty() || record["abort"]["kind"] == kind).map(told).collect()
 }

@@ -19,6 +19,15 @@ impl Keeper {
         if self.sandbox.is_none() || self.journal.is_closed() { self.rebuild() } else { Ok(()) }
     }
 
+    /// What is done about a component that has failed so often in a row.
+    pub(super) fn escalate(&mut self, failures: u32, patience: u32) -> Result<()> {
+        match failures / patience {
+            0 => self.ensure(),
+            1 => self.relearn(),
+            _ => self.let_go(),
+        }
+    }
+
     /// Makes the component again from the journal. Where the journal fails, there is none.
     pub(super) fn rebuild(&mut self) -> Result<()> {
         self.sandbox = None;
@@ -88,7 +97,7 @@ impl Keeper {
         }
         change.left = left.into_iter().collect();
         change.outbox = outgoing.into_requests();
-        self.last_outgoing = self.journal.commit(&change)?;
+        self.journal.commit(&change)?;
         Ok(())
     }
 
@@ -136,7 +145,7 @@ impl Keeper {
         }
         change.outbox = outgoing.into_requests();
         change.snapshot = Some(snapshot);
-        self.last_outgoing = self.journal.commit(&change)?;
+        self.journal.commit(&change)?;
         self.sandbox = Some(sandbox);
         Ok(())
     }
@@ -158,9 +167,9 @@ impl Keeper {
         let sandbox = self.sandbox.take();
         change.outbox = outgoing.into_requests();
         change.snapshot = Some(snapshot.unwrap_or_default());
-        self.last_outgoing = self.journal.commit(&change)?;
+        self.journal.commit(&change)?;
         self.sandbox = sandbox;
-        self.failed_advances = 0;
+        (self.failed_advances, self.failed_groups) = (0, 0);
         self.metrics.passed_without.inc_by(passed);
         Ok(())
     }
