@@ -5,21 +5,31 @@ const LINES = 8192;
 const PROGRESS_MS = 100;
 let records;
 
+// Bytes asked of the browser at a time: it keeps something of each request for a while.
+const PIECE = 1 << 20;
+
 /** A file as the module reads it. */
 class Pieces {
   #file;
   #reader = new FileReaderSync();
+  #piece = new Uint8Array();
+  #start = 0;
 
   constructor(file) {
     this.#file = file;
   }
 
   read(offset, length) {
-    return new Uint8Array(this.#reader.readAsArrayBuffer(this.#file.slice(offset, offset + length)));
+    if (offset < this.#start || offset >= this.#start + this.#piece.length) {
+      this.#start = offset;
+      this.#piece = new Uint8Array(this.#reader.readAsArrayBuffer(this.#file.slice(offset, offset + PIECE)));
+    }
+    const from = offset - this.#start;
+    return this.#piece.subarray(from, from + length);
   }
 }
 
-function explain({ module, config, files }) {
+async function explain({ module, config, files }) {
   initSync({ module });
   const logs = new Logs();
   for (const { name, file } of files) logs.add(name, new Pieces(file));
@@ -29,6 +39,8 @@ function explain({ module, config, files }) {
     if (performance.now() - told > PROGRESS_MS) {
       told = performance.now();
       postMessage({ progress: explanation.bytesRead() });
+      // Between two tasks the browser takes back what reading has left behind.
+      await new Promise((resolve) => setTimeout(resolve));
     }
   }
   const [meta, warnings] = [JSON.parse(explanation.counts()), explanation.warnings()];
@@ -38,10 +50,10 @@ function explain({ module, config, files }) {
   postMessage({ blocks, meta, warnings }, blocks.map(({ buffer }) => buffer));
 }
 
-onmessage = ({ data }) => {
+onmessage = async ({ data }) => {
   try {
     if (data.csv) postMessage({ csv: records.csv() });
-    else explain(data);
+    else await explain(data);
   } catch (error) {
     postMessage({ error: error.message });
   }
