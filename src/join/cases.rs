@@ -10,7 +10,7 @@ use crate::reasons::{Class, Stage};
 use crate::record::{self, Kind};
 use crate::time::LogTime;
 
-use super::group::{Case, CaseState, Delivery, EntryFacts, Group};
+use super::group::{Awaited, Case, CaseState, Delivery, EntryFacts, Group};
 use super::hosts::{HostIndex, host_name, same_host};
 use super::recent::Passed;
 use super::seen::{Found, flag, host_number};
@@ -165,7 +165,7 @@ impl Join {
             group.home = place;
         }
         let due = case.entry.at.map(|at| at.saturating_add(wait_ms));
-        case.state = CaseState::Held { arrived: self.now, caught_up: None, due, revision, told: None };
+        case.state = CaseState::Held { arrived: self.now, log: Awaited::Unknown, due, revision, told: None };
         // What has no entry waits for the other log.
         self.wait(id, group.home, case.seq, due.filter(|_| case.kind != Kind::Unlogged));
         group.cases.push(case);
@@ -324,7 +324,7 @@ impl Join {
                         .or(case.entry.at)
                         .map(|at| at + (self.config.hold_secs * 1_000.0) as i64);
                     case.state =
-                        CaseState::Held { arrived: self.now, caught_up: None, due, revision, told: Some(before) };
+                        CaseState::Held { arrived: self.now, log: Awaited::Unknown, due, revision, told: Some(before) };
                     let seq = case.seq;
                     self.wait(id, home, seq, due);
                     if told.settled && !waits {

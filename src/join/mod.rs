@@ -63,9 +63,10 @@ pub(crate) struct Join {
     /// All held cases: their number, and where they are.
     held: BTreeMap<u64, QueueId>,
     seq: u64,
-    /// The host's clock, and when it last ended waits.
+    /// The host's clock, when it last ended waits, and when all that waits was looked at.
     now: u64,
     swept: u64,
+    swept_all: u64,
     /// Of the line or entry that came last.
     mark: Option<Mark>,
     /// Goes on from a snapshot, and has not been told the time yet.
@@ -108,6 +109,7 @@ impl Join {
             seq: 0,
             now: 0,
             swept: 0,
+            swept_all: 0,
             mark: None,
             resumed: false,
             stateless: false,

@@ -7,7 +7,7 @@ use crate::reasons::Class;
 use crate::record::{Issue, Kind, WhyNot};
 
 use super::clock::WIDEST_MS;
-use super::group::{Case, CaseState, Group, Transaction};
+use super::group::{Awaited, Case, CaseState, Group, Transaction};
 use super::hosts::{HostIndex, NAMELESS};
 use super::parts::Whole;
 use super::seen::{Found, flag, host_number};
@@ -16,6 +16,8 @@ use super::{Join, Mark, Output};
 
 /// How often, in milliseconds, cases are looked at that wait by the host's clock.
 const SWEEP_MS: u64 = 100;
+/// The same for those whose time the mail log has not reached.
+const SWEEP_ALL_MS: u64 = 1_000;
 
 impl Join {
     /// Judges a case by the lines of its transaction.
@@ -298,9 +300,14 @@ impl Join {
         }
     }
 
-    /// Cases whose time the mail log has reached or will not reach because it is silent, and those that don't wait for it:
-    /// only they can be over by the host's clock.
-    fn candidates(&self) -> Vec<u64> {
+    /// Cases that can be over by the host's clock: those whose time the mail log has reached, or will not reach because it
+    /// is silent, and those that don't wait for it; and all of them now and then, since a log that gives lines may still
+    /// never come there.
+    fn candidates(&mut self) -> Vec<u64> {
+        if self.now >= self.swept_all + SWEEP_ALL_MS {
+            self.swept_all = self.now;
+            return self.held.keys().copied().collect();
+        }
         let mut list: Vec<u64> = self.timeless.iter().copied().collect();
         for (home, queue) in &self.due {
             let limit = if self.mail_silent(*home) { Some(i64::MAX) } else { self.mail_progress(*home) };
@@ -312,18 +319,17 @@ impl Join {
     }
 
     /// Whether a case has waited long enough by the host's clock: since it came where the log that it waits for is silent,
-    /// or else since that log reached its time.
+    /// since that log reached its time, or where it can't be expected to.
     fn waited(&mut self, id: &QueueId, seq: u64) -> bool {
         let found = self
             .store
             .get(id)
             .iter()
             .find_map(|group| group.cases.iter().find(|case| case.seq == seq).map(|case| (group.home, case)));
-        let Some((home, Case { kind, entry, state: CaseState::Held { arrived, caught_up, due, .. }, .. })) = found
-        else {
+        let Some((home, Case { kind, entry, state: CaseState::Held { arrived, log, due, .. }, .. })) = found else {
             return true;
         };
-        let (arrived, caught_up, due) = (*arrived, *caught_up, *due);
+        let (arrived, log, due) = (*arrived, *log, *due);
         // What has no entry waits for the other log, and may have a wait of its own.
         let (silent, progress, hold) = match (kind, due.zip(entry.at)) {
             (Kind::Unlogged, Some((due, at))) => {
@@ -332,16 +338,31 @@ impl Join {
             _ => (self.mail_silent(home), self.mail_progress(home), self.hold_ms()),
         };
         let over = |since: u64| since.saturating_add(hold.max(0) as u64) <= self.now;
-        if silent || due.is_none() {
-            return over(arrived);
-        }
-        if let Some(since) = caught_up {
-            return over(since.max(arrived));
-        }
-        if progress.zip(due).is_some_and(|(progress, due)| progress >= due.saturating_sub(hold)) {
-            self.mark_caught_up(id, seq);
-        }
+        let Some(due) = due.filter(|_| !silent) else { return over(arrived) };
+        let Some(progress) = progress else { return false };
+        let reached = progress >= due.saturating_sub(hold);
+        let seen = match log {
+            Awaited::CaughtUp(since) => return over(since.max(arrived)),
+            _ if reached => Awaited::CaughtUp(self.now),
+            Awaited::Unknown => Awaited::Behind { since: self.now, from: progress },
+            Awaited::Behind { since, from } => return self.never_comes(due, hold, since, from, progress),
+        };
+        self.store.edit_case(id, seq, |case| {
+            if let CaseState::Held { log, .. } = &mut case.state {
+                *log = seen;
+            }
+        });
         false
+    }
+
+    /// Whether a log that gives lines will not come to a case's time, or so late that this can't be its delay: the time is
+    /// wrong then, or the log's clock. One that is read from behind comes on faster than the host's clock does.
+    fn never_comes(&self, due: i64, hold: i64, since: u64, from: i64, progress: i64) -> bool {
+        let waited = (self.now - since) as i64;
+        let behind = due.saturating_sub(hold).saturating_sub(from);
+        let delay = if behind <= self.lookback_ms() { behind } else { 0 };
+        let catches_up = progress.saturating_sub(from) > waited.saturating_mul(2);
+        !catches_up && waited >= delay.saturating_add(hold)
     }
 
     /// Whether a host's mail log has given nothing for as long as an abort waits.
@@ -357,24 +378,18 @@ impl Join {
         arrived.is_none_or(|arrived| arrived.saturating_add(self.hold_ms() as u64) <= self.now)
     }
 
-    fn mark_caught_up(&mut self, id: &QueueId, seq: u64) {
-        let now = self.now;
-        self.store.edit_case(id, seq, |case| {
-            if let CaseState::Held { caught_up, .. } = &mut case.state {
-                *caught_up = Some(now);
-            }
-        });
-    }
-
     /// The host's clock begins anew after a restart: as if no time had passed.
     fn set_back(&mut self, by: u64) {
         self.now -= by;
         self.swept = self.swept.saturating_sub(by);
+        self.swept_all = self.swept_all.saturating_sub(by);
         self.hosts.set_back(by);
         self.store.edit_cases(|case| {
-            if let CaseState::Held { arrived, caught_up, .. } = &mut case.state {
+            if let CaseState::Held { arrived, log, .. } = &mut case.state {
                 *arrived = arrived.saturating_sub(by);
-                *caught_up = caught_up.map(|since| since.saturating_sub(by));
+                if let Awaited::Behind { since, .. } | Awaited::CaughtUp(since) = log {
+                    *since = since.saturating_sub(by);
+                }
             }
         });
     }

@@ -18,7 +18,7 @@ use super::store::{self, Store};
 use super::{Join, Output};
 
 /// Raised with every change of what is stored.
-const FORMAT: &str = concat!("abort-reason ", env!("CARGO_PKG_VERSION"), " 2");
+const FORMAT: &str = concat!("abort-reason ", env!("CARGO_PKG_VERSION"), " 3");
 
 #[derive(Serialize, Deserialize)]
 struct Snapshot {
@@ -38,6 +38,7 @@ struct Snapshot {
     seq: u64,
     now: u64,
     swept: u64,
+    swept_all: u64,
     out: VecDeque<(String, u64)>,
     released: VecDeque<u64>,
     stats: Stats,
@@ -62,6 +63,7 @@ impl Join {
             seq: self.seq,
             now: self.now,
             swept: self.swept,
+            swept_all: self.swept_all,
             out: self
                 .out
                 .iter()
@@ -96,7 +98,8 @@ impl Join {
         join.timeless = snapshot.timeless;
         join.held = snapshot.held;
         join.seq = snapshot.seq;
-        (join.now, join.swept, join.resumed) = (snapshot.now, snapshot.swept, true);
+        (join.now, join.swept, join.swept_all) = (snapshot.now, snapshot.swept, snapshot.swept_all);
+        join.resumed = true;
         join.out = snapshot.out.into_iter().map(|(data, ticket)| Output { data: data.into_bytes(), ticket }).collect();
         join.released = snapshot.released;
         join.stats = snapshot.stats;
