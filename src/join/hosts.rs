@@ -127,6 +127,17 @@ impl Hosts {
         least.or(least_of_all)
     }
 
+    /// When the mail log of a host begins; that of any host where the place has no name, and the one without a name where
+    /// the host has given none.
+    pub(crate) fn mail_begins_in_entry_time(&self, place: HostIndex) -> Option<i64> {
+        let of = |clocks: &Clocks| Some(clocks.mail.first?.saturating_add(clocks.offset()));
+        match of(self.clocks(place)) {
+            None if place == NAMELESS => self.clocks.iter().filter_map(of).min(),
+            None => of(self.clocks(NAMELESS)),
+            first => first,
+        }
+    }
+
     /// Sets all times of arrival back.
     pub(crate) fn set_back(&mut self, by: u64) {
         for clocks in &mut self.clocks {

@@ -7,7 +7,7 @@ use crate::reasons::Class;
 use crate::record::{Issue, Kind, WhyNot};
 
 use super::clock::WIDEST_MS;
-use super::group::{Awaited, Case, CaseState, Group, Transaction};
+use super::group::{Awaited, Case, CaseState, EntryFacts, Group, Transaction};
 use super::hosts::{HostIndex, NAMELESS};
 use super::parts::Whole;
 use super::seen::{Found, flag, host_number};
@@ -173,20 +173,21 @@ impl Join {
             return WhyNot::AmbiguousHost;
         }
         let host = host_number(group.host.as_deref().unwrap_or_default().as_bytes());
-        let entry = &group.cases[index].entry;
-        match self.seen.find(id, host) {
+        let slot = self.seen.find(id, host);
+        match slot {
             Found::Slot(slot) if slot.flags & flag::EVICTED != 0 => WhyNot::Evicted,
-            Found::Slot(slot) if slot.flags & flag::MAIL != 0 => WhyNot::OnlyOrdinaryLines,
             Found::Displaced => WhyNot::Evicted,
-            _ => {
-                let clocks = self.hosts.clocks(group.home);
-                let began = entry.at.map(|at| at - clocks.offset() - entry.processing_ms.unwrap_or(0) as i64);
-                match (clocks.mail.first, began) {
-                    (Some(first), Some(began)) if began + 1_000 < first => WhyNot::StartedLate,
-                    _ => WhyNot::NoMailLines,
-                }
-            }
+            Found::Slot(slot) if slot.flags & flag::MAIL != 0 => WhyNot::OnlyOrdinaryLines,
+            _ if self.older_than_the_mail_log(group.home, &group.cases[index].entry) => WhyNot::StartedLate,
+            _ => WhyNot::NoMailLines,
         }
+    }
+
+    /// Whether a message began before the mail log that was read, or before all of them if it may be any host's.
+    fn older_than_the_mail_log(&self, home: HostIndex, entry: &EntryFacts) -> bool {
+        let Some(at) = entry.at else { return false };
+        let began = at.saturating_sub(entry.processing_ms.unwrap_or(0) as i64);
+        self.hosts.mail_begins_in_entry_time(home).is_some_and(|first| began.saturating_add(1_000) < first)
     }
 
     /// Issues the case with this number.

@@ -222,9 +222,21 @@ pub async fn deliver(address: SocketAddr, events: &[Vec<u8>]) {
     }
 }
 
-/// An address that was free a moment ago.
+/// An address that is free, and that no other test takes while this one runs: its port is locked by a file, and none of
+/// those that the system gives to whoever asks for any.
 pub fn free_address() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    static LOCKS: Mutex<Vec<std::fs::File>> = Mutex::new(Vec::new());
+    const PORTS: std::ops::Range<u16> = 12_000..28_000;
+    let first = std::process::id() as usize * 16 % PORTS.len();
+    for port in PORTS.skip(first).chain(PORTS.take(first)) {
+        let lock = std::fs::File::create(std::env::temp_dir().join(format!("abort-reason-test-port-{port}"))).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if lock.try_lock().is_ok() && std::net::TcpListener::bind(address).is_ok() {
+            LOCKS.lock().unwrap().push(lock);
+            return address;
+        }
+    }
+    panic!("no port is free");
 }
 
 /// A bridge that runs; dropped, it is killed.
