@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::config::{Config, Others};
 use crate::entry::Entry;
 use crate::input::{self, Reading};
@@ -214,9 +216,21 @@ impl Engine {
         &self.join.stats
     }
 
-    /// The counters as a JSON object.
+    /// The filters that the mail log has named so far, at most 16 of them.
+    pub fn filters(&self) -> impl Iterator<Item = &str> {
+        self.join.filters()
+    }
+
+    /// The counters as a JSON object, and behind them, as `filters`, the filters that the mail log has named.
     pub fn stats_json(&self) -> String {
-        serde_json::to_string(self.stats()).unwrap_or_default()
+        #[derive(Serialize)]
+        struct Report<'a> {
+            #[serde(flatten)]
+            stats: &'a Stats,
+            filters: Vec<&'a str>,
+        }
+        let report = Report { stats: self.stats(), filters: self.filters().collect() };
+        serde_json::to_string(&report).unwrap_or_default()
     }
 
     /// The whole state, for [`restore`](Engine::restore). What was not polled is in it.

@@ -8,6 +8,7 @@ use abort_reason::{Config, Engine, Input};
 mod blocks;
 mod clock;
 mod csv;
+mod filters;
 mod issued;
 mod lines;
 mod log;
@@ -20,6 +21,7 @@ mod unpack;
 
 pub use blocks::Blocks;
 pub use csv::write_csv;
+pub use filters::unnamed;
 pub use issued::{Latest, Spool};
 pub use lines::{LONGEST_LINE, LineReader};
 pub use log::{Bytes, Log};
@@ -35,6 +37,7 @@ pub struct Explanation<S: Spool> {
     engine: Engine,
     merge: merge::Merge,
     issued: issued::Issued<S>,
+    filter_names: Vec<String>,
 }
 
 impl<S: Spool> Explanation<S> {
@@ -42,7 +45,8 @@ impl<S: Spool> Explanation<S> {
     /// told what looks strange.
     pub fn new(config: &Config, logs: Vec<Log>, spool: S, warn: &mut dyn FnMut(&str)) -> Result<Explanation<S>> {
         let merge = merge::Merge::new(logs, warn)?;
-        Ok(Explanation { engine: Engine::new(config), merge, issued: issued::Issued::new(spool) })
+        let (engine, issued) = (Engine::new(config), issued::Issued::new(spool));
+        Ok(Explanation { engine, merge, issued, filter_names: config.filter_names.clone() })
     }
 
     /// Reads at most so many lines; false when all are read.
@@ -73,6 +77,11 @@ impl<S: Spool> Explanation<S> {
     /// Lines read so far.
     pub fn counts(&self) -> Counts {
         self.merge.counts()
+    }
+
+    /// What looks strange in the lines read so far.
+    pub fn warning(&self) -> Option<String> {
+        unnamed(&self.filter_names, self.engine.filters())
     }
 
     /// The last revision of every abort, in the order in which they were issued. What was not read is left out.

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tempfile::NamedTempFile;
 
@@ -23,6 +24,13 @@ enum Place {
         file: NamedTempFile,
         target: PathBuf,
     },
+}
+
+/// The temporary file that is there now; a signal that ends the program removes it first.
+static PENDING: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+fn pending() -> MutexGuard<'static, Option<PathBuf>> {
+    PENDING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Output {
@@ -56,10 +64,13 @@ impl Output {
             Some(folder) if folder != Path::new("") => folder,
             _ => Path::new("."),
         };
+        remove_on_signals().map_err(|error| cannot(&error))?;
+        let mut pending = pending();
         let file = temporary().tempfile_in(folder).map_err(|error| cannot(&error))?;
         if let Some(existing) = existing {
             file.as_file().set_permissions(existing.permissions()).map_err(|error| cannot(&error))?;
         }
+        *pending = Some(file.path().to_path_buf());
         Ok(Output::new(Place::Temporary { file, target }, name))
     }
 
@@ -88,10 +99,11 @@ impl Output {
         match self.writer.into_inner().map_err(|error| failed(error.error()))? {
             Place::Stdout(mut stdout) => stdout.flush().map_err(|error| failed(&error)),
             Place::Special(mut file) => file.flush().map_err(|error| failed(&error)),
-            Place::Temporary { file, target } => match file.persist(&target) {
-                Ok(_) => Ok(()),
-                Err(error) => Err(failed(&error.error)),
-            },
+            Place::Temporary { file, target } => {
+                let done = file.persist(&target);
+                *pending() = None;
+                done.map(drop).map_err(|error| failed(&error.error))
+            }
         }
     }
 }
@@ -122,6 +134,31 @@ impl Write for Place {
             Place::Temporary { file, .. } => file.flush(),
         }
     }
+}
+
+/// Signals that ask to end do so when the temporary file is gone.
+#[cfg(unix)]
+fn remove_on_signals() -> io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    let listening = move || {
+        if let Some(signal) = signals.forever().next() {
+            // Held until the end: nothing gets its name any more.
+            let pending = pending();
+            if let Some(path) = &*pending {
+                let _ = fs::remove_file(path);
+            }
+            let _ = signal_hook::low_level::emulate_default_handler(signal);
+        }
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(listening)?;
+    Ok(())
+}
+
+#[cfg(not(unix))]
+#[allow(clippy::unnecessary_wraps)]
+fn remove_on_signals() -> io::Result<()> {
+    Ok(())
 }
 
 /// A temporary file that has the permissions of any other new file once it has its name.

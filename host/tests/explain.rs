@@ -262,3 +262,48 @@ fn an_output_file_appears_only_when_it_is_complete() {
     let left = std::fs::read_dir(target.parent().unwrap()).unwrap().count();
     assert_eq!(left, 3, "a temporary file was left behind");
 }
+
+#[cfg(unix)]
+#[test]
+fn who_is_told_to_stop_leaves_no_temporary_file() {
+    use rustix::process::{Pid, Signal, kill_process};
+    use std::os::unix::process::ExitStatusExt;
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let folder = Folder::new();
+        let target = folder.file("out.ndjson", "old");
+        let mut child = folder
+            .explain(MAILLOG, MESSAGE_LOG)
+            .args(["--maillog", "-", "--output"])
+            .arg(&target)
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdin = child.stdin.take().unwrap();
+        let names = || std::fs::read_dir(target.parent().unwrap()).unwrap().count();
+        while names() < 4 {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        let status = child.wait().unwrap();
+        assert_eq!((status.signal(), names()), (Some(signal.as_raw()), 3), "{status:?}");
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "old");
+        drop(stdin);
+    }
+}
+
+#[test]
+fn a_filter_name_that_never_occurs_is_said() {
+    let folder = Folder::new();
+    let (maillog, message_log) = (folder.file("maillog", MAILLOG), folder.file("message_log", MESSAGE_LOG));
+    let named = |name: &str| {
+        let mut command = program();
+        command.args(["explain", "--filter-name", name, "--maillog"]).arg(&maillog).arg(&message_log);
+        run(&mut command).ok().stderr
+    };
+    assert_eq!(named("PureMessage"), "");
+    let said = named("PureMesage");
+    assert!(
+        said.contains("no line of the mail log names the filter \"PureMesage\"; those that it names: \"PureMessage\""),
+        "{said}"
+    );
+}

@@ -209,3 +209,12 @@ fn a_component_that_swells_is_stopped() {
     assert_eq!(ran.text(), "{\"a\":1}\n");
     assert_eq!(counts(&ran.stderr)["failures"], 2);
 }
+
+#[test]
+fn a_filter_name_that_never_occurs_is_said() {
+    let mut command = program();
+    command.args(["pipe", "--filter-name", "PureMesage", "--component"]).arg(common::component());
+    let line = MAILLOG.lines().next().unwrap();
+    let ran = run_with(&mut command, format!("{}\n", serde_json::json!({ "message": line })).as_bytes()).ok();
+    assert!(ran.stderr.contains("\"PureMesage\"; those that it names: \"PureMessage\""), "{}", ran.stderr);
+}

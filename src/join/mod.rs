@@ -5,6 +5,7 @@
 mod cases;
 mod clock;
 mod connections;
+mod filters;
 mod group;
 pub(crate) mod hosts;
 mod parts;
@@ -32,6 +33,7 @@ use crate::time::LogTime;
 pub(crate) use cases::Taken;
 pub use clock::{Mark, Watermark};
 use connections::Connections;
+use filters::Filters;
 pub(crate) use group::{Case, Evidence};
 use group::{Delivery, Group};
 use hosts::{HostIndex, Hosts, NAMELESS, host_name};
@@ -56,6 +58,7 @@ pub(crate) struct Join {
     connections: Connections,
     parts: Parts,
     programs: Programs,
+    filters: Filters,
     /// Held cases by what they wait for: the entry time that the mail log must pass, per host.
     due: BTreeMap<HostIndex, BTreeSet<(i64, u64)>>,
     /// Held cases without a time.
@@ -103,6 +106,7 @@ impl Join {
             connections: Connections::default(),
             parts: Parts::default(),
             programs: Programs::default(),
+            filters: Filters::default(),
             due: BTreeMap::new(),
             timeless: BTreeSet::new(),
             held: BTreeMap::new(),
@@ -139,6 +143,10 @@ impl Join {
 
     pub(crate) fn set_stateless(&mut self, stateless: bool) {
         self.stateless = stateless;
+    }
+
+    pub(crate) fn filters(&self) -> impl Iterator<Item = &str> {
+        self.filters.names()
     }
 
     pub(crate) fn warm_up(&self) {
@@ -301,7 +309,13 @@ impl Join {
 
     /// A text that may be evidence: only here is a regular expression asked, and only for texts with the right start.
     fn candidate(&mut self, about: &About<'_>, text: &[u8]) -> bool {
-        let Some(found) = self.matcher.find(text) else { return false };
+        let Some(found) = self.matcher.find(text) else {
+            self.filters.learn(text);
+            return false;
+        };
+        if let Some(name) = found.filter {
+            self.filters.note(name);
+        }
         let rule = self.matcher.rule(found.rule);
         // Deliveries keep the id but run in another process: their trouble is not the reception's.
         let other_process = !of_reception(about.pid, &about.id);

@@ -9,6 +9,7 @@ use crate::queue_id::QueueId;
 use crate::stats::Stats;
 
 use super::connections::{self, Connections};
+use super::filters::Filters;
 use super::hosts::{HostIndex, Hosts};
 use super::parts::Parts;
 use super::programs::Programs;
@@ -32,6 +33,7 @@ struct Snapshot {
     connections: connections::Stored,
     parts: Parts,
     programs: Programs,
+    filters: Filters,
     due: BTreeMap<HostIndex, BTreeSet<(i64, u64)>>,
     timeless: BTreeSet<u64>,
     held: BTreeMap<u64, QueueId>,
@@ -57,6 +59,7 @@ impl Join {
             connections: self.connections.stored(),
             parts: self.parts.clone(),
             programs: self.programs.clone(),
+            filters: self.filters.clone(),
             due: self.due.clone(),
             timeless: self.timeless.clone(),
             held: self.held.clone(),
@@ -94,6 +97,7 @@ impl Join {
         join.connections = Connections::restored(snapshot.connections);
         join.parts = snapshot.parts;
         join.programs = snapshot.programs;
+        join.filters = snapshot.filters;
         join.due = snapshot.due;
         join.timeless = snapshot.timeless;
         join.held = snapshot.held;

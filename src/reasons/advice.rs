@@ -83,7 +83,7 @@ pub const fn advice(class: Class) -> Advice {
         ),
         Class::Unexplained => (
             "raise-loglevel",
-            "The mail log holds no cause. Check that abort-reason reads this host's mail log, and that LogLevel is at least 10; a sendmail child that is killed leaves no line.",
+            "The mail log holds no cause. Check that abort-reason reads this host's mail log, and that LogLevel is at least 9, sendmail's default, and Milter.LogLevel not below it; a sendmail child that is killed leaves no line.",
             None,
         ),
     };

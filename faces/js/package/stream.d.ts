@@ -1,5 +1,10 @@
 import { Transform } from "node:stream";
 
+export interface Stats {
+  filters: string[];
+  [counter: string]: number | string[];
+}
+
 export interface AbortReasonOptions {
   /** The configuration: an object with the keys of docs/configuration.md, or JSON. */
   config?: object | string;
@@ -13,6 +18,6 @@ export interface AbortReasonOptions {
  */
 export class AbortReasonStream extends Transform {
   constructor(options?: AbortReasonOptions);
-  /** The engine's counters. */
-  stats(): Record<string, number>;
+  /** The engine's counters, and the filters that the mail log has named. */
+  stats(): Stats;
 }

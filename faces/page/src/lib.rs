@@ -81,7 +81,7 @@ impl Explanation {
 
     /// What looked strange.
     pub fn warnings(&self) -> Vec<String> {
-        self.warnings.clone()
+        self.warnings.iter().cloned().chain(self.inner.warning()).collect()
     }
 
     /// The records. The explanation is used up.

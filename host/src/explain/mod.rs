@@ -40,6 +40,9 @@ pub fn run(options: &cli::Explain) -> Result<()> {
         progress.set_position(explanation.bytes_read());
     }
     progress.finish_and_clear();
+    if let Some(warning) = explanation.warning() {
+        say(&warning);
+    }
     let counts = explanation.counts();
     let mut latest = explanation.into_latest()?;
     match format {

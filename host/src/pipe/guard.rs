@@ -121,12 +121,12 @@ impl Guard {
         self.give_up_kept(out)
     }
 
-    /// The counters of both sides, as a JSON object.
-    pub(super) fn stats(&mut self) -> String {
+    /// The counters of both sides.
+    pub(super) fn stats(&mut self) -> serde_json::Value {
         let component = self.sandbox.as_mut().and_then(|sandbox| sandbox.stats().ok());
         let component: serde_json::Value =
             component.and_then(|stats| serde_json::from_str(&stats).ok()).unwrap_or_default();
-        serde_json::json!({ "component": component, "pipe": self.counts }).to_string()
+        serde_json::json!({ "component": component, "pipe": self.counts })
     }
 
     /// How often the component failed, and how many lines passed unchanged for it.

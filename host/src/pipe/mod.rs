@@ -41,8 +41,13 @@ pub fn run(options: &cli::Pipe) -> Result<()> {
     if failures > 0 {
         say(&format!("the component failed {failures} times; {passed} lines passed unchanged"));
     }
+    let stats = guard.stats();
+    let named = stats["component"]["filters"].as_array().into_iter().flatten().filter_map(|name| name.as_str());
+    if let Some(warning) = abort_reason_explain::unnamed(&settings.config.filter_names, named) {
+        say(&warning);
+    }
     if options.stats {
-        say_stats(&guard.stats());
+        say_stats(&stats.to_string());
     }
     done
 }
