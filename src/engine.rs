@@ -53,6 +53,9 @@ pub struct Output {
     pub data: Vec<u8>,
     /// The ticket of the event that it replaces or repeats; 0 if there is none.
     pub ticket: u64,
+    /// The ticket of the event that was pushed last when it was issued: a host that pushes many at a time can put it
+    /// where it would stand if it had pushed one.
+    pub behind: u64,
 }
 
 /// What waits to be taken, as hosts take it that pay for each call.
@@ -86,6 +89,7 @@ impl Engine {
     pub fn push(&mut self, source: Source, input: Input<'_>, ticket: u64, now_ms: u64) -> Disposition {
         self.join.advance(now_ms);
         self.join.stats.records += 1;
+        self.join.pushed = ticket;
         let Some(reading) = input::read(self.join.config(), input) else {
             self.join.stats.unreadable += 1;
             return Disposition::PASS;

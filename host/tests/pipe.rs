@@ -1,6 +1,10 @@
 //! `abort-reason pipe`: what passes, what is issued, when it leaves, and what happens if the component fails.
 
 mod common;
+#[path = "common/corpus.rs"]
+// Every test program uses its part of it.
+#[allow(dead_code, unreachable_pub)]
+mod corpus;
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -217,4 +221,30 @@ fn a_filter_name_that_never_occurs_is_said() {
     let line = MAILLOG.lines().next().unwrap();
     let ran = run_with(&mut command, format!("{}\n", serde_json::json!({ "message": line })).as_bytes()).ok();
     assert!(ran.stderr.contains("\"PureMesage\"; those that it names: \"PureMessage\""), "{}", ran.stderr);
+}
+
+#[test]
+fn the_order_does_not_depend_on_how_the_input_is_cut() {
+    let folder = corpus::scenarios().into_iter().find(|folder| folder.ends_with("upstream-8.17-L9")).unwrap();
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let lines: Vec<String> =
+        [read("maillog.iso"), read("message_log")].iter().flat_map(|log| log.lines()).map(record).collect();
+    let whole = run_with(&mut pipe(), (lines.join("\n") + "\n").as_bytes()).ok();
+    assert!(whole.text().contains("\"abort\":"));
+    for step in [1, 7, 300] {
+        let mut child = pipe().stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let lines = lines.clone();
+        let writing = std::thread::spawn(move || {
+            for (number, chunk) in lines.chunks(step).enumerate() {
+                stdin.write_all((chunk.join("\n") + "\n").as_bytes()).unwrap();
+                if number % 16 == 0 {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
+        });
+        let out = child.wait_with_output().unwrap();
+        writing.join().unwrap();
+        assert!(out.stdout == whole.stdout, "another order where {step} lines come at a time");
+    }
 }

@@ -76,6 +76,8 @@ pub(crate) struct Join {
     resumed: bool,
     /// The host may not keep the state.
     stateless: bool,
+    /// The ticket of the event that came last.
+    pub pushed: u64,
     out: VecDeque<Output>,
     released: VecDeque<u64>,
     pub stats: Stats,
@@ -117,6 +119,7 @@ impl Join {
             mark: None,
             resumed: false,
             stateless: false,
+            pushed: 0,
             out: VecDeque::new(),
             released: VecDeque::new(),
             stats: Stats::default(),
@@ -151,6 +154,10 @@ impl Join {
 
     pub(crate) fn warm_up(&self) {
         self.matcher.warm_up();
+    }
+
+    fn leave(&mut self, data: Vec<u8>, ticket: u64) {
+        self.out.push_back(Output { data, ticket, behind: self.pushed });
     }
 
     pub(crate) fn poll(&mut self) -> Option<Output> {

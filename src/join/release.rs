@@ -12,7 +12,7 @@ use super::hosts::{HostIndex, NAMELESS};
 use super::parts::Whole;
 use super::seen::{Found, flag, host_number};
 use super::verdict::{Facts, Status, Told, Verdict, judge};
-use super::{Join, Mark, Output};
+use super::{Join, Mark};
 
 /// How often, in milliseconds, cases are looked at that wait by the host's clock.
 const SWEEP_MS: u64 = 100;
@@ -95,7 +95,7 @@ impl Join {
         }
         self.stats.provisional += 1;
         self.stats.issued += 1;
-        self.out.push_back(Output { data: record, ticket: group.cases[index].ticket });
+        self.leave(record, group.cases[index].ticket);
     }
 
     /// Issues a case as it stands.
@@ -114,13 +114,14 @@ impl Join {
         if case.kind == Kind::Unnoticed && told.class == Class::Unexplained {
             // The failure turned out to be another message's. The record leaves as it came, unless it has left.
             if revision == 0 && self.config.others == Others::Pass {
-                self.out.push_back(Output { data: case.record.as_bytes().to_vec(), ticket });
+                let record = case.record.as_bytes().to_vec();
+                self.leave(record, ticket);
             }
             return;
         }
         let first = before.is_none_or(|before| before.status == Status::Provisional);
         self.count(group.cases[index].kind, told.status, revision, first);
-        self.out.push_back(Output { data: record, ticket });
+        self.leave(record, ticket);
     }
 
     fn count(&mut self, kind: Kind, status: Status, revision: u32, first: bool) {

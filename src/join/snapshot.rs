@@ -41,7 +41,8 @@ struct Snapshot {
     now: u64,
     swept: u64,
     swept_all: u64,
-    out: VecDeque<(String, u64)>,
+    pushed: u64,
+    out: VecDeque<(String, u64, u64)>,
     released: VecDeque<u64>,
     stats: Stats,
 }
@@ -67,10 +68,11 @@ impl Join {
             now: self.now,
             swept: self.swept,
             swept_all: self.swept_all,
+            pushed: self.pushed,
             out: self
                 .out
                 .iter()
-                .map(|output| (String::from_utf8_lossy(&output.data).into_owned(), output.ticket))
+                .map(|output| (String::from_utf8_lossy(&output.data).into_owned(), output.ticket, output.behind))
                 .collect(),
             released: self.released.clone(),
             stats: self.stats,
@@ -104,7 +106,9 @@ impl Join {
         join.seq = snapshot.seq;
         (join.now, join.swept, join.swept_all) = (snapshot.now, snapshot.swept, snapshot.swept_all);
         join.resumed = true;
-        join.out = snapshot.out.into_iter().map(|(data, ticket)| Output { data: data.into_bytes(), ticket }).collect();
+        join.pushed = snapshot.pushed;
+        let output = |(data, ticket, behind): (String, u64, u64)| Output { data: data.into_bytes(), ticket, behind };
+        join.out = snapshot.out.into_iter().map(output).collect();
         join.released = snapshot.released;
         join.stats = snapshot.stats;
         Ok(join)

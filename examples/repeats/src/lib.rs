@@ -28,6 +28,8 @@ struct State {
     last: Option<String>,
     /// What is held back.
     held: Option<Held>,
+    /// The ticket of the event that came last.
+    pushed: u64,
     outputs: Vec<Output>,
     released: Vec<u64>,
 }
@@ -41,8 +43,15 @@ struct Held {
 }
 
 impl State {
-    fn take(&mut self, event: &Event, now_ms: u64) -> Disposition {
+    fn push(&mut self, event: &Event, now_ms: u64) -> Disposition {
         self.advance(now_ms);
+        let disposition = self.take(event, now_ms);
+        // What this event ended stands before it.
+        self.pushed = event.ticket;
+        disposition
+    }
+
+    fn take(&mut self, event: &Event, now_ms: u64) -> Disposition {
         let Ok(record) = serde_json::from_slice::<Map<String, Value>>(&event.data) else { return Disposition::FORWARD };
         let Some(message) = record.get("message").and_then(Value::as_str).map(str::to_owned) else {
             return Disposition::FORWARD;
@@ -70,7 +79,7 @@ impl State {
     fn issue(&mut self) {
         let Some(Held { mut record, ticket, times, .. }) = self.held.take() else { return };
         record.insert("repeated".to_owned(), times.into());
-        self.outputs.push(Output { data: Value::Object(record).to_string().into_bytes(), ticket });
+        self.outputs.push(Output { data: Value::Object(record).to_string().into_bytes(), ticket, behind: self.pushed });
         self.released.push(ticket);
     }
 }
@@ -87,7 +96,7 @@ impl Guest for Transform {
     }
 
     fn push(events: Vec<Event>, now_ms: u64) -> Vec<Disposition> {
-        STATE.with_borrow_mut(|state| events.iter().map(|event| state.take(event, now_ms)).collect())
+        STATE.with_borrow_mut(|state| events.iter().map(|event| state.push(event, now_ms)).collect())
     }
 
     fn advance(now_ms: u64) {

@@ -89,5 +89,5 @@ fn disposition(disposition: abort_reason::Disposition) -> Disposition {
 
 /// A record that the core issues, in the world's.
 fn output(output: abort_reason::Output) -> types::Output {
-    types::Output { data: output.data, ticket: output.ticket }
+    types::Output { data: output.data, ticket: output.ticket, behind: output.behind }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::input::Piece;
 use super::sink::Sink;
 use crate::failure::say;
-use crate::sandbox::{Component, Disposition, Event, Limits, Sandbox, SandboxError, Source};
+use crate::sandbox::{Component, Disposition, Event, Limits, Output, Sandbox, SandboxError, Source};
 
 /// Outputs taken from the component at a time, and records given to it again after a failure.
 const BATCH: usize = 1_000;
@@ -70,7 +70,7 @@ impl Guard {
     }
 
     /// Sends a batch of the input through the component.
-    pub(super) fn push(&mut self, pieces: Vec<Piece>, now_ms: u64, out: &mut Sink<impl Write>) -> io::Result<()> {
+    pub(super) fn push(&mut self, pieces: &[Piece], now_ms: u64, out: &mut Sink<impl Write>) -> io::Result<()> {
         self.now_ms = now_ms;
         let first_ticket = self.last_ticket + 1;
         let events: Vec<Event> = pieces.iter().filter_map(record).map(|data| self.event(data)).collect();
@@ -81,25 +81,30 @@ impl Guard {
             self.counts.passed_after_failure += events.len() as u64;
             vec![Disposition::FORWARD; events.len()]
         });
-        let mut answers = (first_ticket..).zip(dispositions);
-        for piece in pieces {
-            if record(&piece).is_none() {
-                out.pass(piece.bytes())?;
-                continue;
-            }
-            let Some((ticket, disposition)) = answers.next() else { break };
+        let answers: Vec<(u64, Disposition)> = (first_ticket..).zip(dispositions).collect();
+        let records = pieces.iter().filter(|piece| record(piece).is_some());
+        for ((ticket, disposition), piece) in answers.iter().zip(records) {
             let forward = disposition.contains(Disposition::FORWARD);
-            if forward {
-                out.pass(piece.bytes())?;
-            }
             if disposition.contains(Disposition::KEEP) {
-                self.kept.insert(
-                    ticket,
-                    Kept { line: piece.bytes().to_vec(), state: if forward { State::Forwarded } else { State::Owed } },
-                );
+                let state = if forward { State::Forwarded } else { State::Owed };
+                self.kept.insert(*ticket, Kept { line: piece.bytes().to_vec(), state });
             }
         }
-        self.drain(out)
+        // Each output stands behind the event at which it was issued, however the input was cut into batches.
+        let mut outputs = self.take(out)?.into_iter().peekable();
+        let mut answers = answers.into_iter();
+        for piece in pieces {
+            let answer = record(piece).and_then(|_| answers.next());
+            if answer.is_none_or(|(_, disposition)| disposition.contains(Disposition::FORWARD)) {
+                out.pass(piece.bytes())?;
+            }
+            while let Some((ticket, _)) = answer
+                && let Some(output) = outputs.next_if(|output| output.behind <= ticket)
+            {
+                out.record(&output.data)?;
+            }
+        }
+        outputs.try_for_each(|output| out.record(&output.data))
     }
 
     /// Lets time pass.
@@ -155,23 +160,29 @@ impl Guard {
         Ok(None)
     }
 
-    /// Takes all that waits from the component.
+    /// Writes all that waits in the component.
     fn drain(&mut self, out: &mut Sink<impl Write>) -> io::Result<()> {
+        self.take(out)?.iter().try_for_each(|output| out.record(&output.data))
+    }
+
+    /// Takes all that waits from the component.
+    fn take(&mut self, out: &mut Sink<impl Write>) -> io::Result<Vec<Output>> {
+        let mut outputs = Vec::new();
         loop {
             // After a failure, what waited is held again by the fresh component, or has passed.
-            let Some(batch) = self.attempt(out, |sandbox| sandbox.poll(BATCH as u32))? else { return Ok(()) };
+            let Some(batch) = self.attempt(out, |sandbox| sandbox.poll(BATCH as u32))? else { return Ok(outputs) };
             let empty = batch.outputs.is_empty() && batch.released.is_empty();
             for output in batch.outputs {
-                out.record(&output.data)?;
                 if let Some(kept) = self.kept.get_mut(&output.ticket) {
                     kept.state = State::Issued;
                 }
+                outputs.push(output);
             }
             for ticket in batch.released {
                 self.kept.remove(&ticket);
             }
             if !batch.more || empty {
-                return Ok(());
+                return Ok(outputs);
             }
         }
     }

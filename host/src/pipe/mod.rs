@@ -66,7 +66,7 @@ fn work(guard: &mut Guard, mut input: Input, out: &mut Sink<impl io::Write>) -> 
         match input.wait(wait) {
             Arrival::Pieces(pieces) => {
                 for batch in batches(pieces) {
-                    guard.push(batch, now_ms(), out).map_err(writing)?;
+                    guard.push(&batch, now_ms(), out).map_err(writing)?;
                 }
             }
             Arrival::Nothing => guard.advance(now_ms(), out).map_err(writing)?,
