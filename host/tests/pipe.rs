@@ -206,6 +206,29 @@ fn a_component_that_hangs_is_stopped() {
 }
 
 #[test]
+fn a_component_that_hangs_in_every_call_is_left_alone() {
+    let folder = Folder::new();
+    let bodies = broken::Bodies { push: broken::HANGS, ..broken::Bodies::default() };
+    let mut live = Live::start(broken_pipe(&folder, &bodies).args(["--call-timeout", "0.2"]).stderr(Stdio::piped()));
+    let mut say = |number: u32| {
+        let line = format!("{{\"a\":{number}}}");
+        live.say(&line);
+        assert_eq!(live.hear(), line);
+    };
+    // Some hang; the others pass at once.
+    (0..50).for_each(&mut say);
+    // Now and then it has another chance.
+    std::thread::sleep(Duration::from_secs(11));
+    (50..60).for_each(&mut say);
+    live.stdin = None;
+    let mut stderr = String::new();
+    std::io::Read::read_to_string(&mut live.child.stderr.take().unwrap(), &mut stderr).unwrap();
+    assert_eq!(stderr.matches("failed 4 times in a row").count(), 1, "{stderr}");
+    let counts = counts(&stderr);
+    assert_eq!((&counts["failures"], &counts["passed_after_failure"]), (&5.into(), &60.into()), "{counts}");
+}
+
+#[test]
 fn a_component_that_swells_is_stopped() {
     let folder = Folder::new();
     let bodies = broken::Bodies { push: broken::SWELLS, ..broken::Bodies::default() };

@@ -17,13 +17,25 @@ use crate::sandbox::{Component, Disposition, Event, Limits, Output, Sandbox, San
 /// Outputs taken from the component at a time, and records given to it again after a failure.
 const BATCH: usize = 1_000;
 
+/// Calls that failed in a row, behind which the component is left alone for a while: everything passes meanwhile.
+const PATIENCE: u32 = 4;
+/// How long it is left alone: so many times the time that one call may take, which is what each try may cost, and at least
+/// so many milliseconds.
+const REST_CALLS: u64 = 10;
+const REST_MS: u64 = 10_000;
+
 /// The component, guarded.
 pub(super) struct Guard {
     component: Component,
     config_json: String,
     limits: Limits,
-    /// `None` once no instance can be had any more: from then on, everything passes.
+    /// `None` while the component is left alone, or no instance can be had: everything passes then.
     sandbox: Option<Sandbox>,
+    /// Failures without two batches in a row between them that went through without one.
+    failed_in_a_row: u32,
+    clean: bool,
+    /// When a fresh one is tried.
+    again_ms: u64,
     kept: BTreeMap<u64, Kept>,
     last_ticket: u64,
     now_ms: u64,
@@ -65,18 +77,38 @@ impl Guard {
     /// Starts the component.
     pub(super) fn new(component: Component, config_json: String, limits: Limits) -> Attempt<Guard> {
         let sandbox = Some(component.instantiate(&config_json, limits)?);
-        let (kept, counts) = (BTreeMap::new(), Counts::default());
-        Ok(Guard { component, config_json, limits, sandbox, kept, last_ticket: 0, now_ms: 0, counts })
+        Ok(Guard {
+            component,
+            config_json,
+            limits,
+            sandbox,
+            failed_in_a_row: 0,
+            clean: true,
+            again_ms: 0,
+            kept: BTreeMap::new(),
+            last_ticket: 0,
+            now_ms: 0,
+            counts: Counts::default(),
+        })
     }
 
     /// Sends a batch of the input through the component.
     pub(super) fn push(&mut self, pieces: &[Piece], now_ms: u64, out: &mut Sink<impl Write>) -> io::Result<()> {
         self.now_ms = now_ms;
+        if self.sandbox.is_none() && now_ms >= self.again_ms {
+            self.start_afresh();
+        }
         let first_ticket = self.last_ticket + 1;
         let events: Vec<Event> = pieces.iter().filter_map(record).map(|data| self.event(data)).collect();
         self.counts.lines += pieces.len() as u64;
         self.counts.no_records += (pieces.len() - events.len()) as u64;
         let pushed = self.attempt(out, |sandbox| sandbox.push(&events, now_ms))?;
+        if pushed.is_some() {
+            if self.clean {
+                self.failed_in_a_row = 0;
+            }
+            self.clean = true;
+        }
         let dispositions = pushed.unwrap_or_else(|| {
             self.counts.passed_after_failure += events.len() as u64;
             vec![Disposition::FORWARD; events.len()]
@@ -144,7 +176,8 @@ impl Guard {
         Event { source: Source::Auto, ticket: self.last_ticket, data: data.to_vec() }
     }
 
-    /// Makes a call; if the component fails, once more with a fresh one. `None` if that fails, too.
+    /// Makes a call; if the component fails, once more with a fresh one. `None` if that fails, too, and where the call took
+    /// too long: it would again.
     fn attempt<T>(
         &mut self,
         out: &mut Sink<impl Write>,
@@ -154,7 +187,12 @@ impl Guard {
             let Some(sandbox) = self.sandbox.as_mut() else { return Ok(None) };
             match call(sandbox) {
                 Ok(result) => return Ok(Some(result)),
-                Err(error) => self.recover(&error, out)?,
+                Err(error) => {
+                    self.recover(&error, out)?;
+                    if matches!(error, SandboxError::TimedOut(_)) {
+                        break;
+                    }
+                }
             }
         }
         Ok(None)
@@ -193,6 +231,21 @@ impl Guard {
         if self.counts.failures == 1 {
             say(&format!("{error}; going on with a fresh one, and no line is lost\nLater failures are only counted."));
         }
+        self.failed_in_a_row += 1;
+        self.clean = false;
+        if self.failed_in_a_row >= PATIENCE {
+            let rest_ms = (self.limits.call_timeout.as_millis() as u64).saturating_mul(REST_CALLS).max(REST_MS);
+            if self.failed_in_a_row == PATIENCE {
+                let secs = rest_ms / 1_000;
+                say(&format!(
+                    "the component failed {PATIENCE} times in a row: everything passes unchanged, and a fresh one is tried \
+                     every {secs} s"
+                ));
+            }
+            self.sandbox = None;
+            self.again_ms = self.now_ms.saturating_add(rest_ms);
+            return self.give_up_kept(out);
+        }
         if !self.start_afresh() {
             return self.give_up_kept(out);
         }
@@ -205,11 +258,16 @@ impl Guard {
         Ok(())
     }
 
+    /// Makes a fresh instance; false where none can be had.
     fn start_afresh(&mut self) -> bool {
         self.sandbox = match self.component.instantiate(&self.config_json, self.limits) {
             Ok(sandbox) => Some(sandbox),
             Err(error) => {
-                say(&format!("{error}; from now on, everything passes unchanged"));
+                self.counts.failures += 1;
+                self.again_ms = self.now_ms.saturating_add(REST_MS);
+                if self.counts.failures == 1 {
+                    say(&format!("{error}; until one can be had, everything passes unchanged"));
+                }
                 None
             }
         };
