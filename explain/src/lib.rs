@@ -15,6 +15,7 @@ mod log;
 mod merge;
 mod probe;
 pub mod record;
+mod rotation;
 pub mod text;
 mod trouble;
 mod unpack;

@@ -21,4 +21,9 @@ pub trait Bytes {
 
     /// Whether it can be opened a second time, as standard input and pipes can't.
     fn again(&self) -> bool;
+
+    /// When it was last written to, in nanoseconds since 1970, where that is known.
+    fn changed_ns(&self) -> Option<i64> {
+        None
+    }
 }

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::lines::LineReader;
 use crate::log::Log;
 use crate::probe::Probed;
+use crate::rotation;
 use crate::trouble::{Result, Trouble};
 use crate::unpack::{BytesRead, LogReader};
 
@@ -29,7 +30,7 @@ pub struct Counts {
     pub cut: u64,
 }
 
-/// When a line is due: its time in UTC; then mail lines before entries; then files in the order of the command line.
+/// When a line is due: its time in UTC; then mail lines before entries; then the older file ([`rotation`]).
 type Due = (i64, u8, usize);
 
 /// The lines of all files in order of time.
@@ -63,8 +64,9 @@ impl Merge {
     pub(crate) fn new(logs: Vec<Log>, warn: &mut dyn FnMut(&str)) -> Result<Merge> {
         let bytes_read = BytesRead::default();
         let mut waiting = Vec::with_capacity(logs.len());
-        for (order, log) in logs.into_iter().enumerate() {
-            let probed = Probed::new(log, &bytes_read, warn)?;
+        let mut files = logs.into_iter().map(|log| Probed::new(log, &bytes_read, warn)).collect::<Result<Vec<_>>>()?;
+        files.sort_by_cached_key(rotation::key);
+        for (order, probed) in files.into_iter().enumerate() {
             waiting.push((due(probed.start, probed.log.source, order), probed));
         }
         waiting.sort_by_key(|(due, _)| Reverse(*due));

@@ -23,6 +23,8 @@ pub(crate) struct Probed {
     pub(crate) log: Log,
     /// The time in UTC of the first line that has one.
     pub(crate) start: Option<i64>,
+    /// All its lines are of the second in which it starts.
+    pub(crate) one_second: bool,
     /// The clock, as the beginning shows it.
     pub(crate) clock: Clock,
     /// What can't be opened a second time: standard input and pipes.
@@ -45,8 +47,9 @@ impl Probed {
         let seen = Seen::of(&beginning);
         let log = seen.judge(log, warn)?;
         let start = seen.start();
+        let one_second = (beginning.len() as u64) < PROBED_BYTES && seen.one_second.is_some();
         let kept: Option<LogReader> = (!again).then(|| Box::new(Cursor::new(beginning).chain(reader)) as LogReader);
-        Ok(Probed { log, start, clock: seen.clock, kept })
+        Ok(Probed { log, start, one_second, clock: seen.clock, kept })
     }
 
     /// The whole text of the file.
@@ -68,6 +71,8 @@ struct Seen {
     timed: Vec<Peek>,
     come: Watermark,
     clock: Clock,
+    /// The second of all times looked at, as long as there is only one.
+    one_second: Option<i64>,
     /// What its bytes look like, if not like text.
     strange: Option<&'static str>,
 }
@@ -79,7 +84,7 @@ impl Seen {
         let mut lines = LineReader::new(beginning);
         let mut line = Vec::new();
         // Reading from memory never fails.
-        while with_id < ENOUGH_LINES && lines.read(&mut line).unwrap_or(false) {
+        while (with_id < ENOUGH_LINES || seen.one_second.is_some()) && lines.read(&mut line).unwrap_or(false) {
             seen.lines += usize::from(!line.is_empty());
             let Some(peek) = seen.clock.peek(&line) else { continue };
             match peek.kind {
@@ -89,6 +94,9 @@ impl Seen {
             with_id += usize::from(peek.id_time.is_some());
             if let Some(time) = peek.time {
                 seen.come.see(time);
+                let second = time.div_euclid(1_000);
+                let first = seen.timed.is_empty();
+                seen.one_second = Some(second).filter(|second| first || seen.one_second == Some(*second));
                 seen.timed.push(peek);
             }
         }

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use abort_reason::Source;
 use abort_reason_explain::{Bytes, Log, Trouble, What};
@@ -40,6 +41,11 @@ impl Bytes for LogFile {
 
     fn again(&self) -> bool {
         !is_stdin(&self.0) && fs::metadata(&self.0).is_ok_and(|metadata| metadata.is_file())
+    }
+
+    fn changed_ns(&self) -> Option<i64> {
+        let changed = fs::metadata(&self.0).ok().filter(|_| self.again())?.modified().ok()?;
+        i64::try_from(changed.duration_since(UNIX_EPOCH).ok()?.as_nanos()).ok()
     }
 }
 

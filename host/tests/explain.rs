@@ -307,3 +307,55 @@ fn a_filter_name_that_never_occurs_is_said() {
         "{said}"
     );
 }
+
+#[test]
+fn rotated_files_follow_each_other_whatever_their_order() {
+    use std::time::{Duration, SystemTime};
+    // PureMessage hangs at the end of one file; the client, told to try again, leaves at the beginning of the next one,
+    // all in one second. Read the other way round, the client's end came first.
+    let line =
+        |second: u32, text: &str| format!("Nov 23 13:01:{second:02} mx1 sendmail[14029]: 6AND15d3014029: {text}\n");
+    let entry =
+        "2026-11-23T13:01:06 q=6AND15d3014029 f=<a@example.org> t=<b@example.net> r=r.example.com tm=1.04 a=c/abort\n";
+    let filler = "Nov 23 13:01:01 mx1 sendmail[14001]: 6AND11d3014001: to=<b@example.net>, stat=Sent (ok)\n";
+    let timeout = line(5, "Milter (PureMessage): timeout before data read, where=rcpt");
+    let lost = line(5, "lost input channel from r.example.com [192.0.2.7] to MTA after rcpt");
+    let end = line(
+        5,
+        "from=<a@example.org>, size=0, class=0, nrcpts=0, proto=ESMTP, daemon=MTA, relay=r.example.com [192.0.2.7]",
+    );
+    let later = "Nov 23 13:01:09 mx1 sendmail[14001]: 6AND19d3014001: to=<b@example.net>, stat=Sent (ok)\n";
+    let (older, newer) = (timeout, lost + &end);
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_438_870);
+    let cases = [
+        // The beginning tells; then that only one goes on; then the time of the last change; then the names.
+        ("the beginning", filler.to_owned() + &older, newer.clone(), 0),
+        ("the end", older.clone(), newer.clone() + later, 0),
+        ("the last change", older.clone(), newer.clone(), 10),
+        ("the names", older, newer, 0),
+    ];
+    for (what, older, newer, seconds) in cases {
+        for swapped in [false, true] {
+            let folder = Folder::new();
+            let mut files = [folder.file("maillog.1", &older), folder.file("maillog", &newer)];
+            for (file, age) in files.iter().zip([seconds, 0]) {
+                std::fs::File::options()
+                    .write(true)
+                    .open(file)
+                    .unwrap()
+                    .set_modified(now - Duration::from_secs(age))
+                    .unwrap();
+            }
+            if swapped {
+                files.reverse();
+            }
+            let mut command = program();
+            command.args(["explain", "--filter-name", "PureMessage"]);
+            for file in files {
+                command.arg("--maillog").arg(file);
+            }
+            let objects = run(command.arg(folder.file("message_log", entry))).ok().objects();
+            assert_eq!(objects[0]["abort"]["class"], "filter_timeout", "{what}, swapped: {swapped}");
+        }
+    }
+}

@@ -19,6 +19,10 @@ class Pieces {
     this.#file = file;
   }
 
+  get changed() {
+    return this.#file.lastModified;
+  }
+
   read(offset, length) {
     if (offset < this.#start || offset >= this.#start + this.#piece.length) {
       this.#start = offset;

@@ -16,8 +16,12 @@ use wasm_bindgen::{JsCast, JsError, JsValue};
 #[wasm_bindgen]
 extern "C" {
     /// A file: an object with `read(offset, length)`, which gives at most so many bytes, none at its end.
-    #[wasm_bindgen(typescript_type = "{ read(offset: number, length: number): Uint8Array }")]
+    /// `changed` is when it was last written to, in milliseconds since 1970.
+    #[wasm_bindgen(typescript_type = "{ changed: number; read(offset: number, length: number): Uint8Array }")]
     pub type File;
+
+    #[wasm_bindgen(method, structural, getter)]
+    fn changed(this: &File) -> f64;
 
     #[wasm_bindgen(method, structural, catch)]
     fn read(this: &File, offset: f64, length: u32) -> Result<Vec<u8>, JsValue>;
@@ -121,6 +125,10 @@ impl Bytes for Pieces {
 
     fn again(&self) -> bool {
         true
+    }
+
+    fn changed_ns(&self) -> Option<i64> {
+        Some((self.0.unchecked_ref::<File>().changed() * 1e6) as i64)
     }
 }
 
