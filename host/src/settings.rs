@@ -7,10 +7,11 @@ use abort_reason::Config;
 use serde_json::{Value, json};
 
 use crate::cli;
-use crate::failure::{Exit, Failure, Result};
+use crate::failure::{Exit, Failure, Result, say};
 use crate::text::visible;
 
 mod meaning;
+mod memory;
 
 /// A file longer than this is no configuration.
 const LONGEST: u64 = 4 * 1024 * 1024;
@@ -37,6 +38,27 @@ pub fn load(options: &cli::Settings) -> Result<Loaded> {
     let from = options.config.as_deref().map_or_else(|| "the options".into(), name);
     let config = Config::from_value(&value).map_err(|error| invalid(&from, &error.to_string()))?;
     Ok(Loaded { config, json: value.to_string() })
+}
+
+impl Loaded {
+    /// The same for a component with so much memory: limits that would not fit are lowered, and that is said.
+    #[must_use]
+    pub fn within(self, memory_bytes: usize) -> Loaded {
+        let Some(limits) = memory::fitted(&self.config.limits, memory_bytes) else { return self };
+        let mut value: Value = serde_json::from_str(&self.json).unwrap_or_default();
+        let (join_bytes, recent_bytes, seen_ids) = (limits.join_bytes, limits.recent_bytes, limits.seen_ids);
+        for (key, bound) in [("join_bytes", join_bytes), ("recent_bytes", recent_bytes), ("seen_ids", seen_ids)] {
+            value["limits"][key] = json!(bound);
+        }
+        say(&format!(
+            "{} MiB are too little for the limits of the configuration: going on with join_bytes {join_bytes}, \
+             recent_bytes {recent_bytes}, seen_ids {seen_ids}\nGive more by --memory-limit, or lower `limits`.",
+            memory_bytes >> 20
+        ));
+        let mut config = self.config;
+        config.limits = limits;
+        Loaded { config, json: value.to_string() }
+    }
 }
 
 /// `abort-reason check`: says whether a configuration is valid, and what it does.

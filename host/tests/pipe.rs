@@ -238,6 +238,26 @@ fn a_component_that_swells_is_stopped() {
 }
 
 #[test]
+fn with_little_memory_less_is_kept() {
+    let mut input = String::new();
+    for number in 0..24_000 {
+        let (id, second) = (format!("6AND{:02}d3{number:06}", number % 60), number / 1_000);
+        let entry = format!(
+            "2026-11-23T13:01:{second:02} q={id} f=<a@example.org> t=<b@example.net> r=r.example.com tm=1 a=c/abort"
+        );
+        let text =
+            format!("Nov 23 13:01:{second:02} mx1 sendmail[{number}]: {id}: Milter (PureMessage): to error state");
+        for line in [entry, text] {
+            input.push_str(&record(&line));
+            input.push('\n');
+        }
+    }
+    let ran = run_with(pipe().args(["--memory-limit", "16", "--stats"]), input.as_bytes()).ok();
+    assert!(ran.stderr.contains("16 MiB are too little for the limits"), "{}", ran.stderr);
+    assert_eq!((&counts(&ran.stderr)["failures"], ran.text().lines().count()), (&0.into(), 48_000));
+}
+
+#[test]
 fn a_filter_name_that_never_occurs_is_said() {
     let mut command = program();
     command.args(["pipe", "--filter-name", "PureMesage", "--component"]).arg(common::component());

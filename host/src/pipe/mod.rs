@@ -27,12 +27,12 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 
 /// Runs `abort-reason pipe`.
 pub fn run(options: &cli::Pipe) -> Result<()> {
-    let settings = settings::load(&options.settings)?;
+    let memory_bytes = options.memory_limit as usize * 1024 * 1024;
+    let settings = settings::load(&options.settings)?.within(memory_bytes);
     let path = component::path(options.component.as_deref())?;
     let failed = |error: &SandboxError| component::unusable(&path, error);
     let component = Component::load(&path).map_err(|error| failed(&error))?;
-    let limits =
-        Limits { memory_bytes: options.memory_limit as usize * 1024 * 1024, call_timeout: options.call_timeout };
+    let limits = Limits { memory_bytes, call_timeout: options.call_timeout };
     let mut guard = Guard::new(component, settings.json, limits).map_err(|error| failed(&error))?;
     let input = Input::start(io::stdin()).map_err(|error| reading(&error))?;
     let mut out = Sink::new(io::stdout().lock());
