@@ -1,12 +1,14 @@
 //! A look at a line without an engine: for hosts that put files and streams in order.
 
+use serde::{Deserialize, Serialize};
+
 use crate::entry::Entry;
 use crate::mail_line::{MailId, MailLine, Stamp};
 use crate::queue_id::QueueId;
 use crate::time::LogTime;
 
 /// Which log a line is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum LineKind {
     /// sendmail's log.
     Mail,

@@ -10,11 +10,12 @@ use crate::reasons::{Class, Stage};
 use crate::record::{self, Kind};
 use crate::time::LogTime;
 
-use super::group::{Awaited, Case, CaseState, Delivery, EntryFacts, Group};
+use super::group::{Case, CaseState, Delivery, EntryFacts, Group};
 use super::hosts::{HostIndex, host_name, same_host};
 use super::recent::Passed;
 use super::seen::{Found, flag, host_number};
 use super::verdict::Told;
+use super::waits::Wait;
 use super::{About, Join, Mark};
 
 /// What becomes of an entry.
@@ -152,7 +153,7 @@ impl Join {
 
     fn hold_for(
         &mut self,
-        wait_ms: i64,
+        wait_ms: u64,
         place: HostIndex,
         id: &QueueId,
         group: &mut Group,
@@ -164,28 +165,25 @@ impl Join {
         if group.cases.is_empty() && group.evidence.is_empty() {
             group.home = place;
         }
-        let due = case.entry.at.map(|at| at.saturating_add(wait_ms));
-        case.state = CaseState::Held { arrived: self.now, log: Awaited::Unknown, due, revision, told: None };
+        case.state = CaseState::Held { revision, told: None };
         // What has no entry waits for the other log.
-        self.wait(id, group.home, case.seq, due.filter(|_| case.kind != Kind::Unlogged));
+        let log = if case.kind == Kind::Unlogged { LineKind::MessageLog } else { LineKind::Mail };
+        self.wait(id, (log, group.home), case.seq, case.entry.at, wait_ms);
         group.cases.push(case);
     }
 
-    fn wait(&mut self, id: &QueueId, home: HostIndex, seq: u64, due: Option<i64>) {
-        self.held.insert(seq, *id);
-        self.stats.held = self.held.len() as u64;
-        match due {
-            Some(due) => self.due.entry(home).or_default().insert((due, seq)),
-            None => self.timeless.insert(seq),
-        };
+    /// Puts a case among those that wait until a log has reached and passed a time.
+    fn wait(&mut self, id: &QueueId, place: (LineKind, HostIndex), seq: u64, reach: Option<i64>, wait_ms: u64) {
+        self.waits.add(seq, Wait::new(*id, place, reach, wait_ms, self.now, self.progress(place)));
+        self.stats.held = self.waits.len() as u64;
     }
 
-    pub(super) fn hold_ms(&self) -> i64 {
-        (self.config.hold_secs * 1_000.0) as i64
+    pub(super) fn hold_ms(&self) -> u64 {
+        (self.config.hold_secs * 1_000.0) as u64
     }
 
-    pub(super) fn lookback_ms(&self) -> i64 {
-        (self.config.lookback_secs * 1_000.0) as i64
+    pub(super) fn lookback_ms(&self) -> u64 {
+        (self.config.lookback_secs * 1_000.0) as u64
     }
 
     /// A failure was logged for a message whose entry has passed: the entry becomes a case after all.
@@ -280,7 +278,7 @@ impl Join {
     fn drop_unlogged(&mut self, group: &mut Group) {
         let held = |case: &Case| case.kind == Kind::Unlogged && matches!(case.state, CaseState::Held { .. });
         for case in group.cases.iter().filter(|case| held(case)) {
-            self.unwait(group.home, case);
+            self.unwait(case.seq);
         }
         group.cases.retain(|case| !held(case));
     }
@@ -317,16 +315,12 @@ impl Join {
                 CaseState::Issued { told: before, .. } if before.settled && group.ambiguous => {}
                 CaseState::Issued { revision, told: before } if before.outdated_by(told) => {
                     let (revision, before) = (revision + 1, *before);
-                    let home = group.home;
+                    let place = (LineKind::Mail, group.home);
                     let case = &mut group.cases[index];
-                    let due = at
-                        .map(|at| at + offset)
-                        .or(case.entry.at)
-                        .map(|at| at + (self.config.hold_secs * 1_000.0) as i64);
-                    case.state =
-                        CaseState::Held { arrived: self.now, log: Awaited::Unknown, due, revision, told: Some(before) };
+                    let reach = at.map(|at| at + offset).or(case.entry.at);
+                    case.state = CaseState::Held { revision, told: Some(before) };
                     let seq = case.seq;
-                    self.wait(id, home, seq, due);
+                    self.wait(id, place, seq, reach, self.hold_ms());
                     if told.settled && !waits {
                         self.issue(id, group, index);
                     }

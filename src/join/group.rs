@@ -55,21 +55,10 @@ pub(crate) struct Case {
 pub(crate) enum CaseState {
     /// Not yet put among those that wait.
     New,
-    /// Waits for its reason, or for what else the log has to say of it; came at this time of the host's clock.
-    Held { arrived: u64, log: Awaited, due: Option<i64>, revision: u32, told: Option<Told> },
+    /// Waits for its reason, or for what else the log has to say of it ([`super::waits`] knows how).
+    Held { revision: u32, told: Option<Told> },
     /// Was issued with this; remembered for a late reason.
     Issued { revision: u32, told: Told },
-}
-
-/// How far the log has come that a case waits for, by the host's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Awaited {
-    /// Nobody has looked yet.
-    Unknown,
-    /// It is behind the case: so far when it was first looked at, and when that was.
-    Behind { since: u64, from: i64 },
-    /// It has reached the case, then.
-    CaughtUp(u64),
 }
 
 /// What an entry says, as far as it tells entries of one queue id apart.

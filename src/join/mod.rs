@@ -17,8 +17,9 @@ mod seen;
 mod snapshot;
 mod store;
 mod verdict;
+mod waits;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use crate::config::Config;
 use crate::engine::Output;
@@ -45,6 +46,7 @@ use seen::{Seen, flag, host_number};
 use store::Store;
 pub(crate) use verdict::Verdict;
 pub use verdict::{Outcome, Status};
+use waits::Waits;
 
 /// All that is known, and what waits to leave.
 #[derive(Debug)]
@@ -59,17 +61,11 @@ pub(crate) struct Join {
     parts: Parts,
     programs: Programs,
     filters: Filters,
-    /// Held cases by what they wait for: the entry time that the mail log must pass, per host.
-    due: BTreeMap<HostIndex, BTreeSet<(i64, u64)>>,
-    /// Held cases without a time.
-    timeless: BTreeSet<u64>,
-    /// All held cases: their number, and where they are.
-    held: BTreeMap<u64, QueueId>,
+    /// Held cases.
+    waits: Waits,
     seq: u64,
-    /// The host's clock, when it last ended waits, and when all that waits was looked at.
+    /// The host's clock.
     now: u64,
-    swept: u64,
-    swept_all: u64,
     /// Of the line or entry that came last.
     mark: Option<Mark>,
     /// Goes on from a snapshot, and has not been told the time yet.
@@ -109,13 +105,9 @@ impl Join {
             parts: Parts::default(),
             programs: Programs::default(),
             filters: Filters::default(),
-            due: BTreeMap::new(),
-            timeless: BTreeSet::new(),
-            held: BTreeMap::new(),
+            waits: Waits::default(),
             seq: 0,
             now: 0,
-            swept: 0,
-            swept_all: 0,
             mark: None,
             resumed: false,
             stateless: false,
@@ -209,8 +201,8 @@ impl Join {
             }
             None => self.without_id(place, line, time, at, ticket),
         };
-        if risen && !self.held.is_empty() {
-            self.release_due(place);
+        if risen && !self.waits.is_empty() {
+            self.release_due(LineKind::Mail, place);
         }
         kept
     }

@@ -7,17 +7,13 @@ use crate::reasons::Class;
 use crate::record::{Issue, Kind, WhyNot};
 
 use super::clock::WIDEST_MS;
-use super::group::{Awaited, Case, CaseState, EntryFacts, Group, Transaction};
+use super::group::{Case, CaseState, EntryFacts, Group, Transaction};
 use super::hosts::{HostIndex, NAMELESS};
 use super::parts::Whole;
 use super::seen::{Found, flag, host_number};
 use super::verdict::{Facts, Status, Told, Verdict, judge};
+use super::waits::{Awaited, Wait};
 use super::{Join, Mark};
-
-/// How often, in milliseconds, cases are looked at that wait by the host's clock.
-const SWEEP_MS: u64 = 100;
-/// The same for those whose time the mail log has not reached.
-const SWEEP_ALL_MS: u64 = 1_000;
 
 impl Join {
     /// Judges a case by the lines of its transaction.
@@ -101,7 +97,7 @@ impl Join {
     /// Issues a case as it stands.
     pub(super) fn issue(&mut self, id: &QueueId, group: &mut Group, index: usize) {
         let CaseState::Held { revision, told: before, .. } = group.cases[index].state else { return };
-        self.unwait(group.home, &group.cases[index]);
+        self.unwait(group.cases[index].seq);
         let (record, told) = self.record(id, group, index, revision, false);
         let case = &mut group.cases[index];
         let unchanged = before.is_some_and(|before| !before.outdated_by(told));
@@ -147,25 +143,15 @@ impl Join {
     }
 
     /// Takes a case from those that wait.
-    pub(super) fn unwait(&mut self, home: HostIndex, case: &Case) {
-        self.held.remove(&case.seq);
-        self.timeless.remove(&case.seq);
-        if let CaseState::Held { due: Some(due), .. } = case.state
-            && let Some(queue) = self.due.get_mut(&home)
-        {
-            queue.remove(&(due, case.seq));
-        }
-        self.stats.held = self.held.len() as u64;
+    pub(super) fn unwait(&mut self, seq: u64) {
+        self.waits.remove(seq);
+        self.stats.held = self.waits.len() as u64;
     }
 
     /// What waits for one host's log waits for another's.
     pub(super) fn move_waits(&mut self, group: &Group, home: HostIndex) {
         for case in &group.cases {
-            if let CaseState::Held { due: Some(due), .. } = case.state
-                && self.due.get_mut(&group.home).is_some_and(|queue| queue.remove(&(due, case.seq)))
-            {
-                self.due.entry(home).or_default().insert((due, case.seq));
-            }
+            self.waits.rehome(case.seq, home);
         }
     }
 
@@ -193,7 +179,7 @@ impl Join {
 
     /// Issues the case with this number.
     pub(super) fn settle(&mut self, id: QueueId, seq: u64) {
-        self.held.remove(&seq);
+        self.unwait(seq);
         let found = self
             .store
             .get(&id)
@@ -216,20 +202,16 @@ impl Join {
         held.len() as u64
     }
 
-    /// Issues what has waited until the mail log passed it.
-    pub(super) fn release_due(&mut self, place: HostIndex) {
-        for home in [place, NAMELESS] {
-            let Some(limit) = self.mail_progress(home) else { continue };
-            while let Some((due, seq)) = self.due.get(&home).and_then(|queue| queue.first().copied()) {
-                if due > limit {
-                    break;
-                }
-                if let Some(queue) = self.due.get_mut(&home) {
-                    queue.remove(&(due, seq));
-                }
-                if let Some(id) = self.held.get(&seq).copied() {
-                    self.settle(id, seq);
-                }
+    /// Issues what has waited until a log passed it.
+    pub(super) fn release_due(&mut self, log: LineKind, place: HostIndex) {
+        let homes = [Some(place), Some(NAMELESS).filter(|nameless| *nameless != place)];
+        for home in homes.into_iter().flatten() {
+            if !self.waits.any_for(log, home) {
+                continue;
+            }
+            let Some(progress) = self.progress((log, home)) else { continue };
+            while let Some((seq, id)) = self.waits.passed(log, home, progress, self.now) {
+                self.settle(id, seq);
             }
         }
     }
@@ -246,13 +228,14 @@ impl Join {
             LineKind::Mail => {
                 clocks.mail.arrived = self.now;
                 if clocks.mail.see(mark.at) {
-                    self.release_due(mark.host);
+                    self.release_due(LineKind::Mail, mark.host);
                 }
             }
             LineKind::MessageLog => {
                 clocks.entries.arrived = self.now;
                 if clocks.entries.see(mark.at) {
                     self.expire(mark.host);
+                    self.release_due(LineKind::MessageLog, mark.host);
                 }
             }
         }
@@ -264,7 +247,7 @@ impl Join {
         for whole in pending {
             self.whole_line(&whole, 0);
         }
-        while let Some((seq, id)) = self.held.first_key_value().map(|(seq, id)| (*seq, *id)) {
+        while let Some((seq, id)) = self.waits.first() {
             self.settle(id, seq);
         }
         // Nothing will come that what is kept could explain.
@@ -274,8 +257,11 @@ impl Join {
         self.released.extend(tickets.into_iter().filter(|ticket| *ticket != 0));
     }
 
-    /// How far the mail log of a host has come, in entry time.
-    fn mail_progress(&self, home: HostIndex) -> Option<i64> {
+    /// How far a log of a host has come, in entry time.
+    pub(super) fn progress(&self, (log, home): (LineKind, HostIndex)) -> Option<i64> {
+        if log == LineKind::MessageLog {
+            return self.hosts.entries(home);
+        }
         match self.hosts.clocks(home).mail_in_entry_time() {
             None if home == NAMELESS => self.hosts.all_mail_in_entry_time(|arrived| self.gives_nothing(Some(arrived))),
             None => self.hosts.clocks(NAMELESS).mail_in_entry_time(),
@@ -289,121 +275,73 @@ impl Join {
             self.set_back(self.now - now);
         }
         self.now = self.now.max(now);
-        if self.held.is_empty() || self.now < self.swept + SWEEP_MS {
-            return;
-        }
-        self.swept = self.now;
-        for seq in self.candidates() {
-            if let Some(id) = self.held.get(&seq).copied()
-                && self.waited(&id, seq)
-            {
-                self.settle(id, seq);
+        let mut over = Vec::new();
+        while let Some((seq, wait)) = self.waits.look(self.now) {
+            if let Some((wait, look)) = self.goes_on(wait) {
+                self.waits.go_on(seq, wait, look);
+            } else {
+                self.waits.remove(seq);
+                over.push((seq, wait.id));
             }
+        }
+        // The cases of one message leave in the order of their entries.
+        over.sort_unstable_by_key(|(seq, _)| *seq);
+        for (seq, id) in over {
+            self.settle(id, seq);
         }
     }
 
-    /// Cases that can be over by the host's clock: those whose time the mail log has reached, or will not reach because it
-    /// is silent, and those that don't wait for it; and all of them now and then, since a log that gives lines may still
-    /// never come there.
-    fn candidates(&mut self) -> Vec<u64> {
-        if self.now >= self.swept_all + SWEEP_ALL_MS {
-            self.swept_all = self.now;
-            return self.held.keys().copied().collect();
-        }
-        let mut list: Vec<u64> = self.timeless.iter().copied().collect();
-        for (home, queue) in &self.due {
-            let limit = if self.mail_silent(*home) { Some(i64::MAX) } else { self.mail_progress(*home) };
-            let Some(limit) = limit.map(|progress| progress.saturating_add(self.hold_ms())) else { continue };
-            list.extend(queue.iter().take_while(|(due, _)| *due <= limit).map(|(_, seq)| *seq));
-        }
-        list.sort_unstable();
-        list
+    /// How a wait goes on, and when it is to be looked at again; none if it is over by the host's clock: the log that it
+    /// waits for has reached it some time ago, or gives nothing, or can't be expected to come there.
+    fn goes_on(&self, mut wait: Wait) -> Option<(Wait, u64)> {
+        let given = match wait.log {
+            LineKind::Mail => self.hosts.mail_arrival(wait.home),
+            LineKind::MessageLog => self.hosts.last_entry_arrival(),
+        };
+        wait.observe(self.progress((wait.log, wait.home)), self.now);
+        let end = match (wait.seen, wait.reach) {
+            (Awaited::Behind { since, from }, Some(reach)) if !self.gives_nothing(given) => {
+                let silent = given.unwrap_or_default().saturating_add(self.hold_ms());
+                self.given_up(&wait, reach, since, from).map_or(silent, |end| end.min(silent).max(wait.end()))
+            }
+            _ => wait.end(),
+        };
+        (end > self.now).then_some((wait, end))
     }
 
-    /// Whether a case has waited long enough by the host's clock: since it came where the log that it waits for is silent,
-    /// since that log reached its time, or where it can't be expected to.
-    fn waited(&mut self, id: &QueueId, seq: u64) -> bool {
-        let found = self
-            .store
-            .get(id)
-            .iter()
-            .find_map(|group| group.cases.iter().find(|case| case.seq == seq).map(|case| (group.home, case)));
-        let Some((home, Case { kind, entry, state: CaseState::Held { arrived, log, due, .. }, .. })) = found else {
-            return true;
-        };
-        let (arrived, log, due) = (*arrived, *log, *due);
-        // What has no entry waits for the other log, and may have a wait of its own.
-        let (silent, progress, hold) = match (kind, due.zip(entry.at)) {
-            (Kind::Unlogged, Some((due, at))) => {
-                (self.entries_silent(), self.hosts.entries(home), due.saturating_sub(at))
-            }
-            _ => (self.mail_silent(home), self.mail_progress(home), self.hold_ms()),
-        };
-        let over = |since: u64| since.saturating_add(hold.max(0) as u64) <= self.now;
-        let Some(due) = due.filter(|_| !silent) else { return over(arrived) };
-        let Some(progress) = progress else { return false };
-        let reached = progress >= due.saturating_sub(hold);
-        let seen = match log {
-            Awaited::CaughtUp(since) => return over(since.max(arrived)),
-            _ if reached => Awaited::CaughtUp(self.now),
-            Awaited::Unknown => Awaited::Behind { since: self.now, from: progress },
-            Awaited::Behind { since, from } => return self.never_comes(due, hold, since, from, progress),
-        };
-        self.store.edit_case(id, seq, |case| {
-            if let CaseState::Held { log, .. } = &mut case.state {
-                *log = seen;
-            }
-        });
-        false
-    }
-
-    /// Whether a log that gives lines will not come to a case's time, or so late that this can't be its delay: the time is
-    /// wrong then, or the log's clock. One that is read from behind comes on faster than the host's clock does.
-    fn never_comes(&self, due: i64, hold: i64, since: u64, from: i64, progress: i64) -> bool {
-        let waited = (self.now - since) as i64;
-        let behind = due.saturating_sub(hold).saturating_sub(from);
+    /// When a wait is over though the log gives lines: it will not come there, or so late that this can't be its delay; the
+    /// case's time is wrong then, or the log's clock. None while the log is read from behind: it comes on faster than the
+    /// host's clock does.
+    fn given_up(&self, wait: &Wait, reach: i64, since: u64, from: i64) -> Option<u64> {
+        let passed = (self.now - since) as i64;
+        let come = self.progress((wait.log, wait.home))?.saturating_sub(from);
+        if come > passed.saturating_mul(2) {
+            return None;
+        }
+        let behind = reach.saturating_sub(from).max(0) as u64;
         let delay = if behind <= self.lookback_ms() { behind } else { 0 };
-        let catches_up = progress.saturating_sub(from) > waited.saturating_mul(2);
-        !catches_up && waited >= delay.saturating_add(hold)
-    }
-
-    /// Whether a host's mail log has given nothing for as long as an abort waits.
-    fn mail_silent(&self, home: HostIndex) -> bool {
-        self.gives_nothing(self.hosts.mail_arrival(home))
-    }
-
-    fn entries_silent(&self) -> bool {
-        self.gives_nothing(self.hosts.last_entry_arrival())
+        Some(since.saturating_add(delay).saturating_add(wait.hold_ms))
     }
 
     fn gives_nothing(&self, arrived: Option<u64>) -> bool {
-        arrived.is_none_or(|arrived| arrived.saturating_add(self.hold_ms() as u64) <= self.now)
+        arrived.is_none_or(|arrived| arrived.saturating_add(self.hold_ms()) <= self.now)
     }
 
     /// The host's clock begins anew after a restart: as if no time had passed.
     fn set_back(&mut self, by: u64) {
         self.now -= by;
-        self.swept = self.swept.saturating_sub(by);
-        self.swept_all = self.swept_all.saturating_sub(by);
         self.hosts.set_back(by);
-        self.store.edit_cases(|case| {
-            if let CaseState::Held { arrived, log, .. } = &mut case.state {
-                *arrived = arrived.saturating_sub(by);
-                if let Awaited::Behind { since, .. } | Awaited::CaughtUp(since) = log {
-                    *since = since.saturating_sub(by);
-                }
-            }
-        });
+        self.waits.set_back(by);
     }
 
     /// When [`Join::advance`] should be called at the latest.
     pub(crate) fn poll_timeout(&self) -> Option<u64> {
-        (!self.held.is_empty()).then_some(self.now.max(self.swept) + SWEEP_MS)
+        self.waits.next_look().map(|look| look.max(self.now))
     }
 
     /// Gives up evidence and issued cases whose lookback is over, by the progress of `message_log`.
     pub(super) fn expire(&mut self, place: HostIndex) {
-        let lookback = self.lookback_ms();
+        let lookback = self.lookback_ms() as i64;
         let hosts = &self.hosts;
         // Up to where a host's evidence is over, in mail time.
         let limit = |home: HostIndex| {

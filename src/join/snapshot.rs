@@ -1,25 +1,25 @@
 //! The whole state as bytes, and back. Only an engine of the same version and configuration goes on from it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::queue_id::QueueId;
 use crate::stats::Stats;
 
 use super::connections::{self, Connections};
 use super::filters::Filters;
-use super::hosts::{HostIndex, Hosts};
+use super::hosts::Hosts;
 use super::parts::Parts;
 use super::programs::Programs;
 use super::recent::{Passed, Recent};
 use super::seen::Slot;
 use super::store::{self, Store};
+use super::waits::{Wait, Waits};
 use super::{Join, Output};
 
 /// Raised with every change of what is stored.
-const FORMAT: &str = concat!("abort-reason ", env!("CARGO_PKG_VERSION"), " 3");
+const FORMAT: &str = concat!("abort-reason ", env!("CARGO_PKG_VERSION"), " 4");
 
 #[derive(Serialize, Deserialize)]
 struct Snapshot {
@@ -34,13 +34,9 @@ struct Snapshot {
     parts: Parts,
     programs: Programs,
     filters: Filters,
-    due: BTreeMap<HostIndex, BTreeSet<(i64, u64)>>,
-    timeless: BTreeSet<u64>,
-    held: BTreeMap<u64, QueueId>,
+    waits: BTreeMap<u64, Wait>,
     seq: u64,
     now: u64,
-    swept: u64,
-    swept_all: u64,
     pushed: u64,
     out: VecDeque<(String, u64, u64)>,
     released: VecDeque<u64>,
@@ -61,13 +57,9 @@ impl Join {
             parts: self.parts.clone(),
             programs: self.programs.clone(),
             filters: self.filters.clone(),
-            due: self.due.clone(),
-            timeless: self.timeless.clone(),
-            held: self.held.clone(),
+            waits: self.waits.stored(),
             seq: self.seq,
             now: self.now,
-            swept: self.swept,
-            swept_all: self.swept_all,
             pushed: self.pushed,
             out: self
                 .out
@@ -100,12 +92,9 @@ impl Join {
         join.parts = snapshot.parts;
         join.programs = snapshot.programs;
         join.filters = snapshot.filters;
-        join.due = snapshot.due;
-        join.timeless = snapshot.timeless;
-        join.held = snapshot.held;
+        join.waits = Waits::restored(snapshot.waits);
         join.seq = snapshot.seq;
-        (join.now, join.swept, join.swept_all) = (snapshot.now, snapshot.swept, snapshot.swept_all);
-        join.resumed = true;
+        (join.now, join.resumed) = (snapshot.now, true);
         join.pushed = snapshot.pushed;
         let output = |(data, ticket, behind): (String, u64, u64)| Output { data: data.into_bytes(), ticket, behind };
         join.out = snapshot.out.into_iter().map(output).collect();

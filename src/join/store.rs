@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::queue_id::QueueId;
 use crate::reasons::Matcher;
 
-use super::group::{Case, Group};
+use super::group::Group;
 use super::hosts::same_host;
 
 /// A map whose order of iteration is never looked at, with the same hashes in every run.
@@ -169,19 +169,6 @@ impl Store {
             }
         }
         None
-    }
-
-    /// Changes what a case waits for; neither place nor weight depend on it.
-    pub(crate) fn edit_case(&mut self, id: &QueueId, seq: u64, edit: impl FnOnce(&mut Case)) {
-        let groups = self.groups.get_mut(id).into_iter().flatten();
-        if let Some(case) = groups.flat_map(|group| &mut group.cases).find(|case| case.seq == seq) {
-            edit(case);
-        }
-    }
-
-    /// Changes every case; as above.
-    pub(crate) fn edit_cases(&mut self, edit: impl FnMut(&mut Case)) {
-        self.groups.values_mut().flatten().flat_map(|group| &mut group.cases).for_each(edit);
     }
 
     /// Adds tickets to the group of a host; false if there is none.

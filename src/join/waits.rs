@@ -1,0 +1,230 @@
+//! What waits for what: each held case for a log to reach its time and to pass it by a while, or, where that log can't be
+//! expected to, for the host's clock.
+//!
+//! Every wait is in `looks` once, under the next time of the host's clock at which it may be over. It is in one of two
+//! more queues by the time of the log that it waits for: `ahead` until that log has reached it, then `due` until it has
+//! passed it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::peek::LineKind;
+use crate::queue_id::QueueId;
+
+use super::hosts::HostIndex;
+
+/// How a case waits. Times of a log are in entry time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Wait {
+    pub id: QueueId,
+    /// The log that it waits for, and of which host.
+    pub log: LineKind,
+    pub home: HostIndex,
+    /// The time at which that log has reached the case; a case without one waits by the host's clock alone.
+    pub reach: Option<i64>,
+    /// By how much the log has to pass it, and how long it waits by the host's clock once it may be over; milliseconds.
+    pub hold_ms: u64,
+    /// When it began, by the host's clock.
+    pub since: u64,
+    pub seen: Awaited,
+    look: u64,
+}
+
+/// How far the log has come that a case waits for; times of the host's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Awaited {
+    /// Nobody knows: it has given no time yet.
+    Unknown,
+    /// It is behind the case: how far it had come when that was first seen, and when that was.
+    Behind { since: u64, from: i64 },
+    /// It has reached the case, then.
+    CaughtUp(u64),
+}
+
+impl Wait {
+    /// A wait that begins now, for a log that has come so far.
+    pub(crate) fn new(
+        id: QueueId,
+        (log, home): (LineKind, HostIndex),
+        reach: Option<i64>,
+        hold_ms: u64,
+        now: u64,
+        progress: Option<i64>,
+    ) -> Wait {
+        let mut wait = Wait {
+            id,
+            log,
+            home,
+            reach,
+            hold_ms,
+            since: now,
+            seen: Awaited::Unknown,
+            look: now.saturating_add(hold_ms),
+        };
+        wait.observe(progress, now);
+        wait
+    }
+
+    /// Notes how far the log has come.
+    pub(crate) fn observe(&mut self, progress: Option<i64>, now: u64) {
+        let Some((progress, reach)) = progress.zip(self.reach) else { return };
+        self.seen = match self.seen {
+            Awaited::CaughtUp(since) => Awaited::CaughtUp(since),
+            _ if progress >= reach => Awaited::CaughtUp(now),
+            Awaited::Unknown => Awaited::Behind { since: now, from: progress },
+            behind @ Awaited::Behind { .. } => behind,
+        };
+    }
+
+    /// When it is over by the host's clock if the log gives nothing, or has reached it.
+    pub(crate) fn end(&self) -> u64 {
+        match self.seen {
+            Awaited::CaughtUp(since) => since.max(self.since).saturating_add(self.hold_ms),
+            _ => self.since.saturating_add(self.hold_ms),
+        }
+    }
+
+    /// The time of the mail log by which it is over. How far `message_log` has come ends nothing: it may be several hosts'.
+    fn due(&self) -> Option<i64> {
+        Some(self.reach.filter(|_| self.log == LineKind::Mail)?.saturating_add_unsigned(self.hold_ms))
+    }
+
+    /// What it waits for while it is in the queues by log time.
+    fn place(&self) -> (LineKind, HostIndex) {
+        (self.log, self.home)
+    }
+}
+
+/// All waits, by the numbers of their cases.
+#[derive(Debug, Default)]
+pub(crate) struct Waits {
+    all: BTreeMap<u64, Wait>,
+    looks: BTreeSet<(u64, u64)>,
+    ahead: BTreeMap<(LineKind, HostIndex), BTreeSet<(i64, u64)>>,
+    due: BTreeMap<(LineKind, HostIndex), BTreeSet<(i64, u64)>>,
+}
+
+impl Waits {
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    pub(crate) fn add(&mut self, seq: u64, wait: Wait) {
+        self.looks.insert((wait.look, seq));
+        self.queue(seq, &wait);
+        self.all.insert(seq, wait);
+    }
+
+    pub(crate) fn remove(&mut self, seq: u64) -> Option<Wait> {
+        let wait = self.all.remove(&seq)?;
+        self.looks.remove(&(wait.look, seq));
+        for (queues, time) in [(&mut self.ahead, wait.reach), (&mut self.due, wait.due())] {
+            if let Some(time) = time
+                && let Some(queue) = queues.get_mut(&wait.place())
+                && queue.remove(&(time, seq))
+                && queue.is_empty()
+            {
+                queues.remove(&wait.place());
+            }
+        }
+        Some(wait)
+    }
+
+    /// What waits for one host's log waits for another's.
+    pub(crate) fn rehome(&mut self, seq: u64, home: HostIndex) {
+        if let Some(wait) = self.remove(seq) {
+            self.add(seq, Wait { home, ..wait });
+        }
+    }
+
+    /// The first of all, with what it is about.
+    pub(crate) fn first(&self) -> Option<(u64, QueueId)> {
+        self.all.first_key_value().map(|(seq, wait)| (*seq, wait.id))
+    }
+
+    /// Whether anything waits for a log that a line of it could end.
+    pub(crate) fn any_for(&self, log: LineKind, home: HostIndex) -> bool {
+        self.ahead.contains_key(&(log, home)) || self.due.contains_key(&(log, home))
+    }
+
+    /// A log has come so far: those that it has reached wait on, and the first one that it has passed is given.
+    pub(crate) fn passed(&mut self, log: LineKind, home: HostIndex, progress: i64, now: u64) -> Option<(u64, QueueId)> {
+        while let Some((_, seq)) = first_up_to(&self.ahead, (log, home), progress) {
+            self.observe(seq, Some(progress), now);
+        }
+        let (_, seq) = first_up_to(&self.due, (log, home), progress)?;
+        self.all.get(&seq).map(|wait| (seq, wait.id))
+    }
+
+    fn observe(&mut self, seq: u64, progress: Option<i64>, now: u64) {
+        if let Some(mut wait) = self.remove(seq) {
+            wait.observe(progress, now);
+            wait.look = wait.end().max(now);
+            self.add(seq, wait);
+        }
+    }
+
+    /// The next time of the host's clock at which a wait may be over.
+    pub(crate) fn next_look(&self) -> Option<u64> {
+        self.looks.first().map(|(look, _)| *look)
+    }
+
+    /// The case to look at by now, if there is one, and how it waits.
+    pub(crate) fn look(&self, now: u64) -> Option<(u64, Wait)> {
+        let (_, seq) = self.looks.first().filter(|(look, _)| *look <= now)?;
+        self.all.get(seq).map(|wait| (*seq, *wait))
+    }
+
+    /// A wait goes on as this, to be looked at again then.
+    pub(crate) fn go_on(&mut self, seq: u64, wait: Wait, look: u64) {
+        self.remove(seq);
+        self.add(seq, Wait { look, ..wait });
+    }
+
+    /// The host's clock begins anew, earlier by so much.
+    pub(crate) fn set_back(&mut self, by: u64) {
+        let waits = std::mem::take(self);
+        for (seq, mut wait) in waits.all {
+            wait.since = wait.since.saturating_sub(by);
+            wait.look = wait.look.saturating_sub(by);
+            if let Awaited::Behind { since, .. } | Awaited::CaughtUp(since) = &mut wait.seen {
+                *since = since.saturating_sub(by);
+            }
+            self.add(seq, wait);
+        }
+    }
+
+    /// All of them, for a snapshot.
+    pub(crate) fn stored(&self) -> BTreeMap<u64, Wait> {
+        self.all.clone()
+    }
+
+    pub(crate) fn restored(all: BTreeMap<u64, Wait>) -> Waits {
+        let mut waits = Waits::default();
+        for (seq, wait) in all {
+            waits.add(seq, wait);
+        }
+        waits
+    }
+
+    fn queue(&mut self, seq: u64, wait: &Wait) {
+        let caught_up = matches!(wait.seen, Awaited::CaughtUp(_));
+        let (queues, time) = if caught_up { (&mut self.due, wait.due()) } else { (&mut self.ahead, wait.reach) };
+        if let Some(time) = time {
+            queues.entry(wait.place()).or_default().insert((time, seq));
+        }
+    }
+}
+
+fn first_up_to(
+    queues: &BTreeMap<(LineKind, HostIndex), BTreeSet<(i64, u64)>>,
+    place: (LineKind, HostIndex),
+    progress: i64,
+) -> Option<(i64, u64)> {
+    queues.get(&place)?.first().copied().filter(|(time, _)| *time <= progress)
+}
