@@ -6,9 +6,9 @@
 mod support;
 
 use abort_reason::{Input, Source};
+use abort_reason_simulator::stranger::{CLIENT, address, noise, printed, refusal, sender, words};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use support::stranger::{CLIENT, address, noise, printed, refusal, sender, words};
 use support::{Host, config, last_revisions, text};
 
 fn settings() -> ProptestConfig {

@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use abort_reason::{Config, Input, Source};
+use abort_reason_simulator::world::{Plan, Truth, World, plans};
 use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, RngSeed};
 use serde_json::Value;
-use support::world::{Plan, Truth, World, plans};
 use support::{Host, config, last_revisions, model, text};
 
 fn settings(cases: u32) -> ProptestConfig {
@@ -63,7 +63,7 @@ fn told(records: &[String]) -> Vec<Truth> {
     let word = |value: &Value, key| -> &'static str { String::leak(text(value, key).to_owned()) };
     let mut told: Vec<Truth> = objects(records)
         .into_iter()
-        .map(|(entry, host, abort)| Truth { entry, host, kind: word(&abort, "kind"), class: word(&abort, "class") })
+        .map(|(entry, host, abort)| Truth { entry, host, kind: word(&abort, "kind"), class: word(&abort, "class"), told: true })
         .collect();
     told.sort();
     told

@@ -7,8 +7,6 @@
 pub mod anything;
 pub mod judge;
 pub mod model;
-pub mod stranger;
-pub mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

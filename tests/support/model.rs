@@ -1,11 +1,11 @@
-//! A naive model of the join: it keeps everything, judges at the end, and knows only the lines of [`super::world`].
+//! A naive model of the join: it keeps everything, judges at the end, and knows only the lines of [`abort_reason_simulator::world`].
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use super::text;
-use super::world::{Truth, World};
+use abort_reason_simulator::world::{Truth, World};
 
 /// What is known of one queue id on one host.
 #[derive(Default)]
@@ -63,7 +63,7 @@ impl Message {
             let kind = if entry.ends_with("/abort") { "abort" } else { "unnoticed" };
             let class = class(lines);
             if kind == "abort" || class.starts_with("filter_") {
-                issued.push(Truth { entry: entry.clone(), host: host.to_owned(), kind, class });
+                issued.push(Truth { entry: entry.clone(), host: host.to_owned(), kind, class, told: true });
             }
         }
         issued

@@ -1,16 +1,63 @@
-//! Small worlds for the properties: hosts on which connections bring messages that end in every way, and the lines that
-//! sendmail and PureMessage write of them. Everything follows from a plan that proptest makes and shrinks.
+//! Worlds: hosts on which connections bring messages that end in every way, and the lines that sendmail and PureMessage
+//! write of them, by clocks and in forms of every kind. Everything follows from a plan that proptest makes and shrinks, the
+//! truth with it.
 
+use jiff::Timestamp;
+use jiff::tz::{Offset, TimeZone};
 use proptest::prelude::*;
+
+use crate::stranger;
 
 /// What proptest makes up.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    hosts: usize,
-    /// Classic syslog, in whole seconds and without a year.
-    bsd: bool,
+    hosts: Vec<Setting>,
     connections: Vec<Connection>,
 }
+
+/// How a host writes its logs.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// When the world begins: seconds since 1970.
+    epoch: i64,
+    form: Form,
+    /// Local time, in minutes east of UTC, and how it changes one minute into the world.
+    zone: i64,
+    shift: i64,
+    /// `message_log` counts in UTC, as it does where PureMessage was started without a time zone.
+    entries_in_utc: bool,
+    /// The host's clock is set, by so many milliseconds, for what begins after the first.
+    step: Option<(i64, i64)>,
+    /// The mail log ends here: what was written later never comes.
+    silent: Option<i64>,
+    /// sendmail 8.12, with other words for some things.
+    old: bool,
+}
+
+/// How syslog writes a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Classic syslog, in whole seconds and without a year.
+    Bsd,
+    /// RFC 3339 in UTC, to the millisecond.
+    Utc,
+    /// RFC 3339 in local time, to the microsecond.
+    Local,
+}
+
+/// 2026-11-23T13:00:00Z.
+const ORDINARY: i64 = 1_795_438_800;
+
+const PLAIN: Setting = Setting {
+    epoch: ORDINARY,
+    form: Form::Utc,
+    zone: 0,
+    shift: 0,
+    entries_in_utc: false,
+    step: None,
+    silent: None,
+    old: false,
+};
 
 #[derive(Debug, Clone)]
 struct Connection {
@@ -26,6 +73,8 @@ struct Connection {
 struct Message {
     fate: Fate,
     sender: usize,
+    /// What a hostile client gives as its sender instead, and what else it makes sendmail log.
+    stranger: Option<(Vec<u8>, Vec<String>)>,
     /// How long a callback of PureMessage hangs after sendmail has given up.
     hang_ms: i64,
     /// PureMessage notices before sendmail has written its line.
@@ -78,12 +127,30 @@ const FATES: [Fate; 17] = [
     Fate::Suspected,
 ];
 
-/// Worlds of up to `connections` connections.
+/// Worlds of up to `connections` connections on hosts whose clocks are right and in UTC.
 pub fn plans(connections: usize) -> impl Strategy<Value = Plan> {
-    let message = (0..FATES.len(), 0..2usize, prop_oneof![Just(0), 0..20_000i64], any::<bool>())
-        .prop_map(|(fate, sender, hang_ms, early)| Message { fate: FATES[fate], sender, hang_ms, early });
+    let setting = any::<bool>().prop_map(|bsd| Setting { form: if bsd { Form::Bsd } else { Form::Utc }, ..PLAIN });
+    (prop::collection::vec(setting, 1..4), connections_of(connections, 60_000, Just(None)))
+        .prop_map(|(hosts, connections)| Plan { hosts, connections })
+}
+
+/// Worlds of every kind.
+pub fn worlds(connections: usize) -> impl Strategy<Value = Plan> {
+    let stranger = prop_oneof![3 => Just(None), 1 => (stranger::address(), stranger::noise()).prop_map(Some)];
+    (prop::collection::vec(settings(), 1..4), connections_of(connections, 120_000, stranger))
+        .prop_map(|(hosts, connections)| Plan { hosts, connections })
+}
+
+fn connections_of(
+    most: usize,
+    span_ms: i64,
+    stranger: impl Strategy<Value = Option<(Vec<u8>, Vec<String>)>>,
+) -> impl Strategy<Value = Vec<Connection>> {
+    let message = (0..FATES.len(), 0..2usize, stranger, prop_oneof![Just(0), 0..20_000i64], any::<bool>()).prop_map(
+        |(fate, sender, stranger, hang_ms, early)| Message { fate: FATES[fate], sender, stranger, hang_ms, early },
+    );
     let connection =
-        (0..3usize, 0..60_000i64, 0..3_590usize, prop::bool::weighted(0.2), prop::collection::vec(message, 1..4))
+        (0..3usize, 0..span_ms, 0..3_590usize, prop::bool::weighted(0.2), prop::collection::vec(message, 1..4))
             .prop_map(|(host, start_ms, sequence, twin, messages)| Connection {
                 host,
                 start_ms,
@@ -91,8 +158,71 @@ pub fn plans(connections: usize) -> impl Strategy<Value = Plan> {
                 twin,
                 messages,
             });
-    (1..4usize, any::<bool>(), prop::collection::vec(connection, 1..=connections))
-        .prop_map(|(hosts, bsd, connections)| Plan { hosts, bsd, connections })
+    prop::collection::vec(connection, 1..=most)
+}
+
+fn settings() -> impl Strategy<Value = Setting> {
+    // An ordinary day; the end of a year; a leap day; the end and the beginning of summer time, at the first minute.
+    let place = prop::sample::select(vec![
+        (ORDINARY, 0),
+        (ORDINARY, 0),
+        (1_798_761_560, 0),
+        (1_835_395_170, 0),
+        (1_792_889_940, -60),
+        (1_806_195_540, 60),
+    ]);
+    let zone = prop::sample::select(vec![0, 0, 60, 120, -300, -480, 330, -210, 570]);
+    let form = prop::sample::select(vec![Form::Bsd, Form::Bsd, Form::Utc, Form::Local]);
+    let by = prop_oneof![-7_200_000..7_200_000i64, -5_000..5_000i64];
+    let step = prop_oneof![4 => Just(None), 1 => (0..120_000i64, by).prop_map(Some)];
+    let silent = prop_oneof![6 => Just(None), 1 => (0..120_000i64).prop_map(Some)];
+    (place, zone, form, any::<bool>(), step, silent, any::<bool>()).prop_map(
+        |((epoch, shift), zone, form, entries_in_utc, step, silent, old)| Setting {
+            epoch,
+            form,
+            zone,
+            shift,
+            entries_in_utc,
+            step,
+            silent,
+            old,
+        },
+    )
+}
+
+impl Setting {
+    /// What the host's clock shows, in milliseconds since 1970, at a time of the world.
+    fn shows(&self, began_ms: i64, at_ms: i64) -> i64 {
+        let set = self.step.filter(|(after, _)| began_ms >= *after).map_or(0, |(_, by)| by);
+        self.epoch * 1_000 + at_ms + set
+    }
+
+    fn offset(&self, at_ms: i64) -> i64 {
+        self.zone + if at_ms >= 60_000 { self.shift } else { 0 }
+    }
+
+    fn stamp(&self, shown_ms: i64, at_ms: i64) -> String {
+        match self.form {
+            Form::Bsd => civil(shown_ms, self.offset(at_ms), "%b %e %H:%M:%S"),
+            Form::Utc => civil(shown_ms, 0, "%Y-%m-%dT%H:%M:%S.%3fZ"),
+            Form::Local => civil(shown_ms, self.offset(at_ms), "%Y-%m-%dT%H:%M:%S.%6f%:z"),
+        }
+    }
+
+    fn entry_stamp(&self, shown_ms: i64, at_ms: i64) -> String {
+        civil(shown_ms, if self.entries_in_utc { 0 } else { self.offset(at_ms) }, "%Y-%m-%dT%H:%M:%S")
+    }
+
+    /// Whether what was done to a message stands in the logs: they may end before.
+    fn tells_all(&self, until_ms: i64) -> bool {
+        self.silent.is_none_or(|silent| until_ms < silent)
+    }
+}
+
+fn civil(shown_ms: i64, minutes: i64, format: &str) -> String {
+    let zone = TimeZone::fixed(Offset::from_seconds(minutes as i32 * 60).expect("a zone"));
+    let time = Timestamp::from_millisecond(shown_ms).expect("a time").to_zoned(zone);
+    time.strftime(format).to_string()
 }
 
 /// What came of a plan.
@@ -107,10 +237,16 @@ pub struct World {
 /// What a record is to say.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Truth {
+    /// The entry, as it stands in `message_log`.
     pub entry: String,
+    /// Whose it is.
     pub host: String,
+    /// The record's `kind`.
     pub kind: &'static str,
+    /// The record's `class`.
     pub class: &'static str,
+    /// All lines about it have come.
+    pub told: bool,
 }
 
 /// A line in the making: its time and its text, with the process where it is sendmail's.
@@ -125,24 +261,26 @@ struct Building {
 }
 
 impl Plan {
+    /// The world that comes of it.
     pub fn build(&self) -> World {
         let mut building = Building {
             plan: self.clone(),
-            mail: vec![Vec::new(); self.hosts],
-            entries: vec![Vec::new(); self.hosts],
+            mail: vec![Vec::new(); self.hosts.len()],
+            entries: vec![Vec::new(); self.hosts.len()],
             truth: Vec::new(),
             count: 0,
         };
         let mut before: Option<Origin> = None;
         let mut used = std::collections::BTreeSet::new();
         for (number, connection) in self.connections.iter().enumerate() {
-            let host = connection.host % self.hosts;
+            let host = connection.host % self.hosts.len();
             // Two hosts may have one id, three have not: the table of seen ids has room for two.
             let (origin, next) = match before {
                 Some(origin) if connection.twin && used.insert((host, origin.pid)) => (origin, None),
                 _ => {
                     let pid = 10_000 + number;
-                    let origin = Origin { start_ms: connection.start_ms, sequence: connection.sequence, pid };
+                    let shown_ms = self.hosts[host].shows(connection.start_ms, connection.start_ms);
+                    let origin = Origin { start_ms: connection.start_ms, shown_ms, sequence: connection.sequence, pid };
                     (origin, Some(origin))
                 }
             };
@@ -158,23 +296,29 @@ impl Plan {
 #[derive(Debug, Clone, Copy)]
 struct Origin {
     start_ms: i64,
+    /// By the host's clock.
+    shown_ms: i64,
     sequence: usize,
     pid: usize,
 }
 
 impl Origin {
     fn id(self, message: usize) -> String {
-        let digit = |n: usize| char::from(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx"[n % 60]);
-        let secs = (self.start_ms / 1_000) as usize;
-        let sequence = self.sequence + message;
-        format!(
-            "6AND{}{}{}{}{:06}",
-            digit(secs / 60),
-            digit(secs % 60),
-            digit(sequence / 60),
-            digit(sequence % 60),
-            self.pid
-        )
+        let digit =
+            |n: i64| char::from(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx"[n as usize % 60]);
+        let time = Timestamp::from_millisecond(self.shown_ms).expect("a time").to_zoned(TimeZone::UTC);
+        let sequence = (self.sequence + message) as i64;
+        let digits = [
+            i64::from(time.year()) - 1_900,
+            i64::from(time.month()) - 1,
+            time.day().into(),
+            time.hour().into(),
+            time.minute().into(),
+            time.second().into(),
+            sequence / 60,
+            sequence,
+        ];
+        digits.map(digit).into_iter().collect::<String>() + &format!("{:06}", self.pid)
     }
 }
 
@@ -190,7 +334,7 @@ impl Building {
         for message in messages {
             let id = origin.id(message_number);
             let fate = if other_filter_failed { Fate::MailRefused } else { message.fate };
-            self.message(host, origin.pid, &id, now, &Message { fate, ..message.clone() });
+            self.message(host, origin.pid, &id, (origin.start_ms, now), &Message { fate, ..message.clone() });
             now += 4_000;
             match fate {
                 Fate::MailRefused => {}
@@ -207,8 +351,11 @@ impl Building {
     }
 
     /// Writes what one message leaves in both logs; `at` is its MAIL.
-    fn message(&mut self, host: usize, pid: usize, id: &str, at: i64, message: &Message) {
-        let from = format!("<s{}@example.org>", message.sender);
+    fn message(&mut self, host: usize, pid: usize, id: &str, (began, at): (i64, i64), message: &Message) {
+        let setting = self.plan.hosts[host];
+        let plain = format!("<s{}@example.org>", message.sender).into_bytes();
+        let (address, noise) = message.stranger.clone().unwrap_or((plain, Vec::new()));
+        let from = stranger::sender(&address);
         let tail = format!("proto=ESMTP, daemon=MTA, relay={RELAY}");
         let begun = format!("from={from}, size=900, class=0, nrcpts=1, msgid=<{id}@example.org>, {tail}");
         let ended = |left: u32| format!("from={from}, size=0, class=0, nrcpts={left}, {tail}");
@@ -217,8 +364,12 @@ impl Building {
         let lost = format!("lost input channel from {RELAY} to MTA after rcpt");
         let failed = format!("{PMX}to error state");
         let refused = format!("Milter: data, reject={AGAIN}");
-        let timeout = |stage: &str| format!("{PMX}timeout before data read, where={stage}");
-        let closed = "milter_sys_read(PureMessage): cmd read returned 0, expecting 5".to_owned();
+        let timeout = |stage: &str| match setting.old {
+            true => format!("{PMX}timeout before data read"),
+            false => format!("{PMX}timeout before data read, where={stage}"),
+        };
+        let function = if setting.old { "milter_read" } else { "milter_sys_read" };
+        let closed = format!("{function}(PureMessage): cmd read returned 0, expecting 5");
         let hung = 1 + message.hang_ms;
         let near = if message.early { -2 } else { 2 };
         // Milliseconds to the first line, the lines, those from the first line to the entry, the class.
@@ -270,12 +421,23 @@ impl Building {
             Fate::Killed => (100, vec![], near, "unexplained"),
             Fate::Suspected => (500, vec![begun, later], near, "filter_failure_suspected"),
         };
+        // What a client says, it says before sendmail ends the session.
+        let mut lines: Vec<String> = lines
+            .into_iter()
+            .map(|line| if line.starts_with("STARTTLS") { line } else { format!("{id}: {line}") })
+            .collect();
+        lines.splice(0..0, noise.into_iter().map(|line| format!("{id}{line}")));
+        let count = lines.len() as i64;
         for (number, line) in lines.into_iter().enumerate() {
-            let text = if line.starts_with("STARTTLS") { line } else { format!("{id}: {line}") };
             self.count += 1;
-            self.mail[host].push((at + first + number as i64, self.count, format!("sendmail[{pid}]: {text}")));
+            let at = at + first + number as i64;
+            if setting.tells_all(at) {
+                let stamp = setting.stamp(setting.shows(began, at), at);
+                self.mail[host].push((at, self.count, format!("{stamp} mx{host} sendmail[{pid}]: {line}")));
+            }
         }
         let entry_at = at + first + to_entry;
+        let told = setting.tells_all(at + first + count);
         let action = if matches!(message.fate, Fate::Delivered | Fate::TimeoutUnnoticed) { "a/eom" } else { "c/abort" };
         let size = if matches!(
             message.fate,
@@ -298,43 +460,31 @@ impl Building {
         let secs = (entry_at - at) as f64 / 1_000.0;
         self.count += 1;
         let number = self.count;
-        let entry = format!(
-            "{} q={id} f={from}{to}{size} r=relay.example.com n={number} tm={secs:.2} a={action}",
-            clock(entry_at, "2026-11-23T")
-        );
+        let stamp = setting.entry_stamp(setting.shows(began, entry_at), entry_at);
+        let from = String::from_utf8_lossy(&address);
+        let entry = format!("{stamp} q={id} f={from}{to}{size} r=relay.example.com n={number} tm={secs:.2} a={action}");
         if message.fate != Fate::Delivered {
             let kind = if message.fate == Fate::TimeoutUnnoticed { "unnoticed" } else { "abort" };
-            self.truth.push(Truth { entry: entry.clone(), host: format!("mx{host}"), kind, class });
+            self.truth.push(Truth { entry: entry.clone(), host: format!("mx{host}"), kind, class, told });
         }
         self.entries[host].push((entry_at, number, entry));
     }
 
     fn world(mut self) -> World {
         let mut streams = Vec::new();
-        for host in 0..self.plan.hosts {
+        for host in 0..self.plan.hosts.len() {
             let name = format!("mx{host}");
-            let record = |line: String| serde_json::json!({ "message": line, "host": name }).to_string();
-            self.mail[host].sort();
-            self.entries[host].sort();
-            let mail = self.mail[host].drain(..).map(|(at, _, text)| {
-                let stamp = match self.plan.bsd {
-                    true => clock(at, "Nov 23 "),
-                    false => format!("{}.{:03}Z", clock(at, "2026-11-23T"), at.rem_euclid(1_000)),
-                };
-                record(format!("{stamp} {name} {text}"))
-            });
-            streams.push(mail.collect());
-            streams.push(self.entries[host].drain(..).map(|(_, _, text)| record(text)).collect());
+            let mut stream = |lines: &mut Vec<Timed>| {
+                lines.sort();
+                let record = |(_, _, line)| serde_json::json!({ "message": line, "host": name }).to_string();
+                streams.push(lines.drain(..).map(record).collect());
+            };
+            stream(&mut self.mail[host]);
+            stream(&mut self.entries[host]);
         }
         self.truth.sort();
         World { streams, truth: self.truth }
     }
-}
-
-/// A time of the day that begins at 13:00.
-fn clock(ms: i64, date: &str) -> String {
-    let secs = 13 * 3_600 + ms.div_euclid(1_000);
-    format!("{date}{:02}:{:02}:{:02}", secs / 3_600, secs / 60 % 60, secs % 60)
 }
 
 impl World {
