@@ -170,7 +170,7 @@ impl Text<'_> {
 }
 
 /// A time of classic syslog, which has no year unless the daemon was told to write one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BsdTime {
     month: u32,
     day: u32,

@@ -63,7 +63,13 @@ fn told(records: &[String]) -> Vec<Truth> {
     let word = |value: &Value, key| -> &'static str { String::leak(text(value, key).to_owned()) };
     let mut told: Vec<Truth> = objects(records)
         .into_iter()
-        .map(|(entry, host, abort)| Truth { entry, host, kind: word(&abort, "kind"), class: word(&abort, "class"), told: true })
+        .map(|(entry, host, abort)| Truth {
+            entry,
+            host,
+            kind: word(&abort, "kind"),
+            class: word(&abort, "class"),
+            told: true,
+        })
         .collect();
     told.sort();
     told

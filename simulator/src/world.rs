@@ -137,8 +137,8 @@ pub fn plans(connections: usize) -> impl Strategy<Value = Plan> {
 /// Worlds of every kind.
 pub fn worlds(connections: usize) -> impl Strategy<Value = Plan> {
     let stranger = prop_oneof![3 => Just(None), 1 => (stranger::address(), stranger::noise()).prop_map(Some)];
-    (prop::collection::vec(settings(), 1..4), connections_of(connections, 120_000, stranger))
-        .prop_map(|(hosts, connections)| Plan { hosts, connections })
+    let hosts = places().prop_flat_map(|place| prop::collection::vec(settings(place), 1..4));
+    (hosts, connections_of(connections, 120_000, stranger)).prop_map(|(hosts, connections)| Plan { hosts, connections })
 }
 
 fn connections_of(
@@ -161,23 +161,27 @@ fn connections_of(
     prop::collection::vec(connection, 1..=most)
 }
 
-fn settings() -> impl Strategy<Value = Setting> {
-    // An ordinary day; the end of a year; a leap day; the end and the beginning of summer time, at the first minute.
-    let place = prop::sample::select(vec![
+/// When a world begins, in seconds since 1970, and by how many minutes local time changes at its first minute: an ordinary
+/// day; the end of a year; a leap day; the end and the beginning of summer time.
+fn places() -> impl Strategy<Value = (i64, i64)> {
+    prop::sample::select(vec![
         (ORDINARY, 0),
         (ORDINARY, 0),
         (1_798_761_560, 0),
         (1_835_395_170, 0),
         (1_792_889_940, -60),
         (1_806_195_540, 60),
-    ]);
+    ])
+}
+
+fn settings((epoch, shift): (i64, i64)) -> impl Strategy<Value = Setting> {
     let zone = prop::sample::select(vec![0, 0, 60, 120, -300, -480, 330, -210, 570]);
     let form = prop::sample::select(vec![Form::Bsd, Form::Bsd, Form::Utc, Form::Local]);
     let by = prop_oneof![-7_200_000..7_200_000i64, -5_000..5_000i64];
     let step = prop_oneof![4 => Just(None), 1 => (0..120_000i64, by).prop_map(Some)];
     let silent = prop_oneof![6 => Just(None), 1 => (0..120_000i64).prop_map(Some)];
-    (place, zone, form, any::<bool>(), step, silent, any::<bool>()).prop_map(
-        |((epoch, shift), zone, form, entries_in_utc, step, silent, old)| Setting {
+    (zone, form, any::<bool>(), step, silent, any::<bool>()).prop_map(
+        move |(zone, form, entries_in_utc, step, silent, old)| Setting {
             epoch,
             form,
             zone,
@@ -232,6 +236,8 @@ pub struct World {
     pub streams: Vec<Vec<String>>,
     /// The entries that are issued.
     pub truth: Vec<Truth>,
+    /// No clock changes on the way.
+    pub steady: bool,
 }
 
 /// What a record is to say.
@@ -276,7 +282,13 @@ impl Plan {
             let host = connection.host % self.hosts.len();
             // Two hosts may have one id, three have not: the table of seen ids has room for two.
             let (origin, next) = match before {
-                Some(origin) if connection.twin && used.insert((host, origin.pid)) => (origin, None),
+                Some(origin)
+                    if connection.twin
+                        && self.hosts[host].shows(origin.start_ms, origin.start_ms) == origin.shown_ms
+                        && used.insert((host, origin.pid)) =>
+                {
+                    (origin, None)
+                }
                 _ => {
                     let pid = 10_000 + number;
                     let shown_ms = self.hosts[host].shows(connection.start_ms, connection.start_ms);
@@ -355,7 +367,8 @@ impl Building {
         let setting = self.plan.hosts[host];
         let plain = format!("<s{}@example.org>", message.sender).into_bytes();
         let (address, noise) = message.stranger.clone().unwrap_or((plain, Vec::new()));
-        let from = stranger::sender(&address);
+        // Only a `from=` line cuts it.
+        let (from, whole) = (stranger::sender(&address), stranger::printed(&address));
         let tail = format!("proto=ESMTP, daemon=MTA, relay={RELAY}");
         let begun = format!("from={from}, size=900, class=0, nrcpts=1, msgid=<{id}@example.org>, {tail}");
         let ended = |left: u32| format!("from={from}, size=0, class=0, nrcpts={left}, {tail}");
@@ -390,7 +403,7 @@ impl Building {
                 (2_500, vec![silent.to_owned(), lost, ended(1)], near, "peer_timeout")
             }
             Fate::LostInData => {
-                let how = format!("collect: relay=relay.example.com, from={from}, info=unexpected close");
+                let how = format!("collect: relay=relay.example.com, from={whole}, info=unexpected close");
                 (
                     900,
                     vec!["collect: premature EOM: unexpected close".to_owned(), how, begun],
@@ -417,7 +430,7 @@ impl Building {
                 let refused = "Milter: data, reject=554 5.7.1 virus".to_owned();
                 (800, vec![begun, refused, later.replace("Please try again later", "virus")], near, "other_filter")
             }
-            Fate::MailRefused => (10, vec![format!("Milter: from={from}, reject={AGAIN}")], near, "other_filter"),
+            Fate::MailRefused => (10, vec![format!("Milter: from={whole}, reject={AGAIN}")], near, "other_filter"),
             Fate::Killed => (100, vec![], near, "unexplained"),
             Fate::Suspected => (500, vec![begun, later], near, "filter_failure_suspected"),
         };
@@ -483,7 +496,8 @@ impl Building {
             stream(&mut self.entries[host]);
         }
         self.truth.sort();
-        World { streams, truth: self.truth }
+        let steady = self.plan.hosts.iter().all(|host| host.step.is_none() && host.shift == 0);
+        World { streams, truth: self.truth, steady }
     }
 }
 

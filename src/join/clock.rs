@@ -36,7 +36,6 @@ pub(crate) struct Clocks {
     /// Entry time minus mail time, by what is known.
     offset: i64,
     /// The last stamp of classic syslog and its time: many lines share one.
-    #[serde(skip)]
     last: Option<(BsdTime, LogTime)>,
 }
 

@@ -87,6 +87,9 @@ pub(crate) struct Group {
     pub collected: bool,
     /// What a delivery or refusal said first.
     pub delivery: Option<Delivery>,
+    /// How far both logs had come when something of it came last, in mail time: what comes late, or is of a clock that was
+    /// set back, is kept as long as what comes in time.
+    pub came: Option<i64>,
     /// An entry names no host.
     pub nameless: bool,
     /// Another host has the same queue id, and the entries don't say which is theirs.
@@ -281,10 +284,11 @@ impl Group {
             + 8 * self.part_tickets.len()
     }
 
-    /// The latest mail time of anything in it, or entry time where it has none.
+    /// The latest mail time of anything in it, or entry time where it has none; or how far the logs had come, if that is
+    /// later.
     pub(crate) fn time(&self) -> i64 {
         let (mail, entry) = self.latest();
-        mail.or(entry).unwrap_or(i64::MIN)
+        mail.or(entry).max(self.came).unwrap_or(i64::MIN)
     }
 
     /// The latest time of anything in it: mail time, entry time.

@@ -151,6 +151,13 @@ impl Hosts {
         self.clocks(place).entries.latest.or(self.clocks(NAMELESS).entries.latest)
     }
 
+    /// How far both logs of a host have come, in mail time.
+    pub(crate) fn both(&self, place: HostIndex) -> Option<i64> {
+        let clocks = self.clocks(place);
+        let mail = clocks.mail.latest.or(self.clocks(NAMELESS).mail.latest)?;
+        Some(mail.min(self.entries(place)?.saturating_sub(clocks.offset())))
+    }
+
     /// When the last entry came from any host, by the host's clock.
     pub(crate) fn last_entry_arrival(&self) -> Option<u64> {
         let seen = self.clocks.iter().filter(|clocks| clocks.entries.latest.is_some());

@@ -464,7 +464,8 @@ impl Join {
         group
     }
 
-    fn put(&mut self, id: QueueId, group: Group) {
+    fn put(&mut self, id: QueueId, mut group: Group) {
+        group.came = self.hosts.both(group.home).max(group.came);
         self.store.put(id, group, &self.matcher);
         let limits = self.config.limits;
         while self.store.bytes() + self.connections.bytes() > limits.join_bytes || self.store.len() > limits.messages {

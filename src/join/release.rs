@@ -344,18 +344,14 @@ impl Join {
         let lookback = self.lookback_ms() as i64;
         let hosts = &self.hosts;
         // Up to where a host's evidence is over, in mail time.
-        let limit = |home: HostIndex| {
-            let clocks = hosts.clocks(home);
-            let entries = hosts.entries(home)?.saturating_sub(clocks.offset());
-            let mail = clocks.mail.latest.or(hosts.clocks(NAMELESS).mail.latest)?;
-            Some(entries.min(mail).saturating_sub(lookback))
-        };
+        let limit = |home: HostIndex| Some(hosts.both(home)?.saturating_sub(lookback));
         let over = |group: &Group| {
             let Some(limit) = limit(group.home) else { return false };
             let offset = hosts.clocks(group.home).offset();
             let (mail, entry) = group.latest();
             let held = group.cases.iter().any(|case| matches!(case.state, CaseState::Held { .. }));
-            !held && mail.is_none_or(|at| at <= limit) && entry.is_none_or(|at| at - offset <= limit)
+            let over = |at: Option<i64>| at.is_none_or(|at| at <= limit);
+            !held && over(mail) && over(entry.map(|at| at - offset)) && over(group.came)
         };
         // Entries without a host may be of any.
         let latest = hosts.clocks(NAMELESS).entries.latest.map(|latest| latest.saturating_add(WIDEST_MS));

@@ -19,7 +19,7 @@ use super::waits::{Wait, Waits};
 use super::{Join, Output};
 
 /// Raised with every change of what is stored.
-const FORMAT: &str = concat!("abort-reason ", env!("CARGO_PKG_VERSION"), " 4");
+const FORMAT: &str = concat!("abort-reason ", env!("CARGO_PKG_VERSION"), " 5");
 
 #[derive(Serialize, Deserialize)]
 struct Snapshot {

@@ -1,0 +1,160 @@
+//! What must hold of a world, however it is shipped, and on every face.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use abort_reason::Config;
+use serde_json::Value;
+
+use crate::engine::{Restart, Run, Step, run};
+use crate::shipping::Shipping;
+use crate::world::{Truth, World};
+
+/// What a check finds wrong.
+pub type Result<T = ()> = std::result::Result<T, String>;
+
+/// What all configurations have in common.
+pub const NAMES: &str = r#""filter_names": ["PureMessage"]"#;
+
+/// Waits longer than any world lasts.
+fn patient() -> String {
+    format!(r#"{{{NAMES}, "hold_secs": 86400, "lookback_secs": 86400}}"#)
+}
+
+/// The configuration of a way of shipping.
+pub fn hasty(shipping: &Shipping) -> String {
+    format!(r#"{{{NAMES}, "hold_secs": {}}}"#, shipping.hold_secs)
+}
+
+/// The least that can be remembered.
+fn tiny() -> String {
+    format!(
+        r#"{{{NAMES}, "unlogged": true, "hold_secs": 1, "limits": {{"join_bytes": 65536, "messages": 16,
+        "per_message": 8, "recent_bytes": 2000, "seen_ids": 16, "text_bytes": 256, "hosts": 2}}}}"#
+    )
+}
+
+/// A configuration that is known to be right.
+pub fn config(json: &str) -> Result<Config> {
+    Config::from_json(json).map_err(|error| error.to_string())
+}
+
+/// Checks a world on the native engine; gives the number of its aborts.
+pub fn native(world: &World, shipping: &Shipping) -> Result<usize> {
+    let step = |record| Step { record, pause: 0, restart: Restart::None };
+    let in_order: Vec<Step<'_>> = world.mail_first().into_iter().map(step).collect();
+    let first = run(&config(&patient())?, &in_order)?;
+    exactly(world, &first).map_err(|wrong| format!("mail log first: {wrong}"))?;
+
+    let mixed = run(&config(&patient())?, &shipping.interleaved(world))?;
+    exactly(world, &mixed).map_err(|wrong| format!("in any order: {wrong}"))?;
+    same(&comparable(world, &first), &comparable(world, &mixed)).map_err(|wrong| format!("in any order: {wrong}"))?;
+
+    let replayed = shipping.replayed(world);
+    let again = run(&config(&patient())?, &shipping.interleaved(&replayed))?;
+    same(&comparable(world, &first), &comparable(world, &again))
+        .map_err(|wrong| format!("a stretch read again: {wrong}"))?;
+
+    let hasty = config(&hasty(shipping))?;
+    let steps = shipping.disturbed(&replayed, Restart::None);
+    let straight = run(&hasty, &steps)?;
+    exactly(world, &straight).map_err(|wrong| format!("with little patience: {wrong}"))?;
+    let restarted = run(&hasty, &shipping.disturbed(&replayed, Restart::Snapshot))?;
+    same(&straight.issued, &restarted.issued).map_err(|wrong| format!("restarted by snapshot: {wrong}"))?;
+
+    let restarted = run(&hasty, &shipping.disturbed(&replayed, Restart::Tickets))?;
+    honestly(world, &restarted).map_err(|wrong| format!("restarted by tickets: {wrong}"))?;
+    let tight = run(&config(&tiny())?, &steps)?;
+    honestly(world, &tight).map_err(|wrong| format!("with little memory: {wrong}"))?;
+    Ok(world.truth.len())
+}
+
+/// The last revision of each object, with the entry and host of its record.
+fn objects(run: &Run) -> Result<Vec<(Truth, Value)>> {
+    let mut last: BTreeMap<String, (Truth, Value)> = BTreeMap::new();
+    for (_, record) in &run.issued {
+        let mut record: Value = serde_json::from_str(record).map_err(|error| error.to_string())?;
+        let abort = record["abort"].take();
+        if abort.is_null() {
+            continue;
+        }
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let truth = Truth {
+            entry: text(&record["message"]),
+            host: text(&record["host"]),
+            kind: String::leak(text(&abort["kind"])),
+            class: String::leak(text(&abort["class"])),
+            told: true,
+        };
+        last.insert(text(&abort["id"]), (truth, abort));
+    }
+    Ok(last.into_values().collect())
+}
+
+/// Every record of the truth is there, with its class where the log tells all, and nothing beside it.
+fn exactly(world: &World, run: &Run) -> Result {
+    judged(world, run, |truth, abort| truth.told && truth.class != abort["class"])
+}
+
+/// Every abort is there, and what is said of it is true: its class, or that nothing is known, or a guess that says so.
+pub fn honestly(world: &World, run: &Run) -> Result {
+    judged(world, run, |_, _| false)
+}
+
+fn judged(world: &World, run: &Run, wrong: impl Fn(&Truth, &Value) -> bool) -> Result {
+    let mut told = objects(run)?;
+    for truth in &world.truth {
+        let mine = told.iter().position(|(told, _)| told.entry == truth.entry && told.host == truth.host);
+        let Some((_, abort)) = mine.map(|at| told.swap_remove(at)) else {
+            // A failure that nobody remembers is not told of.
+            if truth.kind == "abort" {
+                return Err(format!("lost: {truth:?}"));
+            }
+            continue;
+        };
+        let guess =
+            abort["class"] == "unexplained" || abort["status"] == "inferred" || abort["status"] == "provisional";
+        if wrong(truth, &abort) || truth.class != abort["class"] && !guess || truth.kind != abort["kind"] {
+            return Err(format!("{truth:?}\nis not {abort:#}"));
+        }
+    }
+    match told.first() {
+        Some((_, abort)) => Err(format!("invented: {abort:#}")),
+        None => Ok(()),
+    }
+}
+
+/// The records, to be compared with those of another order: without the number of their revision where they are no aborts,
+/// since those may have passed before; and, where clocks change on the way, without how far lines are from their entry,
+/// since the difference between two clocks is what was seen of it up to then.
+fn comparable(world: &World, run: &Run) -> BTreeSet<String> {
+    let one = |record: &String| {
+        let mut record = record.clone();
+        if !record.contains(r#""kind":"abort""#) {
+            record = record.replace(r#""revision":1}"#, r#""revision":0}"#);
+        }
+        if !world.steady {
+            let mut parts = record.split(r#","offset_secs":"#);
+            let first = parts.next().unwrap_or_default().to_owned();
+            record = parts.fold(first, |text, part| text + &part[part.find('}').unwrap_or_default()..]);
+        }
+        record
+    };
+    run.issued.iter().map(|(_, record)| one(record)).collect()
+}
+
+/// Whether two lists are the same; the first difference if not.
+pub fn same<T: PartialEq + std::fmt::Debug>(a: impl IntoIterator<Item = T>, b: impl IntoIterator<Item = T>) -> Result {
+    let (mut a, mut b) = (a.into_iter(), b.into_iter());
+    loop {
+        match (a.next(), b.next()) {
+            (None, None) => return Ok(()),
+            (a, b) if a == b => {}
+            (a, b) => {
+                let (a, b) = (format!("{a:?}"), format!("{b:?}"));
+                let at = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count();
+                let from = |text: &str| text.chars().skip(at.saturating_sub(80)).take(160).collect::<String>();
+                return Err(format!("{a}\nis not the same from …{}\nwhich is …{}", from(&a), from(&b)));
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What shippers do to streams on their way: they bring them together in any order, read a stretch again after a restart,
+//! bring lines of a parallel pipeline in disorder, take their time, and are restarted themselves.
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use crate::engine::{Restart, Step};
+use crate::world::World;
+
+/// A way of shipping.
+#[derive(Debug, Clone)]
+pub struct Shipping {
+    picks: Vec<u8>,
+    pauses: Vec<u16>,
+    restarts: Vec<Restart>,
+    replays: Vec<(Index, Index, Index)>,
+    /// How many records a host pushes at a time.
+    pub batches: Vec<u8>,
+    /// How long an abort waits, in seconds.
+    pub hold_secs: u8,
+}
+
+/// Ways of shipping.
+pub fn shippings() -> impl Strategy<Value = Shipping> {
+    let restart = prop_oneof![
+        12 => Just(Restart::None),
+        2 => Just(Restart::Snapshot),
+        1 => Just(Restart::Tickets)
+    ];
+    (
+        prop::collection::vec(any::<u8>(), 1..40),
+        prop::collection::vec(prop_oneof![Just(0), 0..4_000u16], 1..20),
+        prop::collection::vec(restart, 1..20),
+        prop::collection::vec(any::<(Index, Index, Index)>(), 0..3),
+        prop::collection::vec(1..40u8, 1..10),
+        0..8u8,
+    )
+        .prop_map(|(picks, pauses, restarts, replays, batches, hold_secs)| Shipping {
+            picks,
+            pauses,
+            restarts,
+            replays,
+            batches,
+            hold_secs,
+        })
+}
+
+impl Shipping {
+    /// The world with stretches of its streams read again: a shipper that was killed begins where it last took note.
+    pub fn replayed(&self, world: &World) -> World {
+        let mut world = world.clone();
+        for (stream, from, to) in &self.replays {
+            let at = stream.index(world.streams.len());
+            let stream = &mut world.streams[at];
+            if stream.is_empty() {
+                continue;
+            }
+            let (a, b) = (from.index(stream.len()), to.index(stream.len()));
+            let (from, to) = (a.min(b), a.max(b) + 1);
+            let again = stream[from..to].to_vec();
+            stream.splice(to..to, again);
+        }
+        world
+    }
+
+    /// The streams as one, by a clock that stands still.
+    pub fn interleaved<'w>(&self, world: &'w World) -> Vec<Step<'w>> {
+        let step = |record| Step { record, pause: 0, restart: Restart::None };
+        world.interleaved(&self.picks).into_iter().map(step).collect()
+    }
+
+    /// The same with pauses, and with restarts of one kind.
+    pub fn disturbed<'w>(&self, world: &'w World, kind: Restart) -> Vec<Step<'w>> {
+        let mut restarts = self.restarts.iter().cycle();
+        let mut pauses = self.pauses.iter().cycle();
+        let mut steps = self.interleaved(world);
+        for step in &mut steps {
+            step.pause = pauses.next().copied().unwrap_or_default();
+            let restart = restarts.next().copied().unwrap_or(Restart::None);
+            step.restart = if restart == kind { kind } else { Restart::None };
+        }
+        steps
+    }
+}
