@@ -227,7 +227,7 @@ impl Join {
     /// A message was delivered after PureMessage had failed in its connection, perhaps without an entry.
     pub(super) fn passed_unlogged(&mut self, about: &About<'_>, text: &[u8], raw: &[u8]) {
         let host = host_name(about.host);
-        if self.failed_own(about.place, &about.id).is_none() {
+        if !about.is_known_host() || self.failed_own(about.place, &about.id).is_none() {
             return;
         }
         if let Found::Slot(slot) = self.seen.find(&about.id, host_number(about.host))

@@ -210,7 +210,7 @@ impl Clocks {
 }
 
 /// Rounds milliseconds to the nearest half hour.
-fn half_hours(ms: i64) -> i64 {
+pub(crate) fn half_hours(ms: i64) -> i64 {
     let step = HALF_HOUR * 1_000;
     (ms + step / 2).div_euclid(step) * step
 }

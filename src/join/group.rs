@@ -8,6 +8,7 @@ use crate::reasons::{Class, Matcher, Rank, Role, Stage};
 use crate::record::Kind;
 use crate::time::{HALF_HOUR, LogTime};
 
+use super::clock::{WIDEST_MS, half_hours};
 use super::hosts::HostIndex;
 use super::verdict::Told;
 
@@ -125,22 +126,32 @@ pub(crate) struct Transaction<'g> {
     sender: Option<&'g str>,
 }
 
+/// Two logs of one host that count in different units may seem to be this far apart.
+const NEAR_MS: i64 = 2_000;
+
+/// An entry with the order of its arrival, and its place among the cases if it is one.
+type InOrder<'g> = (u64, &'g EntryFacts, Option<usize>);
+
+/// Whether the clock was set back between two lines or entries of one process.
+fn set_back(before: i64, now: i64) -> bool {
+    before - now >= HALF_HOUR * 1_000
+}
+
 impl Group {
     /// Puts a line in its place; false if it is there already. Lines are ordered by time, as precisely as they give it:
     /// pipelines repeat what was refused, and bring one process's lines in disorder. Those of one process that seem to
     /// step back by half an hour and more were written in this order, and the clock was set back between them.
     pub(crate) fn insert(&mut self, evidence: Evidence) -> bool {
-        if self
-            .evidence
-            .iter()
-            .any(|known| known.text == evidence.text && known.time == evidence.time && known.pid == evidence.pid)
-        {
+        // The first line of a log without years has no time, and has one when it comes again.
+        let same_time = |known: &Evidence| known.time.zip(evidence.time).is_none_or(|(known, now)| known == now);
+        let same = |known: &Evidence| known.text == evidence.text && known.pid == evidence.pid && same_time(known);
+        if self.evidence.iter().any(same) {
             return false;
         }
         let behind = self.evidence.iter().rposition(|known| {
             let (Some(before), Some(now)) = (known.moment(), evidence.moment()) else { return true };
             let same_process = known.pid.is_some() && known.pid == evidence.pid;
-            before <= now || same_process && before.0 - now.0 >= HALF_HOUR * 1_000
+            before <= now || same_process && set_back(before.0, now.0)
         });
         self.evidence.insert(behind.map_or(0, |at| at + 1), evidence);
         true
@@ -209,23 +220,11 @@ impl Group {
     /// the same order; a sender tells them apart, where both name one. Time tells only which of several is meant.
     pub(crate) fn align<'g>(&'g self, matcher: &Matcher, offset: i64) -> Vec<Option<Transaction<'g>>> {
         let transactions = self.transactions(matcher);
-        let mut entries: Vec<(Option<i64>, u64, &EntryFacts, Option<usize>)> = self
-            .cases
-            .iter()
-            .enumerate()
-            .map(|(at, case)| (case.entry.at, case.seq, &case.entry, Some(at)))
-            .chain(self.others.iter().map(|(seq, entry)| (entry.at, *seq, entry, None)))
-            .collect();
-        entries.sort_by_key(|(at, seq, ..)| (*at, *seq));
-        let mut found = refusals(&transactions, &entries, Some(offset));
-        // Where nothing else can be meant, the clocks are not asked.
-        if found.iter().all(Option::is_none) && transactions.last().is_some_and(|transaction| transaction.refused) {
-            found = refusals(&transactions, &entries, None);
-        }
+        let (entries, found) = self.refused(&transactions, offset);
         let mut aligned = vec![None; self.cases.len()];
         // What no refusal ended is the last entry's of those that are left.
         let last = found.iter().rposition(Option::is_none);
-        for (order, (_, _, entry, case)) in entries.into_iter().enumerate() {
+        for (order, (_, entry, case)) in entries.into_iter().enumerate() {
             let is_last = last == Some(order) && !entry.refuses_mail;
             let rest = transactions.last().filter(|transaction| is_last && !transaction.refused);
             if let Some(case) = case {
@@ -233,6 +232,48 @@ impl Group {
             }
         }
         aligned
+    }
+
+    /// All entries in their order, and which transaction that ended by a refusal is whose, by its place.
+    fn refused(&self, transactions: &[Transaction<'_>], offset: i64) -> (Vec<InOrder<'_>>, Vec<Option<usize>>) {
+        let cases = self.cases.iter().enumerate().map(|(at, case)| (case.seq, &case.entry, Some(at)));
+        let mut arrived: Vec<InOrder<'_>> =
+            cases.chain(self.others.iter().map(|(seq, entry)| (*seq, entry, None))).collect();
+        arrived.sort_by_key(|(seq, ..)| *seq);
+        // By time, as lines are; also here a clock may have been set back.
+        let mut entries: Vec<InOrder<'_>> = Vec::with_capacity(arrived.len());
+        for entry in arrived {
+            let follows = |(before, now)| before <= now || set_back(before, now);
+            let before = |known: &InOrder<'_>| known.1.at.zip(entry.1.at).is_none_or(follows);
+            entries.insert(entries.iter().rposition(before).map_or(0, |at| at + 1), entry);
+        }
+        let mut found = refusals(transactions, &entries, offset, false);
+        // Where nothing else can be meant, the difference between the clocks may be another than was thought.
+        if found.iter().all(Option::is_none) && transactions.last().is_some_and(|transaction| transaction.refused) {
+            found = refusals(transactions, &entries, offset, true);
+        }
+        (entries, found)
+    }
+
+    /// Gives back the tickets of transactions that ended by a refusal and whose entries have left: an engine that is taught
+    /// by tickets does not know those entries, and would take the lines for those of the next entry under the id.
+    pub(crate) fn give_back_refused(&mut self, matcher: &Matcher, offset: i64, released: &mut impl Extend<u64>) {
+        let refuses = |line: &Evidence| line.ticket != 0 && matcher.rule(line.rule).role == Role::RefusesMail;
+        if !self.evidence.iter().any(refuses) {
+            return;
+        }
+        let transactions = self.transactions(matcher);
+        let (entries, found) = self.refused(&transactions, offset);
+        let left =
+            |case: Option<usize>| case.is_none_or(|case| matches!(self.cases[case].state, CaseState::Issued { .. }));
+        let of_those_that_left = entries.iter().zip(found).filter(|((.., case), _)| left(*case));
+        let lines: Vec<u64> = of_those_that_left
+            .filter_map(|(_, found)| transactions.get(found?))
+            .flat_map(|transaction| transaction.evidence.iter().map(|line| line.seq))
+            .collect();
+        for line in self.evidence.iter_mut().filter(|line| lines.contains(&line.seq)) {
+            released.extend(Some(std::mem::take(&mut line.ticket)).filter(|ticket| *ticket != 0));
+        }
     }
 
     /// The host, where it is known whose message this is.
@@ -291,6 +332,13 @@ impl Group {
         mail.or(entry).max(self.came).unwrap_or(i64::MIN)
     }
 
+    /// Notes how far the logs have come. What seems to be years behind is not: a line's time was forged.
+    pub(crate) fn comes(&mut self, at: Option<i64>) {
+        let (mail, entry) = self.latest();
+        let own = mail.or(entry).unwrap_or(i64::MIN);
+        self.came = at.filter(|at| at.saturating_sub(own) <= WIDEST_MS).max(self.came);
+    }
+
     /// The latest time of anything in it: mail time, entry time.
     pub(crate) fn latest(&self) -> (Option<i64>, Option<i64>) {
         let entries = self.cases.iter().map(|case| &case.entry).chain(self.others.iter().map(|(_, entry)| entry));
@@ -319,17 +367,18 @@ fn length(text: Option<&str>) -> usize {
 /// Which refused transaction each entry is of, in order; by time, too, where the difference of the clocks is given.
 fn refusals(
     transactions: &[Transaction<'_>],
-    entries: &[(Option<i64>, u64, &EntryFacts, Option<usize>)],
-    offset: Option<i64>,
+    entries: &[InOrder<'_>],
+    offset: i64,
+    any_zone: bool,
 ) -> Vec<Option<usize>> {
     let only = entries.len() == 1 && transactions.len() == 1;
     let mut next = 0;
-    let of = |(_, _, entry, _): &(_, _, &EntryFacts, _)| {
+    let of = |(_, entry, _): &InOrder<'_>| {
         let found = (next..transactions.len()).find(|at| {
             let transaction = &transactions[*at];
             transaction.refused
                 && (only || transaction.has_sender(entry))
-                && offset.is_none_or(|offset| transaction.not_before(entry, offset))
+                && transaction.not_before(entry, offset, any_zone)
         })?;
         next = found + 1;
         Some(found)
@@ -346,13 +395,14 @@ impl Transaction<'_> {
         }
     }
 
-    /// Whether the transaction did not end before the entry's message began.
-    fn not_before(&self, entry: &EntryFacts, offset: i64) -> bool {
+    /// Whether the transaction did not end before the entry's message began, by clocks that differ by this, or by any
+    /// number of half hours.
+    fn not_before(&self, entry: &EntryFacts, offset: i64, any_zone: bool) -> bool {
         let end = self.evidence.last().and_then(|line| line.at);
-        match (end, entry.at, entry.processing_ms) {
-            (Some(end), Some(at), Some(processing)) => end + 2_000 >= at - offset - processing as i64,
-            _ => true,
-        }
+        let (Some(end), Some(at), Some(processing)) = (end, entry.at, entry.processing_ms) else { return true };
+        let gap = at - offset - processing as i64 - end;
+        let zones = half_hours(gap);
+        gap <= NEAR_MS || any_zone && zones != 0 && gap - zones <= NEAR_MS
     }
 }
 

@@ -153,9 +153,20 @@ impl Hosts {
 
     /// How far both logs of a host have come, in mail time.
     pub(crate) fn both(&self, place: HostIndex) -> Option<i64> {
+        let (mail, entries) = self.each(place);
+        Some(mail?.min(entries?))
+    }
+
+    /// The same where only one of them has given a time.
+    pub(crate) fn either(&self, place: HostIndex) -> Option<i64> {
+        let (mail, entries) = self.each(place);
+        self.both(place).or(mail).or(entries)
+    }
+
+    fn each(&self, place: HostIndex) -> (Option<i64>, Option<i64>) {
         let clocks = self.clocks(place);
-        let mail = clocks.mail.latest.or(self.clocks(NAMELESS).mail.latest)?;
-        Some(mail.min(self.entries(place)?.saturating_sub(clocks.offset())))
+        let mail = clocks.mail.latest.or(self.clocks(NAMELESS).mail.latest);
+        (mail, self.entries(place).map(|entries| entries.saturating_sub(clocks.offset())))
     }
 
     /// When the last entry came from any host, by the host's clock.

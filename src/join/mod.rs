@@ -92,6 +92,14 @@ struct About<'a> {
     ticket: u64,
 }
 
+impl About<'_> {
+    /// Whether the host has a place of its own, or is the one without a name: of those beyond the limit, which share that
+    /// place, two may have the same queue id.
+    fn is_known_host(&self) -> bool {
+        self.place != NAMELESS || self.host.is_empty()
+    }
+}
+
 impl Join {
     pub(crate) fn new(config: &Config) -> Join {
         Join {
@@ -382,7 +390,7 @@ impl Join {
             self.put(about.id, group);
             return false;
         }
-        if failed {
+        if failed && about.is_known_host() {
             self.connections.failed(about.place, &about.id, &evidence, self.config.limits.join_bytes / 8);
         }
         if peer_left && let Some(tls) = self.connections.take_tls(about.place, &evidence) {
@@ -465,7 +473,9 @@ impl Join {
     }
 
     fn put(&mut self, id: QueueId, mut group: Group) {
-        group.came = self.hosts.both(group.home).max(group.came);
+        group.comes(self.hosts.either(group.home));
+        let offset = self.hosts.clocks(group.home).offset();
+        group.give_back_refused(&self.matcher, offset, &mut self.released);
         self.store.put(id, group, &self.matcher);
         let limits = self.config.limits;
         while self.store.bytes() + self.connections.bytes() > limits.join_bytes || self.store.len() > limits.messages {
