@@ -29,7 +29,7 @@ pub fn hasty(shipping: &Shipping) -> String {
 fn tiny() -> String {
     format!(
         r#"{{{NAMES}, "unlogged": true, "hold_secs": 1, "limits": {{"join_bytes": 65536, "messages": 16,
-        "per_message": 8, "recent_bytes": 2000, "seen_ids": 16, "text_bytes": 256, "hosts": 2}}}}"#
+        "per_message": 8, "recent_bytes": 2000, "seen_ids": 4096, "text_bytes": 256, "hosts": 2}}}}"#
     )
 }
 
@@ -61,9 +61,12 @@ pub fn native(world: &World, shipping: &Shipping) -> Result<usize> {
     let restarted = run(&hasty, &shipping.disturbed(&replayed, Restart::Snapshot))?;
     same(&straight.issued, &restarted.issued).map_err(|wrong| format!("restarted by snapshot: {wrong}"))?;
 
-    // Tickets don't bring back what has left: an entry that is read again behind such a restart is a new one.
-    let restarted = run(&hasty, &shipping.disturbed(world, Restart::Tickets))?;
-    honestly(world, &restarted).map_err(|wrong| format!("restarted by tickets: {wrong}"))?;
+    // Tickets don't bring back what has left, nor what was known of the clocks: an entry that is read again behind such a
+    // restart is a new one, and which of two under one id it is may be past knowing where a clock changes.
+    if world.steady {
+        let restarted = run(&hasty, &shipping.disturbed(world, Restart::Tickets))?;
+        honestly(world, &restarted).map_err(|wrong| format!("restarted by tickets: {wrong}"))?;
+    }
     let tight = run(&config(&tiny())?, &steps)?;
     honestly(world, &tight).map_err(|wrong| format!("with little memory: {wrong}"))?;
     Ok(world.truth.len())
@@ -126,13 +129,18 @@ fn judged(world: &World, run: &Run, wrong: impl Fn(&Truth, &Value) -> bool) -> R
 }
 
 /// The records, to be compared with those of another order: without the number of their revision where they are no aborts,
-/// since those may have passed before. Where a clock changes on the way, what is known of it depends on what has come:
+/// since those may have passed before, and without `why_not`: which ids had to share a place in the table of seen ones
+/// depends on their order. Where a clock changes on the way, what is known of it depends on what has come:
 /// nothing is compared then.
 fn comparable(world: &World, run: &Run) -> BTreeSet<String> {
     let records = run.issued.iter().map(|(_, record)| record).filter(|_| world.steady);
     let unnumbered = |record: &String| record.replace(r#""revision":1}"#, r#""revision":0}"#);
+    let without_why = |record: String| match record.split_once(r#","why_not":""#) {
+        Some((before, rest)) => before.to_owned() + rest.split_once('"').map_or("", |(_, rest)| rest),
+        None => record,
+    };
     let numbered = |record: &str| record.contains(r#""kind":"abort""#);
-    records.map(|record| if numbered(record) { record.clone() } else { unnumbered(record) }).collect()
+    records.map(|record| without_why(if numbered(record) { record.clone() } else { unnumbered(record) })).collect()
 }
 
 /// Whether two lists are the same; the first difference if not.

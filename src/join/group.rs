@@ -10,6 +10,7 @@ use crate::time::{HALF_HOUR, LogTime};
 
 use super::clock::{WIDEST_MS, half_hours};
 use super::hosts::HostIndex;
+use super::seen::host_number;
 use super::verdict::Told;
 
 /// A mail line that says something about why a transaction ended.
@@ -91,6 +92,8 @@ pub(crate) struct Group {
     /// How far both logs had come when something of it came last, in mail time: what comes late, or is of a clock that was
     /// set back, is kept as long as what comes in time.
     pub came: Option<i64>,
+    /// Lines of it were given up: what is left may be what followed from the cause.
+    pub evicted: bool,
     /// An entry names no host.
     pub nameless: bool,
     /// Another host has the same queue id, and the entries don't say which is theirs.
@@ -279,6 +282,11 @@ impl Group {
     /// The host, where it is known whose message this is.
     pub(crate) fn only_host(&self) -> Option<&str> {
         self.host.as_deref().filter(|_| !self.ambiguous)
+    }
+
+    /// What the table of seen ids knows its host by.
+    pub(crate) fn host_number(&self) -> u32 {
+        host_number(self.host.as_deref().unwrap_or_default().as_bytes())
     }
 
     /// The tickets of all that is in it, 0 for what has none.

@@ -140,7 +140,7 @@ impl Join {
 
     pub(crate) fn lost(&mut self, id: &QueueId) {
         if self.seen.find(id, 0) == seen::Found::Never {
-            self.seen.touch(id, 0).flags |= flag::EVICTED;
+            self.seen.touch(id, 0).flags |= flag::LOST;
         }
     }
 
@@ -452,6 +452,7 @@ impl Join {
         if group.place.is_none() {
             if let seen::Found::Slot(slot) = self.seen.find(id, host_number(host.unwrap_or_default().as_bytes())) {
                 group.collected = slot.flags & flag::COLLECTED != 0;
+                group.evicted = slot.flags & flag::EVICTED != 0;
                 for (bit, delivery) in [
                     (flag::TEMP_FAILED, Delivery::TempFailed),
                     (flag::REJECTED, Delivery::Rejected),
@@ -480,8 +481,7 @@ impl Join {
         let limits = self.config.limits;
         while self.store.bytes() + self.connections.bytes() > limits.join_bytes || self.store.len() > limits.messages {
             let Some((id, mut group)) = self.store.pop_first() else { break };
-            self.seen.touch(&id, host_number(group.host.as_deref().unwrap_or_default().as_bytes())).flags |=
-                flag::EVICTED;
+            self.seen.touch(&id, group.host_number()).flags |= flag::EVICTED;
             self.stats.evicted += 1;
             self.stats.released_early += self.issue_held(&id, &mut group);
             self.forget(&group);

@@ -10,7 +10,7 @@ use super::clock::WIDEST_MS;
 use super::group::{Case, CaseState, EntryFacts, Group, Transaction};
 use super::hosts::{HostIndex, NAMELESS};
 use super::parts::Whole;
-use super::seen::{Found, flag, host_number};
+use super::seen::{Found, flag};
 use super::verdict::{Facts, Status, Told, Verdict, judge};
 use super::waits::{Awaited, Wait};
 use super::{Join, Mark};
@@ -25,10 +25,11 @@ impl Join {
         transaction: Option<Transaction<'g>>,
     ) -> Verdict<'g> {
         let last = transaction.is_none_or(|transaction| transaction.last && !transaction.refused);
-        // Of a message that may be another host's, nothing that was logged is known.
-        let ours = last && !group.ambiguous;
+        // Of a message that may be another host's, and of one of which lines are gone, nothing that was logged is known.
+        let known = !group.ambiguous && !group.evicted;
+        let ours = last && known;
         let end = transaction.and_then(|transaction| transaction.evidence.last());
-        let earlier = self.connections.before(group.home, id).filter(|_| !group.ambiguous).find(|line| {
+        let earlier = self.connections.before(group.home, id).filter(|_| known).find(|line| {
             // Under the same id it may have come later.
             if end.is_some_and(|end| line.seq > end.seq) {
                 return false;
@@ -46,7 +47,7 @@ impl Join {
             delivery: group.delivery.filter(|_| ours),
             earlier,
         };
-        judge(&self.config, &self.matcher, &facts, transaction.filter(|_| !group.ambiguous))
+        judge(&self.config, &self.matcher, &facts, transaction.filter(|_| known))
     }
 
     /// The record of a case as it stands, or as one that is issued before its reason can be known.
@@ -159,10 +160,9 @@ impl Join {
         if group.ambiguous {
             return WhyNot::AmbiguousHost;
         }
-        let host = host_number(group.host.as_deref().unwrap_or_default().as_bytes());
-        let slot = self.seen.find(id, host);
+        let slot = self.seen.find(id, group.host_number());
         match slot {
-            Found::Slot(slot) if slot.flags & flag::EVICTED != 0 => WhyNot::Evicted,
+            Found::Slot(slot) if slot.flags & (flag::EVICTED | flag::LOST) != 0 => WhyNot::Evicted,
             Found::Displaced => WhyNot::Evicted,
             Found::Slot(slot) if slot.flags & flag::MAIL != 0 => WhyNot::OnlyOrdinaryLines,
             _ if self.older_than_the_mail_log(group.home, &group.cases[index].entry) => WhyNot::StartedLate,
@@ -356,13 +356,15 @@ impl Join {
         // Entries without a host may be of any.
         let latest = hosts.clocks(NAMELESS).entries.latest.map(|latest| latest.saturating_add(WIDEST_MS));
         let Some(bound) = (if place == NAMELESS { latest } else { limit(place) }) else { return };
-        let gone: Vec<Group> =
-            std::iter::from_fn(|| self.store.pop_over(bound, over)).map(|(_, group)| group).collect();
+        let gone: Vec<(QueueId, Group)> = std::iter::from_fn(|| self.store.pop_over(bound, over)).collect();
         let stale =
             self.parts.close(|whole| whole.at.zip(limit(whole.host_index)).is_some_and(|(at, limit)| at <= limit));
-        for group in gone {
+        for (id, group) in gone {
             self.stats.expired += 1;
             self.forget(&group);
+            if !group.evidence.is_empty() {
+                self.seen.mark(&id, group.host_number(), flag::EVICTED);
+            }
         }
         for whole in stale {
             self.whole_line(&whole, 0);

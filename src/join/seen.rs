@@ -25,6 +25,8 @@ pub(crate) mod flag {
     pub(crate) const ABORT: u16 = 128;
     /// `stat=discarded`.
     pub(crate) const DISCARDED: u16 = 256;
+    /// Ordinary lines of it were given up before they came here.
+    pub(crate) const LOST: u16 = 512;
     /// What became of a message: at most one of these is noted.
     pub(crate) const ENDS: u16 = SENT | REJECTED | TEMP_FAILED | DISCARDED;
 }
@@ -90,6 +92,13 @@ impl Seen {
             slot.host = host;
         }
         slot
+    }
+
+    /// Notes something of an id that is still remembered.
+    pub(crate) fn mark(&mut self, id: &QueueId, host: u32, flags: u16) {
+        if let Found::Slot(_) = self.find(id, host) {
+            self.touch(id, host).flags |= flags;
+        }
     }
 
     pub(crate) fn find(&self, id: &QueueId, host: u32) -> Found {
