@@ -6,6 +6,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, Test
 
 pub mod check;
 pub mod engine;
+mod files;
 pub mod shipping;
 pub mod stranger;
 pub mod world;
@@ -15,6 +16,14 @@ use world::World;
 
 /// Connections of a world, at most.
 const CONNECTIONS: usize = 12;
+
+/// What must hold of every world without another program: on the native engine, and of its log files read by `explain`.
+/// Gives the number of its records.
+pub fn check(world: &World, shipping: &Shipping) -> check::Result<usize> {
+    let records = check::native(world, shipping)?;
+    files::explained(world, shipping).map_err(|wrong| format!("explained: {wrong}"))?;
+    Ok(records)
+}
 
 /// Simulates the world of a seed. The error is what is wrong, with the least world in which it is.
 pub fn simulate(seed: u64, checks: &mut dyn FnMut(&World, &Shipping) -> check::Result) -> Result<(), String> {

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     let mut told = Duration::from_mins(1);
     while began.elapsed() < Duration::from_secs(seconds) {
         let done = simulate(seed, &mut |world, shipping| {
-            aborts += check::native(world, shipping)?;
+            aborts += check(world, shipping)?;
             Ok(())
         });
         if let Err(wrong) = done {

@@ -16,6 +16,7 @@ pub struct Shipping {
     replays: Vec<(Index, Index, Index)>,
     /// How many records a host pushes at a time.
     pub batches: Vec<u8>,
+    files: Vec<Index>,
     /// How long an abort waits, in seconds.
     pub hold_secs: u8,
 }
@@ -33,14 +34,16 @@ pub fn shippings() -> impl Strategy<Value = Shipping> {
         prop::collection::vec(restart, 1..20),
         prop::collection::vec(any::<(Index, Index, Index)>(), 0..3),
         prop::collection::vec(1..40u8, 1..10),
+        prop::collection::vec(any::<Index>(), 1..20),
         0..8u8,
     )
-        .prop_map(|(picks, pauses, restarts, replays, batches, hold_secs)| Shipping {
+        .prop_map(|(picks, pauses, restarts, replays, batches, files, hold_secs)| Shipping {
             picks,
             pauses,
             restarts,
             replays,
             batches,
+            files,
             hold_secs,
         })
 }
@@ -61,6 +64,18 @@ impl Shipping {
             stream.splice(to..to, again);
         }
         world
+    }
+
+    /// Lines of a file before it is rotated.
+    pub fn rotated_after(&self) -> usize {
+        self.files[0].index(40) + 1
+    }
+
+    /// Brings files into an order that says nothing.
+    pub fn shuffle<T>(&self, files: &mut [T]) {
+        for (last, index) in (1..files.len()).rev().zip(self.files.iter().cycle()) {
+            files.swap(last, index.index(last + 1));
+        }
     }
 
     /// The streams as one, by a clock that stands still.

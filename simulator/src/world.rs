@@ -238,6 +238,8 @@ pub struct World {
     pub truth: Vec<Truth>,
     /// No clock changes on the way.
     pub steady: bool,
+    /// Two hosts have one queue id.
+    pub twins: bool,
 }
 
 /// What a record is to say.
@@ -264,6 +266,7 @@ struct Building {
     entries: Vec<Vec<Timed>>,
     truth: Vec<Truth>,
     count: usize,
+    twins: bool,
 }
 
 impl Plan {
@@ -275,6 +278,7 @@ impl Plan {
             entries: vec![Vec::new(); self.hosts.len()],
             truth: Vec::new(),
             count: 0,
+            twins: false,
         };
         let mut before: Option<Origin> = None;
         let mut used = std::collections::BTreeSet::new();
@@ -297,6 +301,7 @@ impl Plan {
                 }
             };
             used.insert((host, origin.pid));
+            building.twins |= next.is_none();
             before = next;
             building.connection(host, origin, &connection.messages);
         }
@@ -497,7 +502,7 @@ impl Building {
         }
         self.truth.sort();
         let steady = self.plan.hosts.iter().all(|host| host.step.is_none() && host.shift == 0);
-        World { streams, truth: self.truth, steady }
+        World { streams, truth: self.truth, steady, twins: self.twins }
     }
 }
 

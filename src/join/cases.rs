@@ -298,6 +298,7 @@ impl Join {
         let offset = self.hosts.clocks(place).offset();
         // The cases of one message leave in the order of their entries: one that waits keeps those behind it.
         let mut waits = false;
+        let ambiguous = self.is_ambiguous(id, group);
         let told: Vec<Told> = group
             .cases
             .iter()
@@ -312,7 +313,7 @@ impl Join {
                 }
                 CaseState::Held { .. } => waits = true,
                 // What was told is not taken back because another host has lines under the id, too.
-                CaseState::Issued { told: before, .. } if before.settled && group.ambiguous => {}
+                CaseState::Issued { told: before, .. } if before.settled && ambiguous => {}
                 CaseState::Issued { revision, told: before } if before.outdated_by(told) => {
                     let (revision, before) = (revision + 1, *before);
                     let place = (LineKind::Mail, group.home);

@@ -279,11 +279,6 @@ impl Group {
         }
     }
 
-    /// The host, where it is known whose message this is.
-    pub(crate) fn only_host(&self) -> Option<&str> {
-        self.host.as_deref().filter(|_| !self.ambiguous)
-    }
-
     /// What the table of seen ids knows its host by.
     pub(crate) fn host_number(&self) -> u32 {
         host_number(self.host.as_deref().unwrap_or_default().as_bytes())

@@ -422,7 +422,9 @@ impl Join {
     ) -> bool {
         self.programs.learn(line.program, line.text);
         let Some(pid) = line.pid else { return false };
-        if line.id != MailId::None || !line.text.starts_with(b"STARTTLS") || line.part.is_some() {
+        // Hosts beyond the limit share a place, and may have processes of one number.
+        let known_host = place != NAMELESS || line.host.is_empty();
+        if line.id != MailId::None || !line.text.starts_with(b"STARTTLS") || line.part.is_some() || !known_host {
             return false;
         }
         let Some(found) = self.matcher.find(line.text) else { return false };

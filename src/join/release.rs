@@ -26,7 +26,7 @@ impl Join {
     ) -> Verdict<'g> {
         let last = transaction.is_none_or(|transaction| transaction.last && !transaction.refused);
         // Of a message that may be another host's, and of one of which lines are gone, nothing that was logged is known.
-        let known = !group.ambiguous && !group.evicted;
+        let known = !self.is_ambiguous(id, group) && !group.evicted;
         let ours = last && known;
         let end = transaction.and_then(|transaction| transaction.evidence.last());
         let earlier = self.connections.before(group.home, id).filter(|_| known).find(|line| {
@@ -50,6 +50,11 @@ impl Join {
         judge(&self.config, &self.matcher, &facts, transaction.filter(|_| known))
     }
 
+    /// Whether entries that name no host may be of another one than the lines under their id.
+    pub(super) fn is_ambiguous(&self, id: &QueueId, group: &Group) -> bool {
+        group.ambiguous || group.nameless && self.seen.of_several_hosts(id)
+    }
+
     /// The record of a case as it stands, or as one that is issued before its reason can be known.
     fn record(&self, id: &QueueId, group: &Group, index: usize, revision: u32, provisional: bool) -> (Vec<u8>, Told) {
         let case = &group.cases[index];
@@ -62,7 +67,7 @@ impl Join {
         let issue = Issue {
             case,
             queue_id: id.as_str(),
-            host: group.only_host().or_else(|| self.host_of(id).filter(|_| !group.ambiguous)),
+            host: group.host.as_deref().or_else(|| self.host_of(id)).filter(|_| !self.is_ambiguous(id, group)),
             verdict: &verdict,
             why_not: match verdict.status {
                 Status::Unexplained => Some(self.why_not(id, group, index)),
@@ -157,7 +162,7 @@ impl Join {
     }
 
     fn why_not(&self, id: &QueueId, group: &Group, index: usize) -> WhyNot {
-        if group.ambiguous {
+        if self.is_ambiguous(id, group) {
             return WhyNot::AmbiguousHost;
         }
         let slot = self.seen.find(id, group.host_number());

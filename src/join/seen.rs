@@ -125,6 +125,14 @@ impl Seen {
         }
     }
 
+    /// Whether lines of several hosts named an id.
+    pub(crate) fn of_several_hosts(&self, id: &QueueId) -> bool {
+        let hash = id.number();
+        let first = self.index(hash);
+        let [a, b] = [self.slots[first], self.slots[first + 1]];
+        a.hash == hash && b.hash == hash && !may_be_same(a.host, b.host)
+    }
+
     /// The first of the two slots for a hash.
     fn index(&self, hash: u64) -> usize {
         (hash >> 20) as usize & (self.slots.len() - 2)

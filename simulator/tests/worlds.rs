@@ -1,0 +1,54 @@
+//! Worlds with fixed seeds. `cargo xtask simulate` looks at as many others as one likes.
+
+use abort_reason_simulator::{check, simulate};
+
+/// Worlds of each part.
+const WORLDS: u64 = 500;
+
+fn part(number: u64) {
+    let mut records = 0;
+    for seed in number * WORLDS..(number + 1) * WORLDS {
+        let done = simulate(seed, &mut |world, shipping| {
+            records += check(world, shipping)?;
+            Ok(())
+        });
+        done.unwrap_or_else(|wrong| panic!("{wrong}"));
+    }
+    assert!(records > 2_000, "{records} records in {WORLDS} worlds");
+}
+
+#[test]
+fn the_first_five_hundred_worlds() {
+    part(0);
+}
+
+#[test]
+fn the_second_five_hundred_worlds() {
+    part(1);
+}
+
+#[test]
+fn the_third_five_hundred_worlds() {
+    part(2);
+}
+
+#[test]
+fn the_fourth_five_hundred_worlds() {
+    part(3);
+}
+
+/// One seed is one world, here and tomorrow: what was found can be found again.
+#[test]
+fn the_same_seed_gives_the_same_world() {
+    let lines = |seed| {
+        let mut lines = Vec::new();
+        simulate(seed, &mut |world, shipping| {
+            lines.push(format!("{:?} {shipping:?}", world.streams));
+            Ok(())
+        })
+        .unwrap();
+        lines
+    };
+    assert_eq!(lines(7), lines(7));
+    assert_ne!(lines(7), lines(8));
+}
