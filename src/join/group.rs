@@ -251,8 +251,8 @@ impl Group {
             entries.insert(entries.iter().rposition(before).map_or(0, |at| at + 1), entry);
         }
         let mut found = refusals(transactions, &entries, offset, false);
-        // Where nothing else can be meant, the difference between the clocks may be another than was thought.
-        if found.iter().all(Option::is_none) && transactions.last().is_some_and(|transaction| transaction.refused) {
+        // Where none fits, the difference between the clocks may be another than was thought.
+        if found.iter().all(Option::is_none) {
             found = refusals(transactions, &entries, offset, true);
         }
         (entries, found)
@@ -405,7 +405,8 @@ impl Transaction<'_> {
         let (Some(end), Some(at), Some(processing)) = (end, entry.at, entry.processing_ms) else { return true };
         let gap = at - offset - processing as i64 - end;
         let zones = half_hours(gap);
-        gap <= NEAR_MS || any_zone && zones != 0 && gap - zones <= NEAR_MS
+        let within = -(processing as i64) - NEAR_MS..=NEAR_MS;
+        gap <= NEAR_MS || any_zone && zones != 0 && within.contains(&(gap - zones))
     }
 }
 
