@@ -9,6 +9,7 @@
 //! | [`dist`] | `build`: puts what a user takes away into `dist/` |
 //! | [`demo`] | `demo`: the project at work on logs that a real sendmail wrote |
 //! | [`mod@test`] | `test`: the whole test suite |
+//! | [`simulate`] | `simulate`: the simulator's worlds, as many as one likes, through every face |
 //! | [`check`] | `check`: everything that can be told without running the tests |
 //! | [`mod@debian`] | installs Debian's packages where it may |
 //! | [`web`] | `web`, `site`: bundles what a browser shows |
@@ -25,6 +26,7 @@ mod fluent_bit;
 mod fold;
 mod javascript;
 mod shell;
+mod simulate;
 mod test;
 mod toolchain;
 mod web;
@@ -36,6 +38,8 @@ The project's tasks.
   cargo xtask demo            build, then show every abort of a real log with its reason
   cargo xtask build           build what a user takes away, into dist/
   cargo xtask test [ARGS]     run the whole test suite; ARGS go to `cargo nextest run` or `cargo test`
+  cargo xtask simulate [--seconds N] [--seed S]
+                              simulated mail hosts through every face, their seeds from S on, for N seconds
   cargo xtask site            build the page that explains logs in a browser, dist/site/index.html
   cargo xtask web             bundle the report of web/ anew, after a change there
   cargo xtask check           format, lints, documentation, dependencies, invariants
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
         ["demo"] => demo::run(),
         ["build"] => dist::run(),
         ["test", rest @ ..] => test::run(rest),
+        ["simulate", rest @ ..] => simulate::run(rest),
         ["check"] => check::run(),
         ["web"] => web::run(),
         ["site"] => toolchain::Toolchain::find().and_then(|toolchain| web::site(&toolchain)).map(drop),

@@ -16,8 +16,8 @@ use crate::toolchain::Toolchain;
 use crate::web;
 use crate::workspace::{cargo, target};
 
-/// Runs the tests; `args` go to the test runner.
-pub(crate) fn run(args: &[&str]) -> Result<()> {
+/// Builds what the tests look at.
+pub(crate) fn prepare() -> Result<()> {
     let toolchain = Toolchain::find()?;
     dist::component(&toolchain)?;
     component::build_example(&toolchain)?;
@@ -28,7 +28,12 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
     if let Err(failure) = web::site(&toolchain) {
         warn(&format!("SKIPPED: the page can't be built, nor the report tested: {failure}"));
     }
+    Ok(())
+}
 
+/// Runs the tests; `args` go to the test runner.
+pub(crate) fn run(args: &[&str]) -> Result<()> {
+    prepare()?;
     if succeeds(cargo("nextest").arg("--version")) {
         if args.is_empty() {
             heading("The documentation's examples");

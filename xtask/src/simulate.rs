@@ -1,0 +1,56 @@
+//! `simulate`: worlds of one seed after another, through every face, for as long as one likes.
+
+use std::process::Command;
+
+use crate::shell::{Failure, Result, heading, run as run_command, warn};
+use crate::test;
+use crate::workspace::cargo;
+
+/// How to call it.
+const USAGE: &str = "usage: cargo xtask simulate [--seconds N] [--seed S]";
+
+/// Runs the simulator: `--seconds` in all (60 if it is not said), half of them natively, worlds from `--seed` on.
+pub(crate) fn run(args: &[&str]) -> Result<()> {
+    let (mut seconds, mut seed) = (60, None);
+    for pair in args.chunks(2) {
+        let value = pair.get(1).and_then(|value| value.parse::<u64>().ok());
+        match (pair[0], value) {
+            ("--seconds", Some(value)) => seconds = value,
+            ("--seed", Some(value)) => seed = Some(value),
+            _ => return Err(Failure::usage(USAGE)),
+        }
+    }
+    // One that nobody has looked at, unless it is asked for.
+    let seed = seed.unwrap_or_else(|| {
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+        10_000_000 + now.as_secs() % 1_000_000_000
+    });
+    test::prepare()?;
+    let mut wrong = Vec::new();
+    let mut step = |name: &str, command: &mut Command| {
+        heading(name);
+        if let Err(failure) = run_command(command) {
+            warn(&failure.to_string());
+            wrong.push(name.to_owned());
+        }
+    };
+    let native = ["--locked", "--release", "--package", "abort-reason-simulator", "--"];
+    let [half, part] = [seconds / 2, seconds / 8].map(|seconds| seconds.max(1).to_string());
+    step(
+        "The native engine, and explain",
+        cargo("run").args(native).args(["--seconds", &half, "--seed", &seed.to_string()]),
+    );
+    for (name, package, program, tests) in [
+        ("The component", "abort-reason-host", "simulated", "the_component"),
+        ("The package for JavaScript", "abort-reason-host", "simulated", "for_javascript"),
+        ("The bridge", "abort-reason-host", "simulated", "the_bridge"),
+        ("The module for Fluent Bit", "abort-reason-fluent-bit", "corpus", "in_simulated_worlds"),
+    ] {
+        let test = ["--locked", "--package", package, "--test", program, "--", "--nocapture", tests];
+        step(name, cargo("test").args(test).env("SIMULATE_SECONDS", &part).env("SIMULATE_SEED", seed.to_string()));
+    }
+    match wrong.as_slice() {
+        [] => Ok(()),
+        wrong => Err(Failure::new(format!("something is wrong, seeds from {seed} on: {}", wrong.join(", ")))),
+    }
+}
