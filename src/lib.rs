@@ -35,6 +35,11 @@
 //! What this crate does not do: it reads no files, follows no rotation, speaks no protocol, and never guesses. Where the
 //! log holds no cause, the record says so and why.
 
+// Nothing that a record can reach is taken for granted.
+#![cfg_attr(
+    not(test),
+    deny(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::unreachable, clippy::todo)
+)]
 #![forbid(unsafe_code)]
 
 mod address;

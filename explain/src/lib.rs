@@ -3,6 +3,12 @@
 //! It opens nothing itself: a [`Log`] says how it is opened. Logs are unpacked, cut into lines, put in order of time while
 //! they are read, and pushed into the engine; what it issues is kept aside until it can issue no more.
 
+// Nothing that a record can reach is taken for granted.
+#![cfg_attr(
+    not(test),
+    deny(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::unreachable, clippy::todo)
+)]
+
 use abort_reason::{Config, Engine, Input};
 
 mod blocks;

@@ -17,6 +17,12 @@
 //!
 //! What a log line means is the business of the core, [`abort_reason`]: nothing here knows sendmail.
 
+// Nothing that a record can reach is taken for granted.
+#![cfg_attr(
+    not(test),
+    deny(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::unreachable, clippy::todo)
+)]
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 

@@ -6,6 +6,12 @@
 //!
 //! One instance holds one engine. The host never lets two calls overlap, as the component model demands.
 
+// Nothing that a record can reach is taken for granted.
+#![cfg_attr(
+    not(test),
+    deny(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::unreachable, clippy::todo)
+)]
+
 use std::cell::RefCell;
 
 use abort_reason::{Config, Engine, Input, Source};

@@ -13,6 +13,12 @@
 //! Fluent Bit takes at most one record out for each that goes in, and never asks again. So every call whose own record
 //! ends here (a consumed mail line, an abort that has to wait, a tick) is a *slot*, in which a record that waited leaves.
 
+// Nothing that a record can reach is taken for granted.
+#![cfg_attr(
+    not(test),
+    deny(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::unreachable, clippy::todo)
+)]
+
 mod abi;
 mod defer;
 mod filter;

@@ -3,6 +3,11 @@
 //! There is no logic here but that of crossing over: records go in, and come out, many at a time in one buffer, a line
 //! each, since every crossing has its price. The comments are those of the TypeScript types.
 
+// Nothing that a record can reach is taken for granted.
+#![cfg_attr(
+    not(test),
+    deny(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::unreachable, clippy::todo)
+)]
 // wasm-bindgen's own code, and what it wants of the signatures.
 #![allow(clippy::float_cmp, clippy::needless_pass_by_value)]
 

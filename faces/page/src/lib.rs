@@ -3,6 +3,11 @@
 //! There is no logic here. The page asks for steps, so that it can show how far it is, and takes the records in the blocks
 //! of which the report is made.
 
+// Nothing that a record can reach is taken for granted.
+#![cfg_attr(
+    not(test),
+    deny(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::unreachable, clippy::todo)
+)]
 // wasm-bindgen's own code, and what it wants of the signatures.
 #![allow(clippy::float_cmp, clippy::needless_pass_by_value)]
 
