@@ -54,6 +54,13 @@ pub fn native(world: &World, shipping: &Shipping) -> Result<usize> {
     same(&comparable(world, &first), &comparable(world, &again))
         .map_err(|wrong| format!("a stretch read again: {wrong}"))?;
 
+    if world.steady {
+        // A record that left before a line of its evidence came goes without it; what it says is the same.
+        let disordered = shipping.disordered(world);
+        let mixed = run(&config(&patient())?, &shipping.interleaved(&disordered))?;
+        exactly(world, &mixed).map_err(|wrong| format!("in disorder: {wrong}"))?;
+    }
+
     let hasty = config(&hasty(shipping))?;
     let steps = shipping.disturbed(&replayed, Restart::None);
     let straight = run(&hasty, &steps)?;

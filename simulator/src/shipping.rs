@@ -66,6 +66,24 @@ impl Shipping {
         world
     }
 
+    /// The world with lines in disorder, as a pipeline brings them that works on several at once and repeats what was
+    /// refused: only where the times of the lines tell how they were written. What has no id, or comes in parts, needs its
+    /// order.
+    pub fn disordered(&self, world: &World) -> World {
+        let mut world = world.clone();
+        let movable =
+            |line: &String| !line.contains("STARTTLS: ") && !line.contains("[1]: ") && !line.contains("[2]: ");
+        for (stream, _) in world.streams.iter_mut().zip(&world.precise).filter(|(_, precise)| **precise) {
+            for (at, pick) in (1..stream.len()).zip(self.picks.iter().cycle()) {
+                let from = at.saturating_sub(usize::from(*pick % 5));
+                if stream[from..=at].iter().all(movable) {
+                    stream[from..=at].rotate_right(1);
+                }
+            }
+        }
+        world
+    }
+
     /// Lines of a file before it is rotated.
     pub fn rotated_after(&self) -> usize {
         self.files[0].index(40) + 1

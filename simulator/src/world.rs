@@ -240,6 +240,8 @@ pub struct World {
     pub steady: bool,
     /// Two hosts have one queue id.
     pub twins: bool,
+    /// For each stream, whether its times tell the order of its lines.
+    pub precise: Vec<bool>,
 }
 
 /// What a record is to say.
@@ -489,7 +491,7 @@ impl Building {
     }
 
     fn world(mut self) -> World {
-        let mut streams = Vec::new();
+        let (mut streams, mut precise) = (Vec::new(), Vec::new());
         for host in 0..self.plan.hosts.len() {
             let name = format!("mx{host}");
             let mut stream = |lines: &mut Vec<Timed>| {
@@ -499,10 +501,11 @@ impl Building {
             };
             stream(&mut self.mail[host]);
             stream(&mut self.entries[host]);
+            precise.extend([self.plan.hosts[host].form != Form::Bsd, false]);
         }
         self.truth.sort();
         let steady = self.plan.hosts.iter().all(|host| host.step.is_none() && host.shift == 0);
-        World { streams, truth: self.truth, steady, twins: self.twins }
+        World { streams, truth: self.truth, steady, twins: self.twins, precise }
     }
 }
 
