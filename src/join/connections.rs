@@ -16,6 +16,7 @@ const TLS_LINES: usize = 512;
 
 /// TLS trouble belongs to a line of the same process that comes this soon behind it, in milliseconds.
 const TLS_MS: i64 = 10_000;
+const HOUR_MS: i64 = 3_600_000;
 
 /// Bytes around a line here.
 const FRAME: usize = 64;
@@ -117,7 +118,9 @@ impl Connections {
         let pid = line.pid?;
         let at = self.tls.iter().rposition(|tls| {
             let apart = line.at.zip(tls.evidence.at).map(|(line, tls)| line - tls);
-            tls.host == host && tls.pid == pid && apart.is_none_or(|apart| (-1_000..=TLS_MS).contains(&apart))
+            let near = |apart| (-1_000..=TLS_MS).contains(&apart);
+            // Summer time may end between the two.
+            tls.host == host && tls.pid == pid && apart.is_none_or(|apart| near(apart) || near(apart + HOUR_MS))
         })?;
         let evidence = self.tls.remove(at)?.evidence;
         self.tls_bytes -= FRAME + evidence.weigh();

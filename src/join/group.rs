@@ -380,8 +380,8 @@ fn refusals(
         let found = (next..transactions.len()).find(|at| {
             let transaction = &transactions[*at];
             transaction.refused
-                && (only || transaction.has_sender(entry))
                 && transaction.not_before(entry, offset, any_zone)
+                && transaction.has_sender(entry).unwrap_or(only)
         })?;
         next = found + 1;
         Some(found)
@@ -390,12 +390,10 @@ fn refusals(
 }
 
 impl Transaction<'_> {
-    /// Whether an entry may be of this transaction by its sender.
-    fn has_sender(&self, entry: &EntryFacts) -> bool {
-        match (&entry.from, self.sender) {
-            (Some(from), Some(sender)) => address::may_be_same(from.as_bytes(), sender.as_bytes()),
-            _ => false,
-        }
+    /// Whether an entry may be of this transaction by its sender, where both name one.
+    fn has_sender(&self, entry: &EntryFacts) -> Option<bool> {
+        let (from, sender) = entry.from.as_deref().zip(self.sender)?;
+        Some(address::may_be_same(from.as_bytes(), sender.as_bytes()))
     }
 
     /// Whether the transaction did not end before the entry's message began, by clocks that differ by this, or by any

@@ -307,7 +307,15 @@ impl Join {
         let end = match (wait.seen, wait.reach) {
             (Awaited::Behind { since, from }, Some(reach)) if !self.gives_nothing(given) => {
                 let silent = given.unwrap_or_default().saturating_add(self.hold_ms());
-                self.given_up(&wait, reach, since, from).map_or(silent, |end| end.min(silent).max(wait.end()))
+                let progress = self.progress((wait.log, wait.home)).unwrap_or(from);
+                if catches_up(progress.saturating_sub(from), self.now - since) {
+                    // The next look measures anew: one leap is no pace.
+                    wait.seen = Awaited::Behind { since: self.now, from: progress };
+                    silent
+                } else {
+                    let end = self.given_up(&wait, reach, since, from);
+                    end.min(silent).max(wait.end())
+                }
             }
             _ => wait.end(),
         };
@@ -315,17 +323,11 @@ impl Join {
     }
 
     /// When a wait is over though the log gives lines: it will not come there, or so late that this can't be its delay; the
-    /// case's time is wrong then, or the log's clock. None while the log is read from behind: it comes on faster than the
-    /// host's clock does.
-    fn given_up(&self, wait: &Wait, reach: i64, since: u64, from: i64) -> Option<u64> {
-        let passed = (self.now - since) as i64;
-        let come = self.progress((wait.log, wait.home))?.saturating_sub(from);
-        if come > passed.saturating_mul(2) {
-            return None;
-        }
+    /// case's time is wrong then, or the log's clock.
+    fn given_up(&self, wait: &Wait, reach: i64, since: u64, from: i64) -> u64 {
         let behind = reach.saturating_sub(from).max(0) as u64;
         let delay = if behind <= self.lookback_ms() { behind } else { 0 };
-        Some(since.saturating_add(delay).saturating_add(wait.hold_ms))
+        since.saturating_add(delay).saturating_add(wait.hold_ms)
     }
 
     fn gives_nothing(&self, arrived: Option<u64>) -> bool {
@@ -375,4 +377,9 @@ impl Join {
             self.whole_line(&whole, 0);
         }
     }
+}
+
+/// Whether a log is read from behind: it comes on faster than the host's clock does.
+fn catches_up(come_ms: i64, passed_ms: u64) -> bool {
+    come_ms > (passed_ms as i64).saturating_mul(2)
 }
