@@ -43,6 +43,8 @@ pub mod pipe;
 pub mod reasons;
 pub mod sandbox;
 pub mod settings;
+#[cfg(unix)]
+mod signals;
 pub use abort_reason_explain::text;
 
 /// Runs the command line `args`, whose first element is the program's name, and gives the exit code.

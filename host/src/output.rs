@@ -139,8 +139,7 @@ impl Write for Place {
 /// Signals that ask to end do so when the temporary file is gone.
 #[cfg(unix)]
 fn remove_on_signals() -> io::Result<()> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    let mut signals = signal_hook::iterator::Signals::new(crate::signals::to_end())?;
     let listening = move || {
         if let Some(signal) = signals.forever().next() {
             // Held until the end: nothing gets its name any more.

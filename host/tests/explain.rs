@@ -359,3 +359,23 @@ fn rotated_files_follow_each_other_whatever_their_order() {
         }
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn what_was_started_by_nohup_does_not_end_with_its_terminal() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let folder = Folder::new();
+    let explain = folder.explain(MAILLOG, MESSAGE_LOG);
+    let target = folder.path("out.ndjson");
+    let mut nohup = std::process::Command::new("nohup");
+    nohup.arg(explain.get_program()).args(explain.get_args()).args(["--maillog", "-", "--output"]).arg(&target);
+    let mut child = nohup.stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let stdin = child.stdin.take().unwrap();
+    while std::fs::read_dir(folder.path("")).unwrap().count() < 3 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    kill_process(Pid::from_child(&child), Signal::HUP).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    drop(stdin);
+    assert!(child.wait().unwrap().success() && target.exists());
+}

@@ -262,7 +262,8 @@ impl Group {
     /// by tickets does not know those entries, and would take the lines for those of the next entry under the id.
     pub(crate) fn give_back_refused(&mut self, matcher: &Matcher, offset: i64, released: &mut impl Extend<u64>) {
         let refuses = |line: &Evidence| line.ticket != 0 && matcher.rule(line.rule).role == Role::RefusesMail;
-        if !self.evidence.iter().any(refuses) {
+        let left = |case: &Case| matches!(case.state, CaseState::Issued { .. });
+        if self.others.is_empty() && !self.cases.iter().any(left) || !self.evidence.iter().any(refuses) {
             return;
         }
         let transactions = self.transactions(matcher);
@@ -404,7 +405,8 @@ impl Transaction<'_> {
         let gap = at - offset - processing as i64 - end;
         let zones = half_hours(gap);
         let within = -(processing as i64) - NEAR_MS..=NEAR_MS;
-        gap <= NEAR_MS || any_zone && zones != 0 && within.contains(&(gap - zones))
+        // By any zone only what was not found by the one that is known.
+        if any_zone { gap > NEAR_MS && zones != 0 && within.contains(&(gap - zones)) } else { gap <= NEAR_MS }
     }
 }
 

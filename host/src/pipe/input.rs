@@ -178,16 +178,13 @@ fn listen_for_signals(sender: SyncSender<Message>) -> io::Result<()> {
     use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
 
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-
-    const SIGNALS: [i32; 3] = [SIGHUP, SIGINT, SIGTERM];
-
+    let to_end = crate::signals::to_end();
     let asked = Arc::new(AtomicBool::new(false));
-    for signal in SIGNALS {
-        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked))?;
-        signal_hook::flag::register(signal, Arc::clone(&asked))?;
+    for signal in &to_end {
+        signal_hook::flag::register_conditional_shutdown(*signal, 128 + signal, Arc::clone(&asked))?;
+        signal_hook::flag::register(*signal, Arc::clone(&asked))?;
     }
-    let mut signals = signal_hook::iterator::Signals::new(SIGNALS)?;
+    let mut signals = signal_hook::iterator::Signals::new(to_end)?;
     let listening = move || {
         if signals.forever().next().is_some() {
             let _ = sender.send(Message::End);
