@@ -11,7 +11,7 @@ use crate::record::{self, Kind};
 use crate::time::LogTime;
 
 use super::group::{Case, CaseState, Delivery, EntryFacts, Group};
-use super::hosts::{HostIndex, host_name, same_host};
+use super::hosts::{HostIndex, host_name, is_known, same_host};
 use super::recent::Passed;
 use super::seen::{Found, flag, host_number};
 use super::verdict::Told;
@@ -227,7 +227,7 @@ impl Join {
     /// A message was delivered after PureMessage had failed in its connection, perhaps without an entry.
     pub(super) fn passed_unlogged(&mut self, about: &About<'_>, text: &[u8], raw: &[u8]) {
         let host = host_name(about.host);
-        if !about.is_known_host() || self.failed_own(about.place, &about.id).is_none() {
+        if !is_known(about.place, about.host) || self.failed_own(about.place, &about.id).is_none() {
             return;
         }
         if let Found::Slot(slot) = self.seen.find(&about.id, host_number(about.host))

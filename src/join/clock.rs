@@ -21,6 +21,9 @@ const SAMPLES: usize = 9;
 /// No two clocks are further apart than this.
 pub(crate) const WIDEST_MS: i64 = 15 * 3_600_000;
 
+/// Two logs of one host that count in different units may seem to be this far apart, in milliseconds.
+pub(crate) const CLOCKS_MS: i64 = 2_000;
+
 /// How many lines a log's zone is guessed from.
 const GUESSES: u8 = 16;
 
@@ -207,6 +210,12 @@ impl Clocks {
     pub(crate) fn mail_in_entry_time(&self) -> Option<i64> {
         self.mail.latest.map(|latest| latest.saturating_add(self.offset()))
     }
+}
+
+/// Whether the clock was set back between two lines or entries of one process: they were written in the order in which they
+/// came.
+pub(crate) fn was_set_back(before: i64, now: i64) -> bool {
+    before - now >= HALF_HOUR * 1_000
 }
 
 /// Rounds milliseconds to the nearest half hour.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::queue_id::{ConnectionId, QueueId};
 
+use super::clock::was_set_back;
 use super::group::Evidence;
 use super::hosts::HostIndex;
 use super::store::Map;
@@ -16,7 +17,6 @@ const TLS_LINES: usize = 512;
 
 /// TLS trouble belongs to a line of the same process that comes this soon behind it, in milliseconds.
 const TLS_MS: i64 = 10_000;
-const HOUR_MS: i64 = 3_600_000;
 
 /// Bytes around a line here.
 const FRAME: usize = 64;
@@ -117,10 +117,8 @@ impl Connections {
     pub(crate) fn take_tls(&mut self, host: HostIndex, line: &Evidence) -> Option<Evidence> {
         let pid = line.pid?;
         let at = self.tls.iter().rposition(|tls| {
-            let apart = line.at.zip(tls.evidence.at).map(|(line, tls)| line - tls);
-            let near = |apart| (-1_000..=TLS_MS).contains(&apart);
-            // Summer time may end between the two.
-            tls.host == host && tls.pid == pid && apart.is_none_or(|apart| near(apart) || near(apart + HOUR_MS))
+            let near = |(line, tls)| (-1_000..=TLS_MS).contains(&(line - tls)) || was_set_back(tls, line);
+            tls.host == host && tls.pid == pid && line.at.zip(tls.evidence.at).is_none_or(near)
         })?;
         let evidence = self.tls.remove(at)?.evidence;
         self.tls_bytes -= FRAME + evidence.weigh();

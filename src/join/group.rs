@@ -6,9 +6,9 @@ use crate::address;
 use crate::envelope::{FromLine, refused_sender};
 use crate::reasons::{Class, Matcher, Rank, Role, Stage};
 use crate::record::Kind;
-use crate::time::{HALF_HOUR, LogTime};
+use crate::time::LogTime;
 
-use super::clock::{WIDEST_MS, half_hours};
+use super::clock::{CLOCKS_MS, WIDEST_MS, half_hours, was_set_back};
 use super::hosts::HostIndex;
 use super::seen::host_number;
 use super::verdict::Told;
@@ -129,16 +129,8 @@ pub(crate) struct Transaction<'g> {
     sender: Option<&'g str>,
 }
 
-/// Two logs of one host that count in different units may seem to be this far apart.
-const NEAR_MS: i64 = 2_000;
-
 /// An entry with the order of its arrival, and its place among the cases if it is one.
 type InOrder<'g> = (u64, &'g EntryFacts, Option<usize>);
-
-/// Whether the clock was set back between two lines or entries of one process.
-fn set_back(before: i64, now: i64) -> bool {
-    before - now >= HALF_HOUR * 1_000
-}
 
 impl Group {
     /// Puts a line in its place; false if it is there already. Lines are ordered by time, as precisely as they give it:
@@ -154,7 +146,7 @@ impl Group {
         let behind = self.evidence.iter().rposition(|known| {
             let (Some(before), Some(now)) = (known.moment(), evidence.moment()) else { return true };
             let same_process = known.pid.is_some() && known.pid == evidence.pid;
-            before <= now || same_process && set_back(before.0, now.0)
+            before <= now || same_process && was_set_back(before.0, now.0)
         });
         self.evidence.insert(behind.map_or(0, |at| at + 1), evidence);
         true
@@ -246,7 +238,7 @@ impl Group {
         // By time, as lines are; also here a clock may have been set back.
         let mut entries: Vec<InOrder<'_>> = Vec::with_capacity(arrived.len());
         for entry in arrived {
-            let follows = |(before, now)| before <= now || set_back(before, now);
+            let follows = |(before, now)| before <= now || was_set_back(before, now);
             let before = |known: &InOrder<'_>| known.1.at.zip(entry.1.at).is_none_or(follows);
             entries.insert(entries.iter().rposition(before).map_or(0, |at| at + 1), entry);
         }
@@ -404,9 +396,9 @@ impl Transaction<'_> {
         let (Some(end), Some(at), Some(processing)) = (end, entry.at, entry.processing_ms) else { return true };
         let gap = at - offset - processing as i64 - end;
         let zones = half_hours(gap);
-        let within = -(processing as i64) - NEAR_MS..=NEAR_MS;
+        let within = -(processing as i64) - CLOCKS_MS..=CLOCKS_MS;
         // By any zone only what was not found by the one that is known.
-        if any_zone { gap > NEAR_MS && zones != 0 && within.contains(&(gap - zones)) } else { gap <= NEAR_MS }
+        if any_zone { gap > CLOCKS_MS && zones != 0 && within.contains(&(gap - zones)) } else { gap <= CLOCKS_MS }
     }
 }
 

@@ -187,6 +187,12 @@ impl Hosts {
     }
 }
 
+/// Whether a host has a place of its own, or is the one without a name: of those beyond the limit, which share that place,
+/// two may have the same queue id and processes of one number.
+pub(crate) fn is_known(place: HostIndex, host: &[u8]) -> bool {
+    place != NAMELESS || host.is_empty()
+}
+
 /// A host's name as far as it can be one.
 pub(crate) fn clipped(host: &[u8]) -> &[u8] {
     &host[..host.len().min(LONGEST)]

@@ -92,14 +92,6 @@ struct About<'a> {
     ticket: u64,
 }
 
-impl About<'_> {
-    /// Whether the host has a place of its own, or is the one without a name: of those beyond the limit, which share that
-    /// place, two may have the same queue id.
-    fn is_known_host(&self) -> bool {
-        self.place != NAMELESS || self.host.is_empty()
-    }
-}
-
 impl Join {
     pub(crate) fn new(config: &Config) -> Join {
         Join {
@@ -390,7 +382,7 @@ impl Join {
             self.put(about.id, group);
             return false;
         }
-        if failed && about.is_known_host() {
+        if failed && hosts::is_known(about.place, about.host) {
             self.connections.failed(about.place, &about.id, &evidence, self.config.limits.join_bytes / 8);
         }
         if peer_left && let Some(tls) = self.connections.take_tls(about.place, &evidence) {
@@ -422,8 +414,7 @@ impl Join {
     ) -> bool {
         self.programs.learn(line.program, line.text);
         let Some(pid) = line.pid else { return false };
-        // Hosts beyond the limit share a place, and may have processes of one number.
-        let known_host = place != NAMELESS || line.host.is_empty();
+        let known_host = hosts::is_known(place, line.host);
         if line.id != MailId::None || !line.text.starts_with(b"STARTTLS") || line.part.is_some() || !known_host {
             return false;
         }

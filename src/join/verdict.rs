@@ -9,6 +9,7 @@ use crate::envelope::{FromLine, Reply, reply};
 use crate::reasons::{Class, Fault, Matcher, Rank, Role, Stage, words};
 use crate::record::Kind;
 
+use super::clock::CLOCKS_MS;
 use super::group::{Delivery, EntryFacts, Evidence, Transaction};
 
 words! {
@@ -126,9 +127,6 @@ struct Judge<'a, 'g> {
     lines: &'g [Evidence],
     refused: bool,
 }
-
-/// Two logs of one host that count in different units may seem to be this far apart, in milliseconds.
-const CLOCKS_MS: i64 = 2_000;
 
 /// A line and the class that it speaks for.
 type Reason<'g> = (&'g Evidence, Class);

@@ -70,7 +70,7 @@ impl Wait {
     pub(crate) fn observe(&mut self, progress: Option<i64>, now: u64) {
         let Some((progress, reach)) = progress.zip(self.reach) else { return };
         self.seen = match self.seen {
-            Awaited::CaughtUp(since) => Awaited::CaughtUp(since),
+            caught_up @ Awaited::CaughtUp(_) => caught_up,
             _ if progress >= reach => Awaited::CaughtUp(now),
             Awaited::Unknown => Awaited::Behind { since: now, from: progress },
             behind @ Awaited::Behind { .. } => behind,
