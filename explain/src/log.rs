@@ -1,6 +1,6 @@
 //! A log, wherever it lies.
 
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
 
 use abort_reason::Source;
 
@@ -25,5 +25,16 @@ pub trait Bytes {
     /// When it was last written to, in nanoseconds since 1970, where that is known.
     fn changed_ns(&self) -> Option<i64> {
         None
+    }
+}
+
+/// A log in memory.
+impl Bytes for String {
+    fn open(&self) -> io::Result<Box<dyn Read>> {
+        Ok(Box::new(Cursor::new(self.clone())))
+    }
+
+    fn again(&self) -> bool {
+        true
     }
 }

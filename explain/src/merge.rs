@@ -63,12 +63,11 @@ impl Merge {
     /// Looks at every file, and fails if one can't be used.
     pub(crate) fn new(logs: Vec<Log>, warn: &mut dyn FnMut(&str)) -> Result<Merge> {
         let bytes_read = BytesRead::default();
-        let mut waiting = Vec::with_capacity(logs.len());
         let mut files = logs.into_iter().map(|log| Probed::new(log, &bytes_read, warn)).collect::<Result<Vec<_>>>()?;
         files.sort_by_cached_key(rotation::key);
-        for (order, probed) in files.into_iter().enumerate() {
-            waiting.push((due(probed.start, probed.log.source, order), probed));
-        }
+        let waiting = files.into_iter().enumerate();
+        let mut waiting: Vec<(Due, Probed)> =
+            waiting.map(|(order, probed)| (due(probed.start, probed.log.source, order), probed)).collect();
         waiting.sort_by_key(|(due, _)| Reverse(*due));
         Ok(Merge {
             waiting,
@@ -164,30 +163,14 @@ fn due(time: Option<i64>, source: Source, order: usize) -> Due {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, Cursor, Read};
-
     use super::*;
-    use crate::log::Bytes;
-
-    /// A log in memory.
-    struct Text(String);
-
-    impl Bytes for Text {
-        fn open(&self) -> io::Result<Box<dyn Read>> {
-            Ok(Box::new(Cursor::new(self.0.clone().into_bytes())))
-        }
-
-        fn again(&self) -> bool {
-            true
-        }
-    }
 
     /// The order in which the lines of files are given.
     fn order(texts: &[(&str, Source)]) -> Vec<String> {
         let logs = texts.iter().map(|(text, source)| Log {
             name: "x".into(),
             source: *source,
-            bytes: Box::new(Text((*text).to_owned())),
+            bytes: Box::new((*text).to_owned()),
         });
         let mut merge = Merge::new(logs.collect(), &mut |_| {}).unwrap();
         let mut lines = Vec::new();

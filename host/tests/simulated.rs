@@ -19,27 +19,20 @@ use abort_reason_host::sandbox::{Component, Disposition, Event, Limits, Sandbox,
 use abort_reason_simulator::check::{self, Result, same};
 use abort_reason_simulator::engine::{Restart, Run, Step, run};
 use abort_reason_simulator::shipping::Shipping;
-use abort_reason_simulator::simulate;
 use abort_reason_simulator::world::World;
 use common::{Folder, component, host_program};
 use serde_json::{Value, json};
 use vector::{Bridge, Taken, bridge, deliver, event, free_address};
 
+/// The first seed.
+const FIRST: u64 = 1_000_000;
 /// How long to wait for what must come.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Checks so many worlds, or those that fit into the time that was asked for.
-fn worlds(count: u64, check: &mut dyn FnMut(&World, &Shipping) -> Result) {
-    let asked = |name| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
-    let first = asked("SIMULATE_SEED").unwrap_or(1_000_000);
-    let seconds = asked("SIMULATE_SECONDS").map(Duration::from_secs);
-    let began = Instant::now();
-    let mut seed = first;
-    while seconds.map_or(seed < first + count, |seconds| began.elapsed() < seconds) {
-        simulate(seed, check).unwrap_or_else(|wrong| panic!("{wrong}"));
-        seed += 1;
-    }
-    println!("{} worlds", seed - first);
+/// Checks worlds, so many unless others are asked for.
+fn worlds(count: u64, checks: &mut dyn FnMut(&World, &Shipping) -> Result) {
+    let done = abort_reason_simulator::worlds(FIRST, count, checks);
+    println!("{} worlds", done.unwrap_or_else(|wrong| panic!("{wrong}")));
 }
 
 /// The steps in batches of one push each; no time passes within a batch, since its events have one time.
@@ -56,9 +49,10 @@ fn batches<'s, 'w>(shipping: &Shipping, steps: &'s mut [Step<'w>]) -> Vec<&'s [S
     list
 }
 
-/// What an engine says of the same batches.
+/// What an engine that is never stopped says of the same batches.
 fn expected(config: &str, batches: &[&[Step<'_>]]) -> Result<Run> {
-    run(&check::config(config)?, &batches.concat())
+    let straight = batches.concat().into_iter().map(|step| Step { restart: Restart::None, ..step });
+    run(&check::config(config)?, &straight.collect::<Vec<_>>())
 }
 
 #[test]
@@ -91,9 +85,7 @@ fn worlds_through_the_component() {
         }
         sandbox.finish().map_err(|error| failed(&error))?;
         take(&mut sandbox, &mut got)?;
-        let straight: Vec<Step<'_>> =
-            batches.concat().into_iter().map(|step| Step { restart: Restart::None, ..step }).collect();
-        let expected = run(&check::config(&config)?, &straight)?;
+        let expected = expected(&config, &batches)?;
         same(&expected.issued, &got.issued)?;
         same(&expected.passed, &got.passed)
     });

@@ -12,6 +12,19 @@ use crate::world::{Truth, World};
 /// What a check finds wrong.
 pub type Result<T = ()> = std::result::Result<T, String>;
 
+/// Says of what is wrong where it is.
+pub trait Named {
+    /// The same, as found there.
+    #[must_use]
+    fn named(self, place: &str) -> Self;
+}
+
+impl Named for Result {
+    fn named(self, place: &str) -> Result {
+        self.map_err(|wrong| format!("{place}: {wrong}"))
+    }
+}
+
 /// What all configurations have in common.
 pub const NAMES: &str = r#""filter_names": ["PureMessage"]"#;
 
@@ -43,60 +56,51 @@ pub fn native(world: &World, shipping: &Shipping) -> Result<usize> {
     let step = |record| Step { record, pause: 0, restart: Restart::None };
     let in_order: Vec<Step<'_>> = world.mail_first().into_iter().map(step).collect();
     let first = run(&config(&patient())?, &in_order)?;
-    exactly(world, &first).map_err(|wrong| format!("mail log first: {wrong}"))?;
+    exactly(world, &first).named("mail log first")?;
 
     let mixed = run(&config(&patient())?, &shipping.interleaved(world))?;
-    exactly(world, &mixed).map_err(|wrong| format!("in any order: {wrong}"))?;
-    same(&comparable(world, &first), &comparable(world, &mixed)).map_err(|wrong| format!("in any order: {wrong}"))?;
+    exactly(world, &mixed).named("in any order")?;
+    same(&comparable(world, &first), &comparable(world, &mixed)).named("in any order")?;
 
     let replayed = shipping.replayed(world);
     let again = run(&config(&patient())?, &shipping.interleaved(&replayed))?;
-    same(&comparable(world, &first), &comparable(world, &again))
-        .map_err(|wrong| format!("a stretch read again: {wrong}"))?;
+    same(&comparable(world, &first), &comparable(world, &again)).named("a stretch read again")?;
 
     if world.steady {
         // A record that left before a line of its evidence came goes without it; what it says is the same.
         let disordered = shipping.disordered(world);
         let mixed = run(&config(&patient())?, &shipping.interleaved(&disordered))?;
-        exactly(world, &mixed).map_err(|wrong| format!("in disorder: {wrong}"))?;
+        exactly(world, &mixed).named("in disorder")?;
     }
 
     let hasty = config(&hasty(shipping))?;
     let steps = shipping.disturbed(&replayed, Restart::None);
     let straight = run(&hasty, &steps)?;
-    exactly(world, &straight).map_err(|wrong| format!("with little patience: {wrong}"))?;
+    exactly(world, &straight).named("with little patience")?;
     let restarted = run(&hasty, &shipping.disturbed(&replayed, Restart::Snapshot))?;
-    same(&straight.issued, &restarted.issued).map_err(|wrong| format!("restarted by snapshot: {wrong}"))?;
+    same(&straight.issued, &restarted.issued).named("restarted by snapshot")?;
 
     // Tickets don't bring back what has left, nor what was known of the clocks: an entry that is read again behind such a
     // restart is a new one, and which of two under one id it is may be past knowing where a clock changes.
     if world.steady {
         let restarted = run(&hasty, &shipping.disturbed(world, Restart::Tickets))?;
-        honestly(world, &restarted).map_err(|wrong| format!("restarted by tickets: {wrong}"))?;
+        honestly(world, &restarted).named("restarted by tickets")?;
     }
     let tight = run(&config(&tiny())?, &steps)?;
-    honestly(world, &tight).map_err(|wrong| format!("with little memory: {wrong}"))?;
+    honestly(world, &tight).named("with little memory")?;
     Ok(world.truth.len())
 }
 
-/// The last revision of each object, with the entry and host of its record.
-fn objects(run: &Run) -> Result<Vec<(Truth, Value)>> {
-    let mut last: BTreeMap<String, (Truth, Value)> = BTreeMap::new();
+/// The last revision of each object, with the entry that it is about.
+fn objects(run: &Run) -> Result<Vec<(String, Value)>> {
+    let mut last: BTreeMap<String, (String, Value)> = BTreeMap::new();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     for (_, record) in &run.issued {
         let mut record: Value = serde_json::from_str(record).map_err(|error| error.to_string())?;
         let abort = record["abort"].take();
-        if abort.is_null() {
-            continue;
+        if !abort.is_null() {
+            last.insert(text(&abort["id"]), (text(&record["message"]), abort));
         }
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let truth = Truth {
-            entry: text(&record["message"]),
-            host: text(&record["host"]),
-            kind: String::leak(text(&abort["kind"])),
-            class: String::leak(text(&abort["class"])),
-            told: true,
-        };
-        last.insert(text(&abort["id"]), (truth, abort));
     }
     Ok(last.into_values().collect())
 }
@@ -115,14 +119,14 @@ pub fn honestly(world: &World, run: &Run) -> Result {
 /// Every abort is there.
 pub fn nothing_lost(world: &World, run: &Run) -> Result {
     let told = objects(run)?;
-    let lost = |truth: &&Truth| truth.kind == "abort" && !told.iter().any(|(told, _)| told.entry == truth.entry);
+    let lost = |truth: &&Truth| truth.kind == "abort" && !told.iter().any(|(entry, _)| *entry == truth.entry);
     world.truth.iter().find(lost).map_or(Ok(()), |truth| Err(format!("lost: {truth:?}")))
 }
 
 fn judged(world: &World, run: &Run, wrong: impl Fn(&Truth, &Value) -> bool) -> Result {
     let mut told = objects(run)?;
     for truth in &world.truth {
-        let mine = told.iter().position(|(told, _)| told.entry == truth.entry);
+        let mine = told.iter().position(|(entry, _)| *entry == truth.entry);
         let Some((_, abort)) = mine.map(|at| told.swap_remove(at)) else {
             // A failure that nobody remembers is not told of.
             if truth.kind == "abort" {

@@ -1,28 +1,15 @@
 //! Log files: a world's streams as they lie on the disks of mail hosts, rotated, and read by `explain` in any order.
 
-use std::io::{self, Cursor, Read};
+use std::io::Cursor;
 
 use abort_reason::Source;
-use abort_reason_explain::{Bytes, Explanation, Log};
+use abort_reason_explain::{Explanation, Log};
 use serde_json::Value;
 
 use crate::check::{self, Result};
 use crate::engine::Run;
 use crate::shipping::Shipping;
 use crate::world::World;
-
-/// A log in memory.
-struct Text(String);
-
-impl Bytes for Text {
-    fn open(&self) -> io::Result<Box<dyn Read>> {
-        Ok(Box::new(Cursor::new(self.0.clone().into_bytes())))
-    }
-
-    fn again(&self) -> bool {
-        true
-    }
-}
 
 /// What `explain` says of a world whose logs were rotated, whatever the order in which the files are named.
 pub(crate) fn explained(world: &World, shipping: &Shipping) -> Result {
@@ -53,7 +40,7 @@ fn explain(world: &World, shipping: &Shipping) -> Result<Run> {
                 0 => format!("log{number}"),
                 older => format!("log{number}.{older}"),
             };
-            logs.push(Log { name, source, bytes: Box::new(Text(file.concat())) });
+            logs.push(Log { name, source, bytes: Box::new(file.concat()) });
         }
     }
     shipping.shuffle(&mut logs);

@@ -1,16 +1,20 @@
 //! Simulated mail hosts, with the truth about every abort by construction, the shippers between, and what must hold of every
 //! face. One seed gives one world; what fails shrinks to what is left of it when nothing more can be taken away.
 
+use std::time::{Duration, Instant};
+
 use proptest::prelude::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
 pub mod check;
 pub mod engine;
 mod files;
+mod setting;
 pub mod shipping;
 pub mod stranger;
 pub mod world;
 
+use check::Named;
 use shipping::Shipping;
 use world::World;
 
@@ -21,7 +25,7 @@ const CONNECTIONS: usize = 12;
 /// Gives the number of its records.
 pub fn check(world: &World, shipping: &Shipping) -> check::Result<usize> {
     let records = check::native(world, shipping)?;
-    files::explained(world, shipping).map_err(|wrong| format!("explained: {wrong}"))?;
+    files::explained(world, shipping).named("explained")?;
     Ok(records)
 }
 
@@ -44,4 +48,23 @@ pub fn simulate(seed: u64, checks: &mut dyn FnMut(&World, &Shipping) -> check::R
         }
         Err(TestError::Abort(reason)) => Err(format!("seed {seed}: {reason}")),
     }
+}
+
+/// Simulates worlds from a seed on: so many, or as `SIMULATE_SEED` and `SIMULATE_SECONDS` ask. Gives their number, or
+/// what is wrong with the first that fails.
+pub fn worlds(
+    first: u64,
+    count: u64,
+    checks: &mut dyn FnMut(&World, &Shipping) -> check::Result,
+) -> Result<u64, String> {
+    let asked = |name| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
+    let first = asked("SIMULATE_SEED").unwrap_or(first);
+    let seconds = asked("SIMULATE_SECONDS").map(Duration::from_secs);
+    let began = Instant::now();
+    let mut seed = first;
+    while seconds.map_or(seed < first + count, |seconds| began.elapsed() < seconds) {
+        simulate(seed, checks)?;
+        seed += 1;
+    }
+    Ok(seed - first)
 }

@@ -1,19 +1,17 @@
 //! Worlds with fixed seeds. `cargo xtask simulate` looks at as many others as one likes.
 
-use abort_reason_simulator::{check, simulate};
+use abort_reason_simulator::{check, simulate, worlds};
 
 /// Worlds of each part.
 const WORLDS: u64 = 500;
 
 fn part(number: u64) {
     let mut records = 0;
-    for seed in number * WORLDS..(number + 1) * WORLDS {
-        let done = simulate(seed, &mut |world, shipping| {
-            records += check(world, shipping)?;
-            Ok(())
-        });
-        done.unwrap_or_else(|wrong| panic!("{wrong}"));
-    }
+    worlds(number * WORLDS, WORLDS, &mut |world, shipping| {
+        records += check(world, shipping)?;
+        Ok(())
+    })
+    .unwrap_or_else(|wrong| panic!("{wrong}"));
     assert!(records > 2_000, "{records} records in {WORLDS} worlds");
 }
 

@@ -1,7 +1,5 @@
 //! `simulate`: worlds of one seed after another, through every face, for as long as one likes.
 
-use std::process::Command;
-
 use crate::shell::{Failure, Result, heading, run as run_command, warn};
 use crate::test;
 use crate::workspace::cargo;
@@ -26,28 +24,28 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
         10_000_000 + now.as_secs() % 1_000_000_000
     });
     test::prepare()?;
-    let mut wrong = Vec::new();
-    let mut step = |name: &str, command: &mut Command| {
-        heading(name);
-        if let Err(failure) = run_command(command) {
-            warn(&failure.to_string());
-            wrong.push(name.to_owned());
-        }
-    };
-    let native = ["--locked", "--release", "--package", "abort-reason-simulator", "--"];
     let [half, part] = [seconds / 2, seconds / 8].map(|seconds| seconds.max(1).to_string());
-    step(
-        "The native engine, and explain",
-        cargo("run").args(native).args(["--seconds", &half, "--seed", &seed.to_string()]),
-    );
+    let mut native = cargo("run");
+    native.args(["--locked", "--release", "--package", "abort-reason-simulator"]).env("SIMULATE_SECONDS", half);
+    let mut steps = vec![("The native engine, and explain", native)];
     for (name, package, program, tests) in [
         ("The component", "abort-reason-host", "simulated", "the_component"),
         ("The package for JavaScript", "abort-reason-host", "simulated", "for_javascript"),
         ("The bridge", "abort-reason-host", "simulated", "the_bridge"),
         ("The module for Fluent Bit", "abort-reason-fluent-bit", "corpus", "in_simulated_worlds"),
     ] {
-        let test = ["--locked", "--package", package, "--test", program, "--", "--nocapture", tests];
-        step(name, cargo("test").args(test).env("SIMULATE_SECONDS", &part).env("SIMULATE_SEED", seed.to_string()));
+        let mut test = cargo("test");
+        test.args(["--locked", "--package", package, "--test", program, "--", "--nocapture", tests]);
+        test.env("SIMULATE_SECONDS", &part);
+        steps.push((name, test));
+    }
+    let mut wrong = Vec::new();
+    for (name, mut command) in steps {
+        heading(name);
+        if let Err(failure) = run_command(command.env("SIMULATE_SEED", seed.to_string())) {
+            warn(&failure.to_string());
+            wrong.push(name);
+        }
     }
     match wrong.as_slice() {
         [] => Ok(()),

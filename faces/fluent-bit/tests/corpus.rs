@@ -7,10 +7,9 @@
 )]
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 use abort_reason::{Config, Engine, Input, Source};
-use abort_reason_simulator::simulate;
+use abort_reason_simulator::worlds;
 use host::{Filter, Heap, Outcome, records, scenarios};
 use proptest::test_runner::TestRng;
 use serde_json::Value;
@@ -158,25 +157,16 @@ fn the_same_records_as_natively_in_any_order() {
     }
 }
 
-/// The simulator's worlds, with fixed seeds; `SIMULATE_SEED` and `SIMULATE_SECONDS` ask for others.
+/// The simulator's worlds.
 #[test]
 fn the_same_records_as_natively_in_simulated_worlds() {
-    let asked = |name| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
-    let first = asked("SIMULATE_SEED").unwrap_or(3_000_000);
-    let seconds = asked("SIMULATE_SECONDS").map(Duration::from_secs);
-    let began = Instant::now();
-    let mut seed = first;
-    while seconds.map_or(seed < first + 40, |seconds| began.elapsed() < seconds) {
-        let done = simulate(seed, &mut |world, shipping| {
-            let of_the_mail_log = |record: &str| record.contains(" sendmail[");
-            let steps = shipping.interleaved(world);
-            let events: Vec<Event> =
-                steps.iter().map(|step| (of_the_mail_log(step.record), step.record.as_bytes().to_vec())).collect();
-            compare("simulated", &events, "maillog");
-            Ok(())
-        });
-        done.unwrap_or_else(|wrong| panic!("{wrong}"));
-        seed += 1;
-    }
-    println!("{} worlds", seed - first);
+    let done = worlds(3_000_000, 40, &mut |world, shipping| {
+        let of_the_mail_log = |record: &str| record.contains(" sendmail[");
+        let steps = shipping.interleaved(world);
+        let events: Vec<Event> =
+            steps.iter().map(|step| (of_the_mail_log(step.record), step.record.as_bytes().to_vec())).collect();
+        compare("simulated", &events, "maillog");
+        Ok(())
+    });
+    println!("{} worlds", done.unwrap_or_else(|wrong| panic!("{wrong}")));
 }
