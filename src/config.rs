@@ -36,7 +36,10 @@ pub struct Config {
     pub others: Others,
     /// Whether messages that passed without any entry, because the filter was down, are issued as records.
     pub unlogged: bool,
-    /// Whether entries that have passed are kept for a failure that is logged after them ([`Limits::recent_bytes`]).
+    /// Whether ordinary lines are told by a few bytes, and read only if their message matters. Without it the records are
+    /// the same, and each line costs several times as much.
+    pub glance: bool,
+    /// Whether entries that have passed are kept for a failure that is logged after them ([`Limits::passed_bytes`]).
     pub reissue: bool,
     /// Fields of a record that may hold the log line; the first one present counts.
     pub message_fields: Vec<String>,
@@ -88,8 +91,9 @@ pub struct Limits {
     pub messages: usize,
     /// Lines of evidence, and aborts, under one queue id.
     pub per_message: usize,
-    /// Bytes of entries that have passed and may be issued again.
-    pub recent_bytes: usize,
+    /// Bytes of ordinary mail lines that are not read unless their message matters, and of entries that may be issued
+    /// again; rounded down to a power of two.
+    pub passed_bytes: usize,
     /// Queue ids that are remembered as seen; rounded up to a power of two.
     pub seen_ids: usize,
     /// Bytes of a line's text that are kept.
@@ -104,7 +108,7 @@ impl Default for Limits {
             join_bytes: 64 << 20,
             messages: 100_000,
             per_message: 64,
-            recent_bytes: 16 << 20,
+            passed_bytes: 16 << 20,
             seen_ids: 65_536,
             text_bytes: 4_096,
             hosts: 1_024,
@@ -123,6 +127,7 @@ impl Default for Config {
             mode: Mode::Hold,
             others: Others::Pass,
             unlogged: false,
+            glance: true,
             reissue: true,
             message_fields: names(&["message", "log", "MESSAGE", "msg"]),
             host_fields: names(&["host", "hostname", "_HOSTNAME"]),
@@ -176,6 +181,7 @@ const KEYS: &[&str] = &[
     "mode",
     "others",
     "unlogged",
+    "glance",
     "reissue",
     "message_fields",
     "host_fields",
@@ -189,7 +195,7 @@ const KEYS: &[&str] = &[
     "rules",
 ];
 const LIMIT_KEYS: &[&str] =
-    &["join_bytes", "messages", "per_message", "recent_bytes", "seen_ids", "text_bytes", "hosts"];
+    &["join_bytes", "messages", "per_message", "passed_bytes", "seen_ids", "text_bytes", "hosts"];
 const RULE_KEYS: &[&str] = &["id", "class", "rank", "stage", "timeout", "start", "rest"];
 
 impl Config {
@@ -217,6 +223,7 @@ impl Config {
                 "mode" => config.mode = word(key, value, Mode::ALL, Mode::as_str)?,
                 "others" => config.others = word(key, value, Others::ALL, Others::as_str)?,
                 "unlogged" => config.unlogged = boolean(key, value)?,
+                "glance" => config.glance = boolean(key, value)?,
                 "reissue" => config.reissue = boolean(key, value)?,
                 "message_fields" => config.message_fields = filled(key, value)?,
                 "host_fields" => config.host_fields = strings(key, value)?,
@@ -265,7 +272,7 @@ fn limits(value: &Value) -> Result<Limits, ConfigError> {
             "join_bytes" => (&mut limits.join_bytes, 64 << 10, 64 << 30),
             "messages" => (&mut limits.messages, 16, 100_000_000),
             "per_message" => (&mut limits.per_message, 8, 1_024),
-            "recent_bytes" => (&mut limits.recent_bytes, 0, 64 << 30),
+            "passed_bytes" => (&mut limits.passed_bytes, 0, 64 << 30),
             "seen_ids" => (&mut limits.seen_ids, 16, 1 << 28),
             "text_bytes" => (&mut limits.text_bytes, 256, 65_536),
             "hosts" => (&mut limits.hosts, 1, 65_000),

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::config::{Config, Others};
 use crate::entry::Entry;
+use crate::glance::Glance;
 use crate::input::{self, Reading};
 use crate::join::{Join, Mark};
 use crate::mail_line::{MailId, MailLine};
@@ -77,19 +78,38 @@ pub struct Batch {
 #[derive(Debug)]
 pub struct Engine {
     join: Join,
+    /// None where every line is read in full.
+    glance: Option<Glance>,
 }
 
 impl Engine {
     /// An engine with a checked configuration.
     pub fn new(config: &Config) -> Engine {
-        Engine { join: Join::new(config) }
+        let join = Join::new(config);
+        let glance = config.glance.then(|| Glance::new(config, join.matcher()));
+        Engine { join, glance }
     }
 
     /// Takes one record or line. `ticket` is the host's name for it, 0 if it keeps no account.
     pub fn push(&mut self, source: Source, input: Input<'_>, ticket: u64, now_ms: u64) -> Disposition {
-        self.join.advance(now_ms);
-        self.join.stats.records += 1;
-        self.join.pushed = ticket;
+        self.join.begin(ticket, now_ms);
+        if let Some(glance) = &mut self.glance
+            && let Some(look) = glance.look(source, input, |host| self.join.latest(host))
+            && self.join.pass_unread(&look, None, input)
+        {
+            return self.pass();
+        }
+        self.read(source, input, ticket)
+    }
+
+    /// What does not matter, as it came.
+    fn pass(&self) -> Disposition {
+        Disposition { forward: self.join.config().others == Others::Pass, keep: false }
+    }
+
+    /// Reads what came in.
+    #[inline(never)]
+    fn read(&mut self, source: Source, input: Input<'_>, ticket: u64) -> Disposition {
         let Some(reading) = input::read(self.join.config(), input) else {
             self.join.stats.unreadable += 1;
             return Disposition::PASS;
@@ -99,14 +119,26 @@ impl Engine {
             self.join.stats.other += 1;
             return Disposition::PASS;
         }
-        let pass = Disposition { forward: self.join.config().others == Others::Pass, keep: false };
+        let pass = self.pass();
         let source = if source == Source::Auto { reading.source.unwrap_or_default() } else { source };
+        if matches!(input, Input::Record(_))
+            && let Some(glance) = &mut self.glance
+            && let Some(look) = glance.line(source, &reading.line, |host| self.join.latest(host))
+            && self.join.pass_unread(&look, reading.host.as_deref(), input)
+        {
+            return pass;
+        }
         let entry = if source == Source::Mail { None } else { Entry::parse(&reading.line) };
         if source != Source::MessageLog
             && let Some(line) = mail_line(&reading, source, entry.is_some())
         {
             self.join.stats.mail_lines += 1;
             let keep = self.join.mail_line(&line, &reading.line, ticket);
+            if let Some(glance) = &mut self.glance
+                && let Some(host) = self.join.writer(&line)
+            {
+                glance.learn(&reading.line, &line, host);
+            }
             return Disposition { keep, ..pass };
         }
         if let Some(entry) = entry {
@@ -244,7 +276,11 @@ impl Engine {
 
     /// Goes on from a snapshot of the same version and configuration.
     pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), RestoreError> {
-        self.join = Join::restored(self.join.config(), snapshot).map_err(RestoreError)?;
+        let config = self.join.config();
+        // What was learnt of beginnings names hosts by their places in the state before.
+        let glance = self.glance.is_some().then(|| Glance::new(config, self.join.matcher()));
+        self.join = Join::restored(config, snapshot).map_err(RestoreError)?;
+        self.glance = glance;
         Ok(())
     }
 }

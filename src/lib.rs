@@ -47,6 +47,8 @@ mod config;
 mod engine;
 mod entry;
 mod envelope;
+mod glance;
+mod hash;
 mod input;
 mod join;
 mod json;

@@ -38,14 +38,33 @@ impl QueueId {
     /// The id that a text begins with: letters and digits, as many as there are.
     pub(crate) fn leading(text: &[u8]) -> Option<QueueId> {
         let len = text.iter().take(17).take_while(|b| b.is_ascii_alphanumeric()).count();
-        if !(12..=16).contains(&len) {
-            return None;
-        }
-        let date = DIGITS[usize::from(text[0])] < 60
-            && matches!(text[1], b'0'..=b'9' | b'A' | b'B')
-            && matches!(text[2], b'1'..=b'9' | b'A'..=b'V')
-            && matches!(text[3], b'0'..=b'9' | b'A'..=b'N');
-        (date && text[len - 5..len].iter().all(u8::is_ascii_digit)).then(|| QueueId::from_bytes(&text[..len]))
+        let is_one = (12..=16).contains(&len) && QueueId::is_dated(&text[..len]);
+        is_one.then(|| QueueId::from_bytes(&text[..len]))
+    }
+
+    /// An id of 14 characters, as all of them are since sendmail 8.12, where no other letter or digit follows.
+    #[inline]
+    pub(crate) fn of_14(text: &[u8; 14]) -> Option<QueueId> {
+        QueueId::is_dated(text).then(|| {
+            let mut bytes = [0; MOST + 1];
+            if let Some(start) = bytes.first_chunk_mut() {
+                *start = *text;
+            }
+            bytes[MOST] = 14;
+            QueueId(bytes)
+        })
+    }
+
+    /// Whether letters and digits stand as in an id: the date first, a process id last.
+    #[inline]
+    fn is_dated(text: &[u8]) -> bool {
+        let [year, month, day, hour, middle @ .., _, _, _, _, _] = text else { return false };
+        DIGITS[usize::from(*year)] < 60
+            && matches!(month, b'0'..=b'9' | b'A' | b'B')
+            && matches!(day, b'1'..=b'9' | b'A'..=b'V')
+            && matches!(hour, b'0'..=b'9' | b'A'..=b'N')
+            && middle.iter().all(u8::is_ascii_alphanumeric)
+            && text[text.len() - 5..].iter().all(u8::is_ascii_digit)
     }
 
     /// Any name for a message that has the look of an id: PureMessage in SMTP mode writes ids of its own.

@@ -19,13 +19,13 @@ const FRAME: usize = 300_000;
 fn tiny() -> Config {
     config(
         r#"{"filter_names": ["PureMessage"], "unlogged": true, "limits": {"join_bytes": 65536, "messages": 16,
-        "per_message": 8, "recent_bytes": 4096, "seen_ids": 16, "text_bytes": 256, "hosts": 4}}"#,
+        "per_message": 8, "passed_bytes": 4096, "seen_ids": 16, "text_bytes": 256, "hosts": 4}}"#,
     )
 }
 
 /// The most that the state may take: text may be three times as long in JSON, in which control characters are escaped.
 fn most(config: &Config) -> usize {
-    3 * (config.limits.join_bytes + config.limits.recent_bytes) + FRAME
+    3 * (config.limits.join_bytes + config.limits.passed_bytes) + FRAME
 }
 
 /// An engine that is given lines, and drained as a host does.
@@ -61,7 +61,7 @@ impl Flood {
 
     fn stays_within(&mut self, config: &Config) {
         let stats = self.engine.stats();
-        assert!(stats.bytes <= (config.limits.join_bytes + config.limits.recent_bytes) as u64, "{stats:?}");
+        assert!(stats.bytes <= (config.limits.join_bytes + config.limits.passed_bytes) as u64, "{stats:?}");
         self.largest = self.largest.max(self.engine.snapshot().len());
         assert!(self.largest <= most(config), "{} of {}", self.largest, most(config));
         self.engine.finish();

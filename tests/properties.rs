@@ -201,7 +201,7 @@ proptest! {
         let mode = if annotate { "annotate" } else { "hold" };
         let json = format!(
             r#"{{"filter_names": ["PureMessage"], "unlogged": true, "mode": "{mode}", "limits": {{"join_bytes": 65536,
-            "messages": 16, "per_message": 8, "recent_bytes": 2000, "seen_ids": 16, "text_bytes": 256, "hosts": {hosts}}}}}"#
+            "messages": 16, "per_message": 8, "passed_bytes": 2000, "seen_ids": 16, "text_bytes": 256, "hosts": {hosts}}}}}"#
         );
         let config = config(&json);
         let mut host = Host::new(&config);

@@ -46,13 +46,13 @@ impl Loaded {
     pub fn within(self, memory_bytes: usize) -> Loaded {
         let Some(limits) = memory::fitted(&self.config.limits, memory_bytes) else { return self };
         let mut value: Value = serde_json::from_str(&self.json).unwrap_or_default();
-        let (join_bytes, recent_bytes, seen_ids) = (limits.join_bytes, limits.recent_bytes, limits.seen_ids);
-        for (key, bound) in [("join_bytes", join_bytes), ("recent_bytes", recent_bytes), ("seen_ids", seen_ids)] {
+        let (join_bytes, passed_bytes, seen_ids) = (limits.join_bytes, limits.passed_bytes, limits.seen_ids);
+        for (key, bound) in [("join_bytes", join_bytes), ("passed_bytes", passed_bytes), ("seen_ids", seen_ids)] {
             value["limits"][key] = json!(bound);
         }
         say(&format!(
             "{} MiB are too little for the limits of the configuration: going on with join_bytes {join_bytes}, \
-             recent_bytes {recent_bytes}, seen_ids {seen_ids}\nGive more by --memory-limit, or lower `limits`.",
+             passed_bytes {passed_bytes}, seen_ids {seen_ids}\nGive more by --memory-limit, or lower `limits`.",
             memory_bytes >> 20
         ));
         let mut config = self.config;

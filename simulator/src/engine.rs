@@ -39,7 +39,7 @@ pub struct Run {
 /// bounded, what leaves is a JSON object.
 pub fn run(config: &Config, steps: &[Step<'_>]) -> Result<Run, String> {
     let mut host = Host { engine: Engine::new(config), kept: BTreeMap::new(), now: 0, run: Run::default() };
-    let most = (config.limits.join_bytes + config.limits.recent_bytes) as u64;
+    let most = (config.limits.join_bytes + config.limits.passed_bytes) as u64;
     for (number, step) in steps.iter().enumerate() {
         host.restart(config, step.restart)?;
         host.now += u64::from(step.pause);

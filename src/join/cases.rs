@@ -12,7 +12,7 @@ use crate::time::LogTime;
 
 use super::group::{Case, CaseState, Delivery, EntryFacts, Group};
 use super::hosts::{HostIndex, host_name, is_known, same_host};
-use super::recent::Passed;
+use super::passed::Record;
 use super::seen::{Found, flag, host_number};
 use super::verdict::Told;
 use super::waits::Wait;
@@ -49,6 +49,7 @@ impl Join {
             None => self.hosts.only(),
         };
         let at = time(entry, reading).map(LogTime::ms);
+        self.bring_back(&entry.id);
         self.see_entry(place, host, entry, at);
         let incoming = Incoming { place, host, entry, reading, ticket };
         if entry.is_abort() {
@@ -76,7 +77,9 @@ impl Join {
             self.put(entry.id, group);
         }
         if self.config.reissue {
-            self.stats.entries_forgotten += self.recent.push(seq, entry.id, input, self.config.limits.recent_bytes);
+            let secs = at.map_or(0, |at| at.div_euclid(1_000) as u32);
+            let record = Record { log: LineKind::MessageLog, input, host: place, secs, seq };
+            self.stats.entries_forgotten += self.passed.push(&entry.id, record);
         }
         Taken::Passes
     }
@@ -188,28 +191,31 @@ impl Join {
 
     /// A failure was logged for a message whose entry has passed: the entry becomes a case after all.
     pub(super) fn recall(&mut self, id: &QueueId, group: &mut Group) {
-        let known = |passed: &&Passed| group.others.iter().any(|(seq, _)| *seq == passed.seq);
-        let wanted: Vec<Passed> = self.recent.of(id).filter(known).cloned().collect();
-        for passed in wanted.into_iter().rev() {
-            let Some(reading) = crate::input::read(&self.config, passed.input()) else { continue };
-            let Some(entry) = Entry::parse(&reading.line).filter(ends) else { continue };
-            let Some(record) = record::of_input(passed.input(), reading.has_null) else { continue };
-            group.others.retain(|(seq, _)| *seq != passed.seq);
-            let host = reading.host.as_deref().and_then(host_name);
-            let name = record::case_id(Kind::Unnoticed, host.as_deref(), id.as_str(), &reading.line);
-            if !group.cases.iter().any(|case| *case.id == *name) {
+        let mut wanted: Vec<(u64, bool, Case)> = self
+            .passed_readings(id)
+            .filter(|(seq, ..)| group.others.iter().any(|(known, _)| known == seq))
+            .filter_map(|(seq, input, reading)| {
+                let entry = Entry::parse(&reading.line).filter(ends)?;
+                let record = record::of_input(input, reading.has_null)?;
+                let host = reading.host.as_deref().and_then(host_name);
+                let name = record::case_id(Kind::Unnoticed, host.as_deref(), id.as_str(), &reading.line);
+                Some((seq, host.is_none(), new_case(Kind::Unnoticed, name, record, &entry, &reading)))
+            })
+            .collect();
+        wanted.reverse();
+        for (seq, nameless, case) in wanted {
+            group.others.retain(|(known, _)| *known != seq);
+            if !group.cases.iter().any(|known| known.id == case.id) {
                 // The record has passed once without the object.
-                group.nameless |= host.is_none();
-                let case = new_case(Kind::Unnoticed, name, record, &entry, &reading);
+                group.nameless |= nameless;
                 self.hold(group.home, id, group, case, 1);
             }
         }
     }
 
     /// The entries of a message that have passed, in the order in which they came.
-    pub(super) fn passed(&self, id: &QueueId, host: Option<&str>) -> Vec<(u64, EntryFacts)> {
-        let read = |passed: &Passed| {
-            let reading = crate::input::read(&self.config, passed.input())?;
+    pub(super) fn passed_entries(&self, id: &QueueId, host: Option<&str>) -> Vec<(u64, EntryFacts)> {
+        let read = |(seq, _, reading): (u64, Input<'_>, Reading<'_>)| {
             let theirs = reading.host.as_deref().and_then(host_name);
             if let (Some(a), Some(b)) = (theirs.as_deref(), host)
                 && !same_host(a, b)
@@ -217,11 +223,23 @@ impl Join {
                 return None;
             }
             let entry = Entry::parse(&reading.line)?;
-            Some((passed.seq, facts(&entry, &reading)))
+            Some((seq, facts(&entry, &reading)))
         };
-        let mut list: Vec<_> = self.recent.of(id).take(self.config.limits.per_message).filter_map(read).collect();
+        let mut list: Vec<_> = self.passed_readings(id).take(self.config.limits.per_message).filter_map(read).collect();
         list.reverse();
         list
+    }
+
+    /// The entries of a message that have passed and may be issued again, the latest first.
+    fn passed_readings(&self, id: &QueueId) -> impl Iterator<Item = (u64, Input<'_>, Reading<'_>)> {
+        let entries =
+            self.passed.of(id).filter(|(_, record)| self.config.reissue && record.log == LineKind::MessageLog);
+        entries.filter_map(|(_, record)| {
+            let reading = crate::input::read(&self.config, record.input)?;
+            // Another message may have the same number.
+            let is_its = Entry::parse(&reading.line)?.id == *id;
+            is_its.then_some((record.seq, record.input, reading))
+        })
     }
 
     /// A message was delivered after PureMessage had failed in its connection, perhaps without an entry.

@@ -173,6 +173,16 @@ impl Clocks {
         self.mail_zone.seen < GUESSES
     }
 
+    /// Whether more entries are wanted for that.
+    pub(crate) fn wants_entry_ids(&self) -> bool {
+        self.entry_zone.seen < GUESSES
+    }
+
+    /// Whether messages are wanted that stand in both logs: the clocks may be set on the way, so that all are.
+    pub(crate) fn wants_differences(&self) -> bool {
+        self.mail.latest.is_some() && self.entries.latest.is_some()
+    }
+
     /// Notes that a message stands in both logs.
     pub(crate) fn see_both(&mut self, entry_at: i64, mail_at: i64) {
         let difference = half_hours(entry_at - mail_at);

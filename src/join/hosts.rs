@@ -86,6 +86,11 @@ impl Hosts {
         place
     }
 
+    /// The place of a host that had the last line.
+    pub(crate) fn known(&self, host: &[u8]) -> Option<HostIndex> {
+        self.last.as_ref().filter(|(name, _)| **name == *clipped(host)).map(|(_, place)| *place)
+    }
+
     pub(crate) fn number(&self, place: HostIndex) -> u32 {
         self.numbers[usize::from(place)]
     }

@@ -7,15 +7,16 @@ mod clock;
 mod connections;
 mod filters;
 mod group;
-pub(crate) mod hosts;
+mod hosts;
 mod parts;
+mod passed;
 mod programs;
-mod recent;
 mod release;
 mod said;
 mod seen;
 mod snapshot;
 mod store;
+mod unread;
 mod verdict;
 mod waits;
 
@@ -37,10 +38,11 @@ use connections::Connections;
 use filters::Filters;
 pub(crate) use group::{Case, Evidence};
 use group::{Delivery, Group};
-use hosts::{HostIndex, Hosts, NAMELESS, host_name};
+pub(crate) use hosts::HostIndex;
+use hosts::{Hosts, NAMELESS, host_name};
 use parts::{Parts, Whole};
+use passed::Passed;
 use programs::Programs;
-use recent::Recent;
 use said::{Said, delivery, of_reception};
 use seen::{Seen, flag, host_number};
 use store::Store;
@@ -56,7 +58,7 @@ pub(crate) struct Join {
     hosts: Hosts,
     seen: Seen,
     store: Store,
-    recent: Recent,
+    passed: Passed,
     connections: Connections,
     parts: Parts,
     programs: Programs,
@@ -100,7 +102,7 @@ impl Join {
             seen: Seen::new(config.limits.seen_ids),
             config: config.clone(),
             store: Store::default(),
-            recent: Recent::default(),
+            passed: Passed::new(config.limits.passed_bytes),
             connections: Connections::default(),
             parts: Parts::default(),
             programs: Programs::default(),
@@ -116,6 +118,10 @@ impl Join {
             released: VecDeque::new(),
             stats: Stats::default(),
         }
+    }
+
+    pub(crate) fn matcher(&self) -> &Matcher {
+        &self.matcher
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -158,6 +164,25 @@ impl Join {
 
     pub(crate) fn poll_released(&mut self) -> Option<u64> {
         self.released.pop_front()
+    }
+
+    /// Something comes in.
+    pub(crate) fn begin(&mut self, ticket: u64, now: u64) {
+        self.advance(now);
+        self.stats.records += 1;
+        self.pushed = ticket;
+    }
+
+    /// How far the mail log of a host has come.
+    #[inline]
+    pub(crate) fn latest(&self, host: HostIndex) -> Option<i64> {
+        self.hosts.clocks(host).mail.latest
+    }
+
+    /// The place of a host that wrote a line of sendmail's, if later lines of it can be told by their beginning.
+    pub(crate) fn writer(&self, line: &MailLine<'_>) -> Option<HostIndex> {
+        let known = self.hosts.known(line.host).filter(|host| *host != NAMELESS);
+        known.filter(|_| self.programs.is_named(&self.config.mail_programs, line.program))
     }
 
     /// Takes a mail line; true if it was kept.
@@ -208,6 +233,7 @@ impl Join {
     }
 
     fn about_message(&mut self, about: &About<'_>, line: &MailLine<'_>, raw: &[u8]) -> bool {
+        self.bring_back(&about.id);
         let said = if line.part.is_none() { Said::read(line.text) } else { Said::Nothing };
         let slot = self.seen.touch(&about.id, self.hosts.number(about.place));
         slot.note(flag::MAIL | said.flags());
@@ -457,7 +483,7 @@ impl Join {
                     }
                 }
             }
-            group.others = self.passed(id, host);
+            group.others = self.passed_entries(id, host);
         }
         if (place != NAMELESS || group.host.is_none()) && group.home != place {
             self.move_waits(&group, place);
@@ -479,7 +505,7 @@ impl Join {
             self.stats.released_early += self.issue_held(&id, &mut group);
             self.forget(&group);
         }
-        self.stats.bytes = (self.store.bytes() + self.connections.bytes() + self.recent.bytes()) as u64;
+        self.stats.bytes = (self.store.bytes() + self.connections.bytes() + self.passed.bytes()) as u64;
     }
 
     /// Gives back the tickets of what is let go.

@@ -31,7 +31,8 @@ impl Programs {
         made.is_some() && made == pid
     }
 
-    fn is_named(&self, names: &[String], program: &[u8]) -> bool {
+    /// Whether a program is sendmail by its name or by what it has written.
+    pub(crate) fn is_named(&self, names: &[String], program: &[u8]) -> bool {
         let fits = |name: &String| match name.strip_suffix('*') {
             Some(start) => program.starts_with(start.as_bytes()),
             None => name.as_bytes() == program,

@@ -11,15 +11,15 @@ use super::connections::{self, Connections};
 use super::filters::Filters;
 use super::hosts::Hosts;
 use super::parts::Parts;
+use super::passed::{self, Passed};
 use super::programs::Programs;
-use super::recent::{Passed, Recent};
 use super::seen::Slot;
 use super::store::{self, Store};
 use super::waits::{Wait, Waits};
 use super::{Join, Output};
 
 /// Raised with every change of what is stored.
-const FORMAT: &str = concat!("abort-reason ", env!("CARGO_PKG_VERSION"), " 5");
+const FORMAT: &str = concat!("abort-reason ", env!("CARGO_PKG_VERSION"), " 6");
 
 #[derive(Serialize, Deserialize)]
 struct Snapshot {
@@ -29,7 +29,7 @@ struct Snapshot {
     hosts: Hosts,
     seen: Vec<Slot>,
     store: store::Stored,
-    recent: Vec<Passed>,
+    passed: passed::Stored,
     connections: connections::Stored,
     parts: Parts,
     programs: Programs,
@@ -52,7 +52,7 @@ impl Join {
             hosts: self.hosts.clone(),
             seen: self.seen.used(),
             store: self.store.stored(),
-            recent: self.recent.stored(),
+            passed: self.passed.stored(),
             connections: self.connections.stored(),
             parts: self.parts.clone(),
             programs: self.programs.clone(),
@@ -87,7 +87,7 @@ impl Join {
         join.hosts = snapshot.hosts;
         join.seen.fill(&snapshot.seen);
         join.store = Store::restored(snapshot.store);
-        join.recent = Recent::restored(snapshot.recent);
+        join.passed = Passed::restored(config.limits.passed_bytes, snapshot.passed);
         join.connections = Connections::restored(snapshot.connections);
         join.parts = snapshot.parts;
         join.programs = snapshot.programs;

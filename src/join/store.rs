@@ -3,13 +3,12 @@
 //! Invariants: every group has exactly one place in `order`; `bytes` is the sum of the groups' weights. A group is changed
 //! by taking it out and putting it back, so that place and weight are always those of what it holds.
 
-use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeSet, HashMap};
-use std::hash::BuildHasherDefault;
 use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
 
+use crate::hash::Mixed;
 use crate::queue_id::QueueId;
 use crate::reasons::Matcher;
 
@@ -17,7 +16,7 @@ use super::group::Group;
 use super::hosts::same_host;
 
 /// A map whose order of iteration is never looked at, with the same hashes in every run.
-pub(crate) type Map<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;
+pub(crate) type Map<K, V> = HashMap<K, V, Mixed>;
 
 /// The messages, by queue id; those of several hosts under one id stand side by side.
 #[derive(Debug, Clone, Default)]

@@ -110,6 +110,8 @@ pub(crate) struct Matcher(Arc<Rules>);
 #[derive(Debug)]
 struct Rules {
     list: Vec<CompiledRule>,
+    /// How many of them, the first ones, are the configuration's.
+    added: usize,
     /// Rules whose start has no literal before the name of something: tried where no other start fits.
     anywhere: Vec<(u16, memmem::Finder<'static>)>,
     /// For each first byte the rules whose start begins with it, grouped by what stands before the filter's name.
@@ -211,6 +213,13 @@ impl<'t> Named<'t> {
     }
 }
 
+impl Group {
+    /// Whether a rule of the group may match a text, by what stands behind [`Group::before`].
+    fn may_match(&self, behind: &[u8]) -> bool {
+        !self.all_named || Named::new(behind).is_closed_by_any(&self.closes)
+    }
+}
+
 impl Rules {
     fn new(added: Vec<CompiledRule>) -> Rules {
         let mut rules = added;
@@ -243,7 +252,7 @@ impl Rules {
                 groups[at].closes.push(close.into());
             }
         }
-        Rules { list: rules, anywhere, by_first_byte }
+        Rules { list: rules, added: replaced, anywhere, by_first_byte }
     }
 }
 
@@ -264,13 +273,35 @@ impl Matcher {
         }
     }
 
+    /// Whether a rule of the configuration may match a text that begins so.
+    pub(crate) fn added_may_match(&self, start: &[u8]) -> bool {
+        self.0.list[..self.0.added].iter().any(|rule| {
+            let before = &rule.start.before;
+            before.starts_with(start) || start.starts_with(before)
+        })
+    }
+
+    /// Whether any rule may match a text, by literal bytes alone.
+    pub(crate) fn may_match(&self, text: &[u8]) -> bool {
+        let Some(first) = text.first() else { return false };
+        let mut known_start = false;
+        for group in &self.0.by_first_byte[usize::from(*first)] {
+            let Some(behind) = text.strip_prefix(&*group.before) else { continue };
+            known_start = true;
+            if group.may_match(behind) {
+                return true;
+            }
+        }
+        !known_start && self.0.anywhere.iter().any(|(_, needle)| needle.find(text).is_some())
+    }
+
     /// The first rule that the whole text fits.
     pub(crate) fn find<'t>(&self, text: &'t [u8]) -> Option<Match<'t>> {
         let mut known_start = false;
         for group in &self.0.by_first_byte[usize::from(*text.first()?)] {
             let Some(behind) = text.strip_prefix(&*group.before) else { continue };
             known_start = true;
-            if group.all_named && !Named::new(behind).is_closed_by_any(&group.closes) {
+            if !group.may_match(behind) {
                 continue;
             }
             for index in &group.rules {

@@ -321,7 +321,7 @@ pub const TABLE: &[Rule] = &[
     // What any filter's verdict looks like: explains nothing on its own.
     row("S-07r", OtherFilter, ALL, "to={to}", "Command rejected",
         "to=<b@example.net>, delay=00:00:02, pri=30024, stat=Command rejected").role(Role::Verdict).ranked(Circumstantial),
-    row("S-04", ClientEnded, ALL, "from={sender}, ", concat!(r"size=\d+, class=-?\d+, nrcpts=\d+, .*relay=", client!()),
+    row("S-04", ClientEnded, ALL, "from={sender}, ", concat!(r"size=\d+, class=-?\d+, nrcpts=\d+, (?:(?:[^mr]|m[^s]|r[^e]).*, )?relay=", client!()),
         "from=<a@example.org>, size=0, class=0, nrcpts=1, proto=ESMTP, daemon=MTA, relay=relay.example.com [192.0.2.1]").role(Role::EndOfEnvelope).ranked(Circumstantial),
     // sendmail's own trouble (collect.c, queue.c, err.c).
     row("C-20", MtaError, ALL, "low on space (", r"\S+ needs \d+ bytes \+ \d+ blocks in \S+\), max avail: -?\d+",

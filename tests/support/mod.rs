@@ -235,7 +235,7 @@ impl Host {
 fn check(stats: &Stats, limits: &abort_reason::Limits) {
     let Stats { records, mail_lines, entries, other, unreadable, .. } = *stats;
     assert_eq!(records, mail_lines + entries + other + unreadable, "{stats:?}");
-    let most = limits.join_bytes + limits.recent_bytes;
+    let most = limits.join_bytes + limits.passed_bytes;
     assert!(stats.bytes <= most as u64, "{} bytes of {most}", stats.bytes);
     assert!(stats.aborts + stats.duplicates <= entries, "{stats:?}");
     assert!(stats.evidence + stats.crowded_out <= mail_lines, "{stats:?}");

@@ -22,7 +22,7 @@ pub(crate) struct Settings {
 /// the field in which the `tail` input puts a line comes first.
 const DEFAULTS: &str = r#"{
     "message_fields": ["log", "message", "MESSAGE", "msg"],
-    "limits": {"join_bytes": 16777216, "messages": 50000, "recent_bytes": 4194304, "seen_ids": 16384}
+    "limits": {"join_bytes": 16777216, "messages": 50000, "passed_bytes": 4194304, "seen_ids": 16384}
 }"#;
 
 const KEYS: [&str; 3] = ["tick_tag", "evidence_prefix", "report_secs"];

@@ -88,7 +88,7 @@ fn sentences(config: &Config, rules: usize) -> Vec<(&'static str, String)> {
                 mib(limits.join_bytes),
                 limits.messages,
                 limits.per_message,
-                mib(limits.recent_bytes),
+                mib(limits.passed_bytes),
                 limits.seen_ids,
                 limits.text_bytes,
                 limits.hosts

@@ -19,7 +19,7 @@ pub(crate) fn fitted(limits: &Limits, memory_bytes: usize) -> Option<Limits> {
         seen_ids /= 2;
     }
     let room = room.saturating_sub(seen_ids.next_power_of_two() * SEEN) / HALVES * 2;
-    let asked = limits.join_bytes + limits.recent_bytes;
+    let asked = limits.join_bytes + limits.passed_bytes;
     if asked <= room && seen_ids == limits.seen_ids {
         return None;
     }
@@ -27,7 +27,7 @@ pub(crate) fn fitted(limits: &Limits, memory_bytes: usize) -> Option<Limits> {
         |bytes: usize| if asked <= room { bytes } else { (bytes as u128 * room as u128 / asked as u128) as usize };
     Some(Limits {
         join_bytes: part(limits.join_bytes).max(64 << 10),
-        recent_bytes: part(limits.recent_bytes),
+        passed_bytes: part(limits.passed_bytes),
         seen_ids,
         ..*limits
     })
@@ -44,7 +44,7 @@ mod tests {
         let mut before = 0;
         for mib in [16, 32, 64, 128] {
             let fitted = fitted(&limits, mib << 20).unwrap();
-            let counted = fitted.join_bytes + fitted.recent_bytes;
+            let counted = fitted.join_bytes + fitted.passed_bytes;
             assert!(
                 counted > before && counted * HALVES / 2 + fitted.seen_ids * SEEN + BESIDE <= mib << 20,
                 "{mib}: {fitted:?}"

@@ -61,9 +61,14 @@ impl Filter {
 
     /// A fresh instance of a module.
     pub(crate) fn of(module: &[u8], heap: Heap) -> Filter {
+        Filter::with(module, heap, false)
+    }
+
+    /// A fresh instance of a module; where instructions are counted, [`Filter::instructions`] tells their number.
+    pub(crate) fn with(module: &[u8], heap: Heap, counts: bool) -> Filter {
         // What Fluent Bit's interpreter has: none of the newer proposals.
         let mut config = Config::default();
-        config.wasm_tail_call(false).wasm_multi_memory(false);
+        config.wasm_tail_call(false).wasm_multi_memory(false).consume_fuel(counts);
         let engine = Engine::new(&config);
         let module = Module::new(&engine, module).expect("a module");
         assert_eq!(module.imports().count(), 0, "the module may import nothing");
@@ -72,6 +77,9 @@ impl Filter {
         functions.sort_unstable();
         assert_eq!(functions, ["abort_reason", "free", "malloc"]);
         let mut store = Store::new(&engine, ());
+        if counts {
+            store.set_fuel(u64::MAX).expect("counting is on");
+        }
         let instance = Linker::new(&engine).instantiate_and_start(&mut store, &module).expect("an instance");
         let memory = instance.get_memory(&store, "memory").expect("a memory");
         let call = typed(instance, &store, "abort_reason");
@@ -114,6 +122,11 @@ impl Filter {
     /// A tick.
     pub(crate) fn tick(&mut self, time_ms: u64) -> Outcome {
         self.record(TICK, time_ms, br#"{"tick":true}"#)
+    }
+
+    /// Instructions so far, as the interpreter counts them.
+    pub(crate) fn instructions(&self) -> u64 {
+        u64::MAX - self.store.get_fuel().expect("counting is on")
     }
 
     /// Pages of memory.

@@ -1,0 +1,176 @@
+//! Which texts are ordinary: they say nothing about a failure, whatever their message turns out to be.
+//!
+//! Beginnings are those of the matcher's rules, the user's among them. Of `from=` and `to=` lines only those are ordinary
+//! for which no rule of the table is meant: the text has come, or the mail is delivered. They are most of a mail log.
+
+use crate::queue_id::QueueId;
+use crate::reasons::Matcher;
+
+/// What a line says at a glance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Says {
+    /// Nothing about any message.
+    Nothing,
+    /// That the message exists.
+    Mention(QueueId),
+    /// Something about the message, which is only wanted if the message matters.
+    Much(QueueId),
+}
+
+/// The forms that are ordinary under the rules of a matcher.
+#[derive(Debug)]
+pub(super) struct Ordinary {
+    matcher: Matcher,
+    /// Whether `from=` and `to=` lines can be told: no rule of the user's may match one.
+    from: bool,
+    to: bool,
+    /// Behind `Milter (name` only a colon makes a failure.
+    milter: bool,
+}
+
+impl Ordinary {
+    pub(super) fn new(matcher: &Matcher) -> Ordinary {
+        Ordinary {
+            from: !matcher.added_may_match(b"from=<"),
+            to: !matcher.added_may_match(b"to=<"),
+            milter: !matcher.added_may_match(b"Milter ("),
+            matcher: matcher.clone(),
+        }
+    }
+
+    /// A mail line's text about a message.
+    #[inline]
+    pub(super) fn mail(&self, id: QueueId, text: &[u8]) -> Option<Says> {
+        let (ordinary, says) = match text.first()? {
+            b'f' if text.starts_with(b"from=") => (self.from && has_come(text), Says::Much(id)),
+            b't' if text.starts_with(b"to=") => (self.to && is_delivered(text), Says::Much(id)),
+            b'M' if self.milter && text.starts_with(b"Milter (") => (!names_a_failure(&text[8..]), Says::Mention(id)),
+            _ => (!self.matcher.may_match(text), Says::Mention(id)),
+        };
+        ordinary.then_some(says)
+    }
+}
+
+/// Whether a text without a queue id is one of those that say nothing: `NOQUEUE: …`, and how a connection is secured.
+#[inline]
+pub(super) fn is_about_nothing(text: &[u8]) -> bool {
+    text.starts_with(b"NOQUEUE:") || text.starts_with(b"STARTTLS=") || text.starts_with(b"AUTH=")
+}
+
+/// Whether a `from=` line is of a message whose text has come: it names the message id. Its sender has to be plain, without
+/// anything in which a client could write the fields that follow.
+#[inline]
+fn has_come(text: &[u8]) -> bool {
+    let Some(sender) = text.strip_prefix(b"from=<") else { return false };
+    let Some(end) = sender.iter().take(200).position(|b| !is_plain(*b)) else { return false };
+    let fields = sender[end..].strip_prefix(b">, size=").and_then(behind_digits);
+    let fields = fields.and_then(|rest| behind_digits(rest.strip_prefix(b", class=")?));
+    let fields = fields.and_then(|rest| behind_digits(rest.strip_prefix(b", nrcpts=")?));
+    fields.is_some_and(|rest| rest.starts_with(b", msgid="))
+}
+
+/// Whether a byte of an address stands for itself, wherever it is.
+#[inline]
+fn is_plain(byte: u8) -> bool {
+    !matches!(byte, b' ' | b'"' | b'(' | b')' | b',' | b'<' | b'>' | b'\\')
+}
+
+#[inline]
+fn behind_digits(text: &[u8]) -> Option<&[u8]> {
+    let digits = text.iter().take(20).position(|b| !b.is_ascii_digit())?;
+    (digits > 0).then(|| &text[digits..])
+}
+
+/// Whether a `to=` line ends as those of deliveries do: `stat=Sent`, or `stat=Sent (what the next server said)`. What ends
+/// a reception has no bracket at its end, except behind a number.
+#[inline]
+fn is_delivered(text: &[u8]) -> bool {
+    let Some(said) = text.strip_suffix(b")") else { return text.ends_with(b", stat=Sent") };
+    let number = said.strip_suffix(b" max").unwrap_or(said);
+    let digits = number.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+    number.len() == said.len() && number.get(number.len().wrapping_sub(digits + 1)) != Some(&b'(')
+}
+
+/// Whether a filter's name, which a text begins with, is closed as where something went wrong: `PureMessage): …`.
+#[inline]
+fn names_a_failure(text: &[u8]) -> bool {
+    let token = text.iter().take(128).position(|b| matches!(b, b' ' | b','));
+    token.is_none_or(|end| text[..end].ends_with(b":"))
+}
+
+/// Whether an entry ends as one at the end of a message: `… tm=0.80 a=a/eom`. The blank before the action is one that
+/// separates fields, unless it is escaped: nothing behind it could close what was opened before.
+#[inline]
+pub(super) fn is_verdict(entry: &[u8]) -> bool {
+    let Some([before, b' ', b'a', b'=', letter, b'/', b'e', b'o', b'm']) = entry.last_chunk() else { return false };
+    *before != b'\\' && letter.is_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reasons::TABLE;
+
+    const ID: &[u8; 14] = b"6AND15V7014029";
+
+    fn told(ordinary: &Ordinary, text: &str) -> bool {
+        ordinary.mail(QueueId::of_14(ID).unwrap(), text.as_bytes()).is_some()
+    }
+
+    #[test]
+    fn what_is_ordinary() {
+        let ordinary = Ordinary::new(&Matcher::new(&[]));
+        for text in [
+            "from=<a@example.org>, size=9, class=0, nrcpts=1, msgid=<x@y>, proto=ESMTP, relay=z [192.0.2.1]",
+            "from=<>, size=9, class=-60, nrcpts=1, msgid=<x@y>, relay=z",
+            "to=<a@b>, delay=00:00:01, xdelay=00:00:00, mailer=esmtp, pri=1, relay=x., dsn=2.0.0, stat=Sent (ok)",
+            "to=<a@b>, delay=00:00:01, mailer=esmtp, pri=1, dsn=2.0.0, stat=Sent (queued as 4F3B2)",
+            "to=<a@b>, delay=00:00:01, mailer=local, pri=1, dsn=2.0.0, stat=Sent",
+            "Milter (PureMessage) add: header: X-A: Milter (b): timeout",
+            "Milter add: header: X: Milter (PureMessage): timeout before data read",
+            "Milter accept: message",
+            "done; delay=00:00:01, ntries=1",
+        ] {
+            assert!(told(&ordinary, text) || text.contains("-60"), "{text}");
+        }
+        for text in [
+            "",
+            "from=<a@example.org>, size=0, class=0, nrcpts=1, proto=ESMTP, daemon=MTA, relay=x [192.0.2.1]",
+            "from=<\"x>, size=9, class=0, nrcpts=1, msgid=<\"@b>, size=0, class=0, nrcpts=0, relay=x",
+            "from=<x, size=9, class=0, nrcpts=1, msgid=>, size=0, class=0, nrcpts=0, relay=x",
+            "from=<x(>, size=9, class=0, nrcpts=1, msgid=)>, size=0, class=0, nrcpts=0, relay=x",
+            "from=<a@example.org>, size=9, class=0, nrcpts=1",
+            "to=<b@example.net>, delay=00:00:00, pri=0, stat=RSET",
+            "to=<b@example.net>, delay=00:00:00, pri=0, stat=Headers too large (32768 max)",
+            "to=<b@example.net>, delay=00:00:00, pri=0, stat=Message exceeds maximum fixed size (300000)",
+            "to=<b@example.net>, delay=00:00:00, pri=0, stat=Please try again later",
+            "Milter (PureMessage): timeout before data read, where=eom",
+            "Milter (PureMessage):",
+            "lost input channel from x [192.0.2.1] to MTA after rcpt",
+        ] {
+            assert!(!told(&ordinary, text), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_example_of_a_rule_is_ordinary() {
+        let ordinary = Ordinary::new(&Matcher::new(&[]));
+        for row in TABLE {
+            assert!(!told(&ordinary, row.example), "{}: {}", row.id, row.example);
+        }
+    }
+
+    #[test]
+    fn ends_of_entries() {
+        for (entry, ordinary) in [
+            ("q f=<a@b> tm=0.80 a=a/eom", true),
+            ("q f=<a@b> tm=0.80 a=r/eom", true),
+            ("q f=<a@b> tm=0.80 a=c/abort", false),
+            ("q a=c/abort f=x\\ a=a/eom", false),
+            ("q f=<a@b> tm=0.80 a=a/EOM", false),
+            ("a=a/eom", false),
+        ] {
+            assert_eq!(is_verdict(entry.as_bytes()), ordinary, "{entry}");
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! What has passed, as it came: ordinary mail lines that nobody read, and entries. Almost none is ever asked for, so each
+//! is kept as bytes and read when its message turns out to matter.
+//!
+//! A ring of fixed size, in which a newer record takes the place of the oldest ones; records whose queue ids share a place
+//! in a table form a list. Of what was given up, it is known up to which message it may have been.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::Input;
+use crate::peek::LineKind;
+use crate::queue_id::QueueId;
+
+use super::hosts::HostIndex;
+
+/// Bytes before each record: four words, see [`Header`].
+const HEADER: usize = 32;
+
+/// The number of a mail line that was read after all.
+const TAKEN: u32 = 0;
+
+/// Bytes of the ring for each list.
+const BYTES_PER_LIST: usize = 256;
+
+/// What stands where the rest of the ring is too short for a record.
+const FILLER: u8 = 4;
+
+/// Something that has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Record<'a> {
+    pub log: LineKind,
+    /// What came in.
+    pub input: Input<'a>,
+    /// Of which host, if it is known.
+    pub host: HostIndex,
+    /// Its time in seconds, 0 if unknown.
+    pub secs: u32,
+    /// The number in the order of all that came, of an entry.
+    pub seq: u64,
+}
+
+/// The records, within a number of bytes.
+#[derive(Debug, Clone)]
+pub(crate) struct Passed {
+    ring: Vec<u8>,
+    lists: Vec<List>,
+    /// Bytes written since the start: the next record's place, taken modulo the ring's size.
+    head: u64,
+    /// The place of the oldest record.
+    tail: u64,
+    /// The youngest message of which a mail line was given up unread, see [`age`].
+    lost: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct List {
+    /// The message that the last record is about.
+    number: u32,
+    /// The place of the last record, plus one; 0 for none.
+    last: u64,
+}
+
+/// What stands before a record.
+#[derive(Debug, Clone, Copy)]
+struct Header {
+    length: u32,
+    kind: u8,
+    host: HostIndex,
+    /// The place, plus one, of the record before it in its list.
+    before: u64,
+    number: u32,
+    secs: u32,
+    /// Of a mail line the [`age`] of its message, of an entry its `seq`.
+    word: u64,
+}
+
+/// A record for a snapshot.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Stored {
+    lost: u64,
+    records: Vec<StoredRecord>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredRecord {
+    kind: u8,
+    host: HostIndex,
+    number: u32,
+    secs: u32,
+    word: u64,
+    #[serde(with = "super::snapshot::bytes")]
+    bytes: Box<[u8]>,
+}
+
+/// The number of a message here; never [`TAKEN`]. Two messages with one number do no harm: the records name their ids.
+fn short(id: &QueueId) -> u32 {
+    (id.number() >> 32) as u32 | 1
+}
+
+/// The time that a queue id names, as a number that grows with it.
+fn age(id: &QueueId) -> u64 {
+    let head = id.as_bytes().first_chunk().map_or(0, |head| u64::from_be_bytes(*head));
+    // What follows the second is a sequence.
+    head >> 16
+}
+
+impl Header {
+    fn read(bytes: &[u8]) -> Option<Header> {
+        let word = |at: usize| bytes.get(at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+        let (first, third) = (word(0)?, word(16)?);
+        Some(Header {
+            length: first as u32,
+            kind: (first >> 32) as u8,
+            host: (first >> 40) as HostIndex,
+            before: word(8)?,
+            number: third as u32,
+            secs: (third >> 32) as u32,
+            word: word(24)?,
+        })
+    }
+
+    fn write(&self, place: &mut [u8; HEADER]) {
+        let (words, _) = place.as_chunks_mut::<8>();
+        let first = u64::from(self.length) | u64::from(self.kind) << 32 | u64::from(self.host) << 40;
+        let third = u64::from(self.number) | u64::from(self.secs) << 32;
+        for (place, word) in words.iter_mut().zip([first, self.before, third, self.word]) {
+            *place = word.to_le_bytes();
+        }
+    }
+
+    fn log(&self) -> LineKind {
+        if self.kind & 2 == 0 { LineKind::Mail } else { LineKind::MessageLog }
+    }
+
+    fn size(&self) -> usize {
+        size(self.length as usize)
+    }
+}
+
+/// Bytes of the ring for a record of this length.
+fn size(length: usize) -> usize {
+    (HEADER + length + 7) & !7
+}
+
+fn kind(log: LineKind, input: Input<'_>) -> u8 {
+    u8::from(matches!(input, Input::Record(_))) | if log == LineKind::MessageLog { 2 } else { 0 }
+}
+
+impl Passed {
+    /// A ring of at most so many bytes.
+    pub(crate) fn new(most: usize) -> Passed {
+        let bytes = if most < 2 * HEADER { 0 } else { 1 << most.ilog2() };
+        let lists = (bytes / BYTES_PER_LIST).next_power_of_two();
+        Passed { ring: vec![0; bytes], lists: vec![List::default(); lists], head: 0, tail: 0, lost: 0 }
+    }
+
+    /// Bytes in use.
+    pub(crate) fn bytes(&self) -> usize {
+        (self.head - self.tail) as usize
+    }
+
+    /// Whether there is a place for something as long.
+    pub(crate) fn has_place_for(&self, input: Input<'_>) -> bool {
+        size(bytes(input).len()) <= self.ring.len() / 4
+    }
+
+    /// Whether something about the message is here.
+    pub(crate) fn knows(&self, id: &QueueId) -> bool {
+        let number = short(id);
+        let list = self.list(number);
+        list.number == number && self.is_there(list.last) || self.places(number).next().is_some()
+    }
+
+    /// The time of the first record of a message in one log, in seconds.
+    pub(crate) fn times(&self, id: &QueueId, log: LineKind) -> Option<u32> {
+        self.places(short(id)).filter(|(_, header)| header.log() == log).last().map(|(_, header)| header.secs)
+    }
+
+    /// Adds a record about a message; gives the number of entries that were given up for it.
+    pub(crate) fn push(&mut self, id: &QueueId, record: Record<'_>) -> u64 {
+        if !self.has_place_for(record.input) {
+            return u64::from(record.log == LineKind::MessageLog);
+        }
+        let word = if record.log == LineKind::Mail { age(id) } else { record.seq };
+        let header = Header {
+            length: 0,
+            kind: kind(record.log, record.input),
+            host: record.host,
+            before: 0,
+            number: short(id),
+            secs: record.secs,
+            word,
+        };
+        self.add(header, bytes(record.input))
+    }
+
+    fn add(&mut self, header: Header, bytes: &[u8]) -> u64 {
+        let size = size(bytes.len());
+        let at = self.offset(self.head);
+        let filler = if at + size > self.ring.len() { self.ring.len() - at } else { 0 };
+        let forgotten = self.make_room(filler + size);
+        if filler > 0 {
+            if let Some(place) = self.ring.get_mut(at..at + 8) {
+                place.copy_from_slice(&(filler as u64 | u64::from(FILLER) << 32).to_le_bytes());
+            }
+            self.head += filler as u64;
+        }
+        let index = self.index(header.number);
+        let list = &mut self.lists[index];
+        let header = Header { length: bytes.len() as u32, before: list.last, ..header };
+        *list = List { number: header.number, last: self.head + 1 };
+        let at = self.offset(self.head);
+        if let Some((place, rest)) = self.ring.get_mut(at..).and_then(|rest| rest.split_first_chunk_mut())
+            && let Some(place_of_bytes) = rest.get_mut(..bytes.len())
+        {
+            header.write(place);
+            place_of_bytes.copy_from_slice(bytes);
+        }
+        self.head += size as u64;
+        forgotten
+    }
+
+    /// Gives up the oldest records until there is room; gives the number of entries among them.
+    fn make_room(&mut self, size: usize) -> u64 {
+        let mut forgotten = 0;
+        while self.head + size as u64 > self.tail + self.ring.len() as u64 {
+            let at = self.offset(self.tail);
+            let Some(first) = self.ring.get(at..).and_then(|rest| rest.first_chunk()) else { break };
+            let first = u64::from_le_bytes(*first);
+            if (first >> 32) as u8 == FILLER {
+                self.tail += u64::from(first as u32);
+                continue;
+            }
+            let Some(header) = Header::read(&self.ring[at..]) else { break };
+            if header.log() == LineKind::MessageLog {
+                forgotten += 1;
+            } else if header.number != TAKEN {
+                self.lost = self.lost.max(header.word);
+            }
+            self.tail += header.size() as u64;
+        }
+        forgotten
+    }
+
+    /// Whether a line about the message may have been given up unread.
+    pub(crate) fn may_have_lost(&self, id: &QueueId) -> bool {
+        self.lost > 0 && age(id) <= self.lost
+    }
+
+    /// The records of a message, the latest first, and the place of each; perhaps some of others.
+    pub(crate) fn of(&self, id: &QueueId) -> impl Iterator<Item = (u64, Record<'_>)> {
+        self.places(short(id)).filter_map(|(place, header)| Some((place, self.record(place, &header)?)))
+    }
+
+    fn record(&self, place: u64, header: &Header) -> Option<Record<'_>> {
+        let bytes = self.bytes_of(place, header)?;
+        let input = if header.kind & 1 == 0 { Input::Line(bytes) } else { Input::Record(bytes) };
+        let (log, seq) = (header.log(), if header.kind & 2 == 0 { 0 } else { header.word });
+        Some(Record { log, input, host: header.host, secs: header.secs, seq })
+    }
+
+    fn bytes_of(&self, place: u64, header: &Header) -> Option<&[u8]> {
+        self.ring.get(self.offset(place) + HEADER..)?.get(..header.length as usize)
+    }
+
+    /// A mail line was read after all.
+    pub(crate) fn take(&mut self, place: u64) {
+        let at = self.offset(place) + 16;
+        let Some(number) = self.ring.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) else { return };
+        let number = u32::from_le_bytes(std::mem::replace(number, TAKEN.to_le_bytes()));
+        let index = self.index(number);
+        // A list whose last record is gone knows no message by its number alone.
+        if self.lists[index].last == place + 1 {
+            self.lists[index].number = TAKEN;
+        }
+    }
+
+    fn places(&self, number: u32) -> impl Iterator<Item = (u64, Header)> {
+        let mut next = self.list(number).last;
+        std::iter::from_fn(move || {
+            loop {
+                if !self.is_there(next) {
+                    return None;
+                }
+                let place = next - 1;
+                let header = Header::read(self.ring.get(self.offset(place)..)?)?;
+                // A record is always behind the one before it.
+                next = if header.before < next { header.before } else { 0 };
+                if header.number == number {
+                    return Some((place, header));
+                }
+            }
+        })
+    }
+
+    fn is_there(&self, last: u64) -> bool {
+        last > self.tail
+    }
+
+    fn offset(&self, place: u64) -> usize {
+        place as usize & self.ring.len().saturating_sub(1)
+    }
+
+    fn index(&self, number: u32) -> usize {
+        (number >> 1) as usize & (self.lists.len() - 1)
+    }
+
+    fn list(&self, number: u32) -> List {
+        self.lists[self.index(number)]
+    }
+
+    pub(crate) fn stored(&self) -> Stored {
+        let mut records = Vec::new();
+        let mut place = self.tail;
+        while place < self.head {
+            let at = self.offset(place);
+            let Some(first) = self.ring.get(at..).and_then(|rest| rest.first_chunk()) else { break };
+            let first = u64::from_le_bytes(*first);
+            if (first >> 32) as u8 == FILLER {
+                place += u64::from(first as u32);
+                continue;
+            }
+            let Some(header) = Header::read(&self.ring[at..]) else { break };
+            if header.number != TAKEN
+                && let Some(bytes) = self.bytes_of(place, &header)
+            {
+                let Header { kind, host, number, secs, word, .. } = header;
+                records.push(StoredRecord { kind, host, number, secs, word, bytes: bytes.into() });
+            }
+            place += header.size() as u64;
+        }
+        Stored { lost: self.lost, records }
+    }
+
+    pub(crate) fn restored(most: usize, stored: Stored) -> Passed {
+        let mut passed = Passed::new(most);
+        passed.lost = stored.lost;
+        for StoredRecord { kind, host, number, secs, word, bytes } in stored.records {
+            if size(bytes.len()) <= passed.ring.len() / 4 {
+                passed.add(Header { length: 0, kind, host, before: 0, number, secs, word }, &bytes);
+            }
+        }
+        passed
+    }
+}
+
+fn bytes(input: Input<'_>) -> &[u8] {
+    match input {
+        Input::Line(bytes) | Input::Record(bytes) => bytes,
+    }
+}

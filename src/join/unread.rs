@@ -1,0 +1,159 @@
+//! What passes without being read, and is read after all when its message turns out to matter.
+//!
+//! Of a message of which something is kept, every line is read in full. So nothing that waits here is about such a message,
+//! and what a line says reaches the join before the next one about its message does.
+
+use crate::engine::Input;
+use crate::entry::Entry;
+use crate::glance::{Look, Says};
+use crate::mail_line::{MailId, MailLine};
+use crate::peek::LineKind;
+use crate::queue_id::QueueId;
+
+use super::Join;
+use super::clock::Mark;
+use super::hosts::{HostIndex, host_name};
+use super::passed::Record;
+use super::said::Said;
+use super::seen::{Found, flag, host_number};
+
+/// What a line said that was read after all.
+struct Told {
+    log: LineKind,
+    host: u32,
+    secs: u32,
+    flags: u16,
+}
+
+impl Join {
+    /// Takes what was told at a glance; false if it has to be read in full. `host` is the one that the record around an
+    /// entry names.
+    #[inline]
+    pub(crate) fn pass_unread(&mut self, look: &Look, host: Option<&[u8]>, input: Input<'_>) -> bool {
+        match look.log {
+            LineKind::Mail => self.pass_mail_line(look, input),
+            LineKind::MessageLog => self.pass_entry(look, host, input),
+        }
+    }
+
+    fn pass_mail_line(&mut self, look: &Look, input: Input<'_>) -> bool {
+        if self.hosts.clocks(look.host).wants_mail_ids() {
+            return false;
+        }
+        match look.says {
+            Says::Nothing => {}
+            Says::Mention(id) | Says::Much(id) if self.matters(look.host, &id) => return false,
+            Says::Mention(id) if self.passed.knows(&id) => {}
+            Says::Mention(id) | Says::Much(id) if !self.keep_unread(look, id, look.host, input) => return false,
+            _ => {}
+        }
+        self.stats.mail_lines += 1;
+        self.reach(Mark { log: LineKind::Mail, host: look.host, at: look.at });
+        true
+    }
+
+    fn pass_entry(&mut self, look: &Look, host: Option<&[u8]>, input: Input<'_>) -> bool {
+        let Says::Much(id) = look.says else { return false };
+        let place = match host.and_then(host_name) {
+            Some(name) => self.hosts.place(name.as_bytes()),
+            None => self.hosts.only(),
+        };
+        if self.hosts.clocks(place).wants_entry_ids() || self.matters(place, &id) {
+            return false;
+        }
+        if !self.keep_unread(look, id, place, input) {
+            return false;
+        }
+        self.stats.entries += 1;
+        self.reach(Mark { log: LineKind::MessageLog, host: place, at: look.at });
+        true
+    }
+
+    /// Whether all about a message has to be read.
+    fn matters(&self, host: HostIndex, id: &QueueId) -> bool {
+        self.store.contains(id)
+            || self.config.unlogged
+                && self.connections.any_failed()
+                && self.connections.before(host, id).next().is_some()
+    }
+
+    /// Puts what came among what has passed, and learns from messages that stand in both logs; false if there is no place.
+    fn keep_unread(&mut self, look: &Look, id: QueueId, host: HostIndex, input: Input<'_>) -> bool {
+        if !self.passed.has_place_for(input) {
+            return false;
+        }
+        let secs = look.at.div_euclid(1_000) as u32;
+        if self.hosts.clocks(host).wants_differences() {
+            self.compare_logs(look, &id, host);
+        }
+        let seq = if look.log == LineKind::MessageLog {
+            self.seq += 1;
+            self.seq
+        } else {
+            0
+        };
+        let forgotten = self.passed.push(&id, Record { log: look.log, input, host, secs, seq });
+        self.stats.entries_forgotten += if self.config.reissue { forgotten } else { 0 };
+        true
+    }
+
+    /// Notes how far the logs are apart by the first line of a message in one of them, where it is in the other.
+    fn compare_logs(&mut self, look: &Look, id: &QueueId, host: HostIndex) {
+        let of = |log| self.passed.times(id, log);
+        let (mail, entry) = (of(LineKind::Mail), of(LineKind::MessageLog));
+        let slot = match self.seen.find(id, self.hosts.number(host)) {
+            Found::Slot(slot) => slot,
+            Found::Never | Found::Displaced => super::seen::Slot::default(),
+        };
+        let known = |secs: u32| (secs != 0).then_some(secs);
+        let (mail, entry) = (known(slot.mail_secs).or(mail), known(slot.entry_secs).or(entry));
+        let ms = |secs: u32| i64::from(secs) * 1_000;
+        let clocks = self.hosts.clocks_mut(host);
+        match (look.log, mail, entry) {
+            (LineKind::Mail, None, Some(entry)) if slot.flags & flag::ABORT == 0 => clocks.see_both(ms(entry), look.at),
+            (LineKind::MessageLog, Some(mail), None) => clocks.see_both(look.at, ms(mail)),
+            _ => {}
+        }
+    }
+
+    /// Reads what passed unread of a message, before something about it is read that may matter.
+    pub(super) fn bring_back(&mut self, id: &QueueId) {
+        if self.store.contains(id) {
+            return;
+        }
+        if self.passed.may_have_lost(id) && self.seen.find(id, 0) == Found::Never {
+            self.seen.touch(id, 0).flags |= flag::LOST;
+        }
+        let mut told: Vec<(u64, Told)> =
+            self.passed.of(id).filter_map(|(place, record)| Some((place, self.read_again(id, &record)?))).collect();
+        told.reverse();
+        for (place, told) in told {
+            let slot = self.seen.touch(id, told.host);
+            slot.note(told.flags);
+            let secs = if told.log == LineKind::Mail { &mut slot.mail_secs } else { &mut slot.entry_secs };
+            // The first line of a message counts, and the last entry.
+            if *secs == 0 || told.log == LineKind::MessageLog {
+                *secs = told.secs;
+            }
+            if told.log == LineKind::Mail {
+                self.passed.take(place);
+            }
+        }
+    }
+
+    /// What a record says that has passed; none if it is another message's.
+    fn read_again(&self, id: &QueueId, record: &Record<'_>) -> Option<Told> {
+        let reading = crate::input::read(&self.config, record.input)?;
+        let (host, flags) = match record.log {
+            LineKind::Mail => {
+                let line = MailLine::parse(&reading.line).filter(|line| line.id == MailId::Queue(*id))?;
+                (self.hosts.number(record.host), flag::MAIL | Said::read(line.text).flags())
+            }
+            LineKind::MessageLog => {
+                Entry::parse(&reading.line).filter(|entry| entry.id == *id)?;
+                (reading.host.as_deref().map_or(0, host_number), flag::ENTRY)
+            }
+        };
+        Some(Told { log: record.log, host, secs: record.secs, flags })
+    }
+}
