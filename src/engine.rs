@@ -86,7 +86,7 @@ impl Engine {
     /// An engine with a checked configuration.
     pub fn new(config: &Config) -> Engine {
         let join = Join::new(config);
-        let glance = config.glance.then(|| Glance::new(config, join.matcher()));
+        let glance = config.glance.then(|| Glance::new(join.matcher()));
         Engine { join, glance }
     }
 
@@ -95,7 +95,7 @@ impl Engine {
         self.join.begin(ticket, now_ms);
         if let Some(glance) = &mut self.glance
             && let Some(look) = glance.look(source, input, |host| self.join.latest(host))
-            && self.join.pass_unread(&look, None, input)
+            && self.join.pass_unread(&look, glance.host_of(input), input)
         {
             return self.pass();
         }
@@ -121,12 +121,15 @@ impl Engine {
         }
         let pass = self.pass();
         let source = if source == Source::Auto { reading.source.unwrap_or_default() } else { source };
-        if matches!(input, Input::Record(_))
+        if let Input::Record(record) = input
             && let Some(glance) = &mut self.glance
-            && let Some(look) = glance.line(source, &reading.line, |host| self.join.latest(host))
-            && self.join.pass_unread(&look, reading.host.as_deref(), input)
         {
-            return pass;
+            glance.learn_frame(record, &reading);
+            if let Some(look) = glance.line(source, &reading.line, |host| self.join.latest(host))
+                && self.join.pass_unread(&look, reading.host.as_deref(), input)
+            {
+                return pass;
+            }
         }
         let entry = if source == Source::Mail { None } else { Entry::parse(&reading.line) };
         if source != Source::MessageLog
@@ -276,10 +279,9 @@ impl Engine {
 
     /// Goes on from a snapshot of the same version and configuration.
     pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), RestoreError> {
-        let config = self.join.config();
         // What was learnt of beginnings names hosts by their places in the state before.
-        let glance = self.glance.is_some().then(|| Glance::new(config, self.join.matcher()));
-        self.join = Join::restored(config, snapshot).map_err(RestoreError)?;
+        let glance = self.glance.is_some().then(|| Glance::new(self.join.matcher()));
+        self.join = Join::restored(self.join.config(), snapshot).map_err(RestoreError)?;
         self.glance = glance;
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! What the hosts hand in: a bare line, or a JSON record that holds one in a field, with what its other fields add.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use crate::config::Config;
 use crate::engine::{Input, Source};
@@ -13,6 +14,8 @@ use crate::time::LogTime;
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Reading<'a> {
     pub line: Cow<'a, [u8]>,
+    /// Where the line stands in the record, if it does as it is.
+    pub place: Option<Range<usize>>,
     pub host: Option<Cow<'a, [u8]>>,
     pub program: Option<Cow<'a, [u8]>>,
     pub pid: Option<u32>,
@@ -34,7 +37,7 @@ pub(crate) fn read<'a>(config: &Config, input: Input<'a>) -> Option<Reading<'a>>
     // The place in the list of names of the field found so far: the first name counts, not the first field.
     let mut best = usize::MAX;
     let mut members = Members::new(bytes)?;
-    for (key, value) in members.by_ref() {
+    while let Some((key, value)) = members.next() {
         let name = if key.contains(&b'\\') { json::string(key) } else { None };
         let key = name.as_deref().unwrap_or(&key[1..key.len() - 1]);
         let place = |names: &[String]| names.iter().position(|name| name.as_bytes() == key);
@@ -47,6 +50,8 @@ pub(crate) fn read<'a>(config: &Config, input: Input<'a>) -> Option<Reading<'a>>
             && let Some(line) = json::string(value)
         {
             best = at;
+            let quote = members.position() - 1;
+            reading.place = matches!(line, Cow::Borrowed(_)).then(|| quote - line.len()..quote);
             reading.line = line;
         } else if place(&config.host_fields).is_some() {
             reading.host = said(value).or(reading.host);

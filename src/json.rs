@@ -35,6 +35,11 @@ impl<'a> Members<'a> {
         self.state == State::Done
     }
 
+    /// Where the value of the last member ends.
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
+
     fn member(&mut self) -> Option<(&'a [u8], &'a [u8])> {
         let mut at = blanks(self.text, self.at);
         if self.text.get(at) == Some(&b'}') && self.state == State::First {

@@ -59,6 +59,7 @@ pub mod reasons;
 mod record;
 mod stats;
 mod time;
+mod words;
 
 pub use config::{Config, ConfigError, Limits, Mode, Others};
 pub use engine::{Batch, Disposition, Engine, Input, Output, RestoreError, Source};

@@ -7,21 +7,24 @@
 //! A line that any rule could match, or that could be kept as evidence for another reason, is never ordinary. What is not
 //! surely ordinary is read in full.
 
+mod frames;
 mod ordinary;
 mod times;
 
 use std::collections::HashMap;
 
-use crate::config::Config;
 use crate::engine::{Input, Source};
 use crate::hash::Mixed;
+use crate::input::Reading;
 use crate::join::HostIndex;
 use crate::mail_line::{MailLine, Stamp};
 use crate::peek::LineKind;
 use crate::queue_id::QueueId;
 use crate::reasons::Matcher;
 use crate::time::{BsdTime, LogTime};
+use crate::words::{Any, begins, digits};
 
+use frames::Frames;
 use ordinary::Ordinary;
 pub(crate) use ordinary::Says;
 use times::Times;
@@ -34,6 +37,8 @@ const LONGEST_TAG: usize = 96;
 
 /// A longer line is read in full.
 const LONGEST: usize = 16_384;
+
+const BRACKET: Any<1> = Any::of([b'[']);
 
 /// What a line is at a glance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,10 +55,7 @@ pub(crate) struct Look {
 #[derive(Debug)]
 pub(crate) struct Glance {
     ordinary: Ordinary,
-    /// `{"message":"`, for records that begin with their line and end with it.
-    opening: Vec<u8>,
-    /// Whether a record alone tells the log that its line is of.
-    told_by_content: bool,
+    frames: Frames,
     /// What stands between the time and the process id of mail lines, and whose they are.
     starts: HashMap<Box<[u8]>, HostIndex, Mixed>,
     /// The start of the mail line before: lines of one host come in a row.
@@ -62,19 +64,17 @@ pub(crate) struct Glance {
 }
 
 impl Glance {
-    pub(crate) fn new(config: &Config, matcher: &Matcher) -> Glance {
-        let field = config.message_fields.first().map_or("", String::as_str);
+    pub(crate) fn new(matcher: &Matcher) -> Glance {
         Glance {
             ordinary: Ordinary::new(matcher),
-            opening: format!("{{{}:\"", serde_json::Value::from(field)).into_bytes(),
-            told_by_content: config.source_field.is_none(),
+            frames: Frames::default(),
             starts: HashMap::default(),
             last: (Box::default(), HostIndex::default()),
             times: Times::default(),
         }
     }
 
-    /// Looks at what came in: a bare line, or a record that is nothing but its line.
+    /// Looks at what came in.
     #[inline]
     pub(crate) fn look(
         &mut self,
@@ -82,17 +82,24 @@ impl Glance {
         input: Input<'_>,
         latest: impl Fn(HostIndex) -> Option<i64>,
     ) -> Option<Look> {
-        let line = match input {
-            Input::Line(line) => line,
+        let (line, source) = match input {
+            Input::Line(line) => (line, source),
             Input::Record(record) => {
-                let line = record.strip_prefix(&*self.opening)?.strip_suffix(b"\"}")?;
-                if !self.told_by_content || line.contains(&b'"') {
-                    return None;
-                }
-                line
+                let (line, frame) = self.frames.line(record)?;
+                (line, if source == Source::Auto { frame.source.unwrap_or_default() } else { source })
             }
         };
         self.line(source, line, latest)
+    }
+
+    /// The host that is named around the line of what was looked at.
+    pub(crate) fn host_of(&self, input: Input<'_>) -> Option<&[u8]> {
+        if matches!(input, Input::Record(_)) { self.frames.host() } else { None }
+    }
+
+    /// Remembers what stands around the line of a record that was read in full.
+    pub(crate) fn learn_frame(&mut self, record: &[u8], reading: &Reading<'_>) {
+        self.frames.learn(record, reading);
     }
 
     /// Looks at a line. `latest` tells how far the mail log of a host has come.
@@ -135,7 +142,7 @@ impl Glance {
         if !self.last.0.is_empty() && begins(rest, &self.last.0) {
             return Some(self.last.1);
         }
-        let tag = &rest[..=rest.iter().take(LONGEST_TAG).position(|b| *b == b'[')?];
+        let tag = &rest[..=BRACKET.find(&rest[..rest.len().min(LONGEST_TAG)])?];
         let (start, host) = self.starts.get_key_value(tag)?;
         self.last = (start.clone(), *host);
         Some(*host)
@@ -145,8 +152,7 @@ impl Glance {
     #[inline]
     fn mail(&self, line: &[u8], pid: usize, host: HostIndex, at: i64) -> Option<Look> {
         let rest = line.get(pid..)?;
-        let digits = rest.iter().take(8).position(|b| !b.is_ascii_digit()).filter(|digits| *digits > 0)?;
-        let rest = rest[digits..].strip_prefix(b"]: ")?;
+        let rest = rest.get(digits(rest)..)?.strip_prefix(b"]: ")?;
         let look = |says| Look { log: LineKind::Mail, says, host, at };
         let Some(text) = rest.get(14..).and_then(|rest| rest.strip_prefix(b": ")) else {
             return ordinary::is_about_nothing(rest).then_some(look(Says::Nothing));
@@ -188,17 +194,4 @@ fn entry(line: &[u8], id: usize, at: i64) -> Option<Look> {
         host: HostIndex::default(),
         at,
     })
-}
-
-/// Whether a text begins so: eight bytes at a time, since an interpreter has no fast comparison.
-#[inline]
-fn begins(text: &[u8], start: &[u8]) -> bool {
-    let Some(text) = text.get(..start.len()) else { return false };
-    let (Some(text_end), Some(start_end)) = (text.last_chunk::<8>(), start.last_chunk::<8>()) else {
-        return text == start;
-    };
-    let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
-    let ((text, _), (start, _)) = (text.as_chunks::<8>(), start.as_chunks::<8>());
-    let apart = text.iter().zip(start).fold(0, |apart, (a, b)| apart | (word(a) ^ word(b)));
-    apart | (word(text_end) ^ word(start_end)) == 0
 }

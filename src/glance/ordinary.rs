@@ -5,6 +5,7 @@
 
 use crate::queue_id::QueueId;
 use crate::reasons::Matcher;
+use crate::words::{Any, digits};
 
 /// What a line says at a glance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,23 +63,20 @@ pub(super) fn is_about_nothing(text: &[u8]) -> bool {
 #[inline]
 fn has_come(text: &[u8]) -> bool {
     let Some(sender) = text.strip_prefix(b"from=<") else { return false };
-    let Some(end) = sender.iter().take(200).position(|b| !is_plain(*b)) else { return false };
+    let Some(end) = NOT_PLAIN.find(&sender[..sender.len().min(200)]) else { return false };
     let fields = sender[end..].strip_prefix(b">, size=").and_then(behind_digits);
     let fields = fields.and_then(|rest| behind_digits(rest.strip_prefix(b", class=")?));
     let fields = fields.and_then(|rest| behind_digits(rest.strip_prefix(b", nrcpts=")?));
     fields.is_some_and(|rest| rest.starts_with(b", msgid="))
 }
 
-/// Whether a byte of an address stands for itself, wherever it is.
-#[inline]
-fn is_plain(byte: u8) -> bool {
-    !matches!(byte, b' ' | b'"' | b'(' | b')' | b',' | b'<' | b'>' | b'\\')
-}
+/// What in an address does not stand for itself, wherever it is.
+const NOT_PLAIN: Any<8> = Any::of(*b" \"(),<>\\");
 
 #[inline]
 fn behind_digits(text: &[u8]) -> Option<&[u8]> {
-    let digits = text.iter().take(20).position(|b| !b.is_ascii_digit())?;
-    (digits > 0).then(|| &text[digits..])
+    let digits = digits(text);
+    (1..8).contains(&digits).then(|| &text[digits..])
 }
 
 /// Whether a `to=` line ends as those of deliveries do: `stat=Sent`, or `stat=Sent (what the next server said)`. What ends
@@ -91,10 +89,12 @@ fn is_delivered(text: &[u8]) -> bool {
     number.len() == said.len() && number.get(number.len().wrapping_sub(digits + 1)) != Some(&b'(')
 }
 
+const ENDS_NAME: Any<2> = Any::of([b' ', b',']);
+
 /// Whether a filter's name, which a text begins with, is closed as where something went wrong: `PureMessage): …`.
 #[inline]
 fn names_a_failure(text: &[u8]) -> bool {
-    let token = text.iter().take(128).position(|b| matches!(b, b' ' | b','));
+    let token = ENDS_NAME.find(&text[..text.len().min(128)]);
     token.is_none_or(|end| text[..end].ends_with(b":"))
 }
 

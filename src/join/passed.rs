@@ -21,8 +21,8 @@ const TAKEN: u32 = 0;
 /// Bytes of the ring for each list.
 const BYTES_PER_LIST: usize = 256;
 
-/// What stands where the rest of the ring is too short for a record.
-const FILLER: u8 = 4;
+/// The ring is given up in so many pieces, the oldest first: then no record that was given up is looked at.
+const BLOCKS: usize = 16;
 
 /// Something that has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,7 @@ pub(crate) struct Record<'a> {
 pub(crate) struct Passed {
     ring: Vec<u8>,
     lists: Vec<List>,
+    blocks: [Block; BLOCKS],
     /// Bytes written since the start: the next record's place, taken modulo the ring's size.
     head: u64,
     /// The place of the oldest record.
@@ -57,6 +58,15 @@ struct List {
     number: u32,
     /// The place of the last record, plus one; 0 for none.
     last: u64,
+}
+
+/// A piece of the ring: what is known of the records in it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Block {
+    /// How many of them are entries.
+    entries: u64,
+    /// The youngest message of a mail line.
+    age: u64,
 }
 
 /// What stands before a record.
@@ -130,10 +140,6 @@ impl Header {
     fn log(&self) -> LineKind {
         if self.kind & 2 == 0 { LineKind::Mail } else { LineKind::MessageLog }
     }
-
-    fn size(&self) -> usize {
-        size(self.length as usize)
-    }
 }
 
 /// Bytes of the ring for a record of this length.
@@ -148,9 +154,16 @@ fn kind(log: LineKind, input: Input<'_>) -> u8 {
 impl Passed {
     /// A ring of at most so many bytes.
     pub(crate) fn new(most: usize) -> Passed {
-        let bytes = if most < 2 * HEADER { 0 } else { 1 << most.ilog2() };
+        let bytes = if most < BLOCKS * 2 * HEADER { 0 } else { 1 << most.ilog2() };
         let lists = (bytes / BYTES_PER_LIST).next_power_of_two();
-        Passed { ring: vec![0; bytes], lists: vec![List::default(); lists], head: 0, tail: 0, lost: 0 }
+        Passed {
+            ring: vec![0; bytes],
+            lists: vec![List::default(); lists],
+            blocks: [Block::default(); BLOCKS],
+            head: 0,
+            tail: 0,
+            lost: 0,
+        }
     }
 
     /// Bytes in use.
@@ -160,7 +173,7 @@ impl Passed {
 
     /// Whether there is a place for something as long.
     pub(crate) fn has_place_for(&self, input: Input<'_>) -> bool {
-        size(bytes(input).len()) <= self.ring.len() / 4
+        size(bytes(input).len()) <= self.block_bytes()
     }
 
     /// Whether something about the message is here.
@@ -194,15 +207,19 @@ impl Passed {
     }
 
     fn add(&mut self, header: Header, bytes: &[u8]) -> u64 {
-        let size = size(bytes.len());
-        let at = self.offset(self.head);
-        let filler = if at + size > self.ring.len() { self.ring.len() - at } else { 0 };
-        let forgotten = self.make_room(filler + size);
-        if filler > 0 {
-            if let Some(place) = self.ring.get_mut(at..at + 8) {
-                place.copy_from_slice(&(filler as u64 | u64::from(FILLER) << 32).to_le_bytes());
-            }
-            self.head += filler as u64;
+        let size = size(bytes.len()) as u64;
+        let block = self.block_bytes() as u64;
+        let mut forgotten = 0;
+        // Each record stands in one block.
+        if self.head & (block - 1) == 0 || (self.head ^ self.head + size - 1) & !(block - 1) != 0 {
+            self.head = self.head.next_multiple_of(block);
+            forgotten = self.begin_block();
+        }
+        let in_block = &mut self.blocks[(self.head / block) as usize % BLOCKS];
+        if header.log() == LineKind::Mail {
+            in_block.age = in_block.age.max(header.word);
+        } else {
+            in_block.entries += 1;
         }
         let index = self.index(header.number);
         let list = &mut self.lists[index];
@@ -215,30 +232,23 @@ impl Passed {
             header.write(place);
             place_of_bytes.copy_from_slice(bytes);
         }
-        self.head += size as u64;
+        self.head += size;
         forgotten
     }
 
-    /// Gives up the oldest records until there is room; gives the number of entries among them.
-    fn make_room(&mut self, size: usize) -> u64 {
-        let mut forgotten = 0;
-        while self.head + size as u64 > self.tail + self.ring.len() as u64 {
-            let at = self.offset(self.tail);
-            let Some(first) = self.ring.get(at..).and_then(|rest| rest.first_chunk()) else { break };
-            let first = u64::from_le_bytes(*first);
-            if (first >> 32) as u8 == FILLER {
-                self.tail += u64::from(first as u32);
-                continue;
-            }
-            let Some(header) = Header::read(&self.ring[at..]) else { break };
-            if header.log() == LineKind::MessageLog {
-                forgotten += 1;
-            } else if header.number != TAKEN {
-                self.lost = self.lost.max(header.word);
-            }
-            self.tail += header.size() as u64;
-        }
-        forgotten
+    /// Gives up what stands in the block that begins here; gives the number of entries in it.
+    #[inline(never)]
+    fn begin_block(&mut self) -> u64 {
+        let block = self.block_bytes() as u64;
+        let given_up = std::mem::take(&mut self.blocks[(self.head / block) as usize % BLOCKS]);
+        self.lost = self.lost.max(given_up.age);
+        self.tail = self.tail.max((self.head + block).saturating_sub(self.ring.len() as u64));
+        given_up.entries
+    }
+
+    /// Bytes of a block.
+    fn block_bytes(&self) -> usize {
+        self.ring.len() / BLOCKS
     }
 
     /// Whether a line about the message may have been given up unread.
@@ -275,20 +285,20 @@ impl Passed {
     }
 
     fn places(&self, number: u32) -> impl Iterator<Item = (u64, Header)> {
-        let mut next = self.list(number).last;
+        let places = self.list_places(self.list(number).last);
+        let read = |place| Some((place, Header::read(self.ring.get(self.offset(place)..)?)?));
+        places.filter_map(read).filter(move |(_, header)| header.number == number)
+    }
+
+    /// The places of a list, the latest first.
+    fn list_places(&self, last: u64) -> impl Iterator<Item = u64> {
+        let mut next = last;
         std::iter::from_fn(move || {
-            loop {
-                if !self.is_there(next) {
-                    return None;
-                }
-                let place = next - 1;
-                let header = Header::read(self.ring.get(self.offset(place)..)?)?;
-                // A record is always behind the one before it.
-                next = if header.before < next { header.before } else { 0 };
-                if header.number == number {
-                    return Some((place, header));
-                }
-            }
+            let place = next.checked_sub(1).filter(|place| *place >= self.tail)?;
+            let header = Header::read(self.ring.get(self.offset(place)..)?)?;
+            // A record is always behind the one before it.
+            next = if header.before < next { header.before } else { 0 };
+            Some(place)
         })
     }
 
@@ -309,25 +319,15 @@ impl Passed {
     }
 
     pub(crate) fn stored(&self) -> Stored {
-        let mut records = Vec::new();
-        let mut place = self.tail;
-        while place < self.head {
-            let at = self.offset(place);
-            let Some(first) = self.ring.get(at..).and_then(|rest| rest.first_chunk()) else { break };
-            let first = u64::from_le_bytes(*first);
-            if (first >> 32) as u8 == FILLER {
-                place += u64::from(first as u32);
-                continue;
-            }
-            let Some(header) = Header::read(&self.ring[at..]) else { break };
-            if header.number != TAKEN
-                && let Some(bytes) = self.bytes_of(place, &header)
-            {
-                let Header { kind, host, number, secs, word, .. } = header;
-                records.push(StoredRecord { kind, host, number, secs, word, bytes: bytes.into() });
-            }
-            place += header.size() as u64;
-        }
+        let mut places: Vec<u64> = self.lists.iter().flat_map(|list| self.list_places(list.last)).collect();
+        places.sort_unstable();
+        let record = |place| {
+            let header = Header::read(self.ring.get(self.offset(place)..)?)?;
+            let Header { kind, host, number, secs, word, .. } = header;
+            let bytes = self.bytes_of(place, &header)?.into();
+            (number != TAKEN).then_some(StoredRecord { kind, host, number, secs, word, bytes })
+        };
+        let records = places.into_iter().filter_map(record).collect();
         Stored { lost: self.lost, records }
     }
 
@@ -335,7 +335,7 @@ impl Passed {
         let mut passed = Passed::new(most);
         passed.lost = stored.lost;
         for StoredRecord { kind, host, number, secs, word, bytes } in stored.records {
-            if size(bytes.len()) <= passed.ring.len() / 4 {
+            if size(bytes.len()) <= passed.block_bytes() {
                 passed.add(Header { length: 0, kind, host, before: 0, number, secs, word }, &bytes);
             }
         }

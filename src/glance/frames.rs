@@ -1,0 +1,89 @@
+//! What stands around the line in records: a shipper writes the same bytes around line after line.
+//!
+//! Where a record has the very bytes of one that was read before and another line, which needs no unescaping, it says the
+//! same as that one but for the line.
+
+use crate::engine::Source;
+use crate::input::Reading;
+use crate::words::{Any, begins, ends};
+
+/// How many are remembered: files and hosts whose records come by turns.
+const MOST: usize = 8;
+
+/// Records whose surroundings differ each time are not learnt from more often than once in so many.
+const LONGEST_PAUSE: u32 = 1_024;
+
+/// What a line in a JSON string must not hold to stand there as it is.
+const NOT_PLAIN: Any<2> = Any::of([b'"', b'\\']);
+
+/// The bytes around a line, and what they say.
+#[derive(Debug)]
+pub(super) struct Frame {
+    before: Box<[u8]>,
+    behind: Box<[u8]>,
+    host: Option<Box<[u8]>>,
+    pub source: Option<Source>,
+    used: bool,
+}
+
+/// The frames of the records so far.
+#[derive(Debug, Default)]
+pub(super) struct Frames {
+    list: Vec<Frame>,
+    last: usize,
+    next: usize,
+    /// How many records to let pass before the next frame is learnt, and how many after that.
+    pause: u32,
+    pauses: u32,
+}
+
+impl Frames {
+    /// The line of a record, and the frame that it is in.
+    #[inline]
+    pub(super) fn line<'r>(&mut self, record: &'r [u8]) -> Option<(&'r [u8], &Frame)> {
+        let fits = |frame: &Frame| begins(record, &frame.before) && ends(record, &frame.behind);
+        if !self.list.get(self.last).is_some_and(fits) {
+            self.last = self.list.iter().position(fits)?;
+        }
+        let frame = self.list.get_mut(self.last)?;
+        let line = record.get(frame.before.len()..record.len().checked_sub(frame.behind.len())?)?;
+        if !NOT_PLAIN.are_absent(line) {
+            return None;
+        }
+        frame.used = true;
+        Some((line, frame))
+    }
+
+    /// The host that the last frame names.
+    pub(super) fn host(&self) -> Option<&[u8]> {
+        self.list.get(self.last)?.host.as_deref()
+    }
+
+    /// Remembers the frame of a record that was read in full.
+    pub(super) fn learn(&mut self, record: &[u8], reading: &Reading<'_>) {
+        let Some(place) = reading.place.clone().filter(|_| !reading.enriched) else { return };
+        if self.pause > 0 {
+            self.pause -= 1;
+            return;
+        }
+        let (Some(before), Some(behind)) = (record.get(..place.start), record.get(place.end..)) else { return };
+        if self.list.iter().any(|frame| *frame.before == *before && *frame.behind == *behind) {
+            return;
+        }
+        let frame = Frame {
+            before: before.into(),
+            behind: behind.into(),
+            host: reading.host.as_deref().map(Box::from),
+            source: reading.source,
+            used: false,
+        };
+        if self.list.len() < MOST {
+            self.list.push(frame);
+            return;
+        }
+        self.next = (self.next + 1) % MOST;
+        let gone = std::mem::replace(&mut self.list[self.next], frame);
+        self.pauses = if gone.used { 0 } else { (2 * self.pauses + 1).min(LONGEST_PAUSE) };
+        self.pause = self.pauses;
+    }
+}

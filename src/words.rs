@@ -1,0 +1,119 @@
+//! Looks at text eight bytes at a time: no processor and no interpreter needs anything special for it.
+
+const ONES: u64 = u64::from_ne_bytes([1; 8]);
+const HIGHS: u64 = ONES << 7;
+
+/// Bytes that text is searched for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Any<const N: usize>([u64; N]);
+
+impl<const N: usize> Any<N> {
+    pub(crate) const fn of(bytes: [u8; N]) -> Any<N> {
+        let mut words = [0; N];
+        let mut n = 0;
+        while n < N {
+            words[n] = bytes[n] as u64 * ONES;
+            n += 1;
+        }
+        Any(words)
+    }
+
+    /// The highest bit of the first byte that is one of them, and perhaps of some behind it.
+    #[inline]
+    fn within(&self, word: u64) -> u64 {
+        self.0.iter().fold(0, |found, byte| {
+            let apart = word ^ byte;
+            found | apart.wrapping_sub(ONES) & !apart
+        }) & HIGHS
+    }
+
+    /// Where the first of them stands.
+    #[inline]
+    pub(crate) fn find(&self, text: &[u8]) -> Option<usize> {
+        let (words, rest) = text.as_chunks::<8>();
+        for (at, word) in words.iter().enumerate() {
+            let found = self.within(u64::from_le_bytes(*word));
+            if found != 0 {
+                return Some(8 * at + (found.trailing_zeros() / 8) as usize);
+            }
+        }
+        let found = self.within(last(rest));
+        let at = (found.trailing_zeros() / 8) as usize;
+        (at < rest.len()).then_some(text.len() - rest.len() + at)
+    }
+
+    /// Whether none of them is in a text.
+    #[inline]
+    pub(crate) fn are_absent(&self, text: &[u8]) -> bool {
+        let (words, _) = text.as_chunks::<8>();
+        let Some(end) = text.last_chunk::<8>() else { return self.find(text).is_none() };
+        // The end overlaps the word before. No branch for each: what has none is the rule.
+        let found = words.iter().fold(0, |found, word| found | self.within(u64::from_le_bytes(*word)));
+        found | self.within(u64::from_le_bytes(*end)) == 0
+    }
+}
+
+/// Fewer than eight bytes as a word.
+#[inline]
+fn last(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+}
+
+/// Whether a text begins so.
+#[inline]
+pub(crate) fn begins(text: &[u8], start: &[u8]) -> bool {
+    text.get(..start.len()).is_some_and(|text| are_same(text, start))
+}
+
+/// Whether a text ends so.
+#[inline]
+pub(crate) fn ends(text: &[u8], end: &[u8]) -> bool {
+    text.len().checked_sub(end.len()).and_then(|at| text.get(at..)).is_some_and(|text| are_same(text, end))
+}
+
+/// Whether two texts of one length are the same.
+#[inline]
+fn are_same(a: &[u8], b: &[u8]) -> bool {
+    let (Some(a_end), Some(b_end)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) else { return a == b };
+    let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
+    let ((a, _), (b, _)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let apart = a.iter().zip(b).fold(0, |apart, (a, b)| apart | (word(a) ^ word(b)));
+    apart | (word(a_end) ^ word(b_end)) == 0
+}
+
+/// How many decimal digits a text begins with, up to eight.
+#[inline]
+pub(crate) fn digits(text: &[u8]) -> usize {
+    let word = match text.first_chunk() {
+        Some(word) => u64::from_le_bytes(*word),
+        None => last(text),
+    };
+    // A digit has 3 as its high half, and still has it when 6 is added.
+    let high = |word: u64| word & (0xf0 * ONES) ^ 0x30 * ONES;
+    let others = high(word) | high(word.wrapping_add(6 * ONES));
+    ((others.trailing_zeros() / 8) as usize).min(text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn each_is_what_it_is_byte_by_byte(text in prop::collection::vec(any::<u8>().prop_map(|b| b % 80), 0..60), at in 0usize..60) {
+            let any = Any::of([b'"', b'\\', b'0']);
+            let is = |b: &u8| [b'"', b'\\', b'0'].contains(b);
+            prop_assert_eq!(any.find(&text), text.iter().position(is));
+            prop_assert_eq!(any.are_absent(&text), !text.iter().any(is));
+            prop_assert_eq!(digits(&text), text.iter().take(8).take_while(|b| b.is_ascii_digit()).count());
+            let (start, end) = text.split_at(at.min(text.len()));
+            prop_assert!(begins(&text, start) && ends(&text, end));
+            let mut other = text.clone();
+            if let Some(byte) = other.get_mut(at) {
+                *byte ^= 1;
+                prop_assert!(!begins(&text, &other) && !ends(&text, &other));
+            }
+        }
+    }
+}
