@@ -19,7 +19,7 @@ const HEADER: usize = 32;
 const TAKEN: u32 = 0;
 
 /// Bytes of the ring for each list.
-const BYTES_PER_LIST: usize = 256;
+const BYTES_PER_LIST: usize = 1_024;
 
 /// The ring is given up in so many pieces, the oldest first: then no record that was given up is looked at.
 const BLOCKS: usize = 16;
@@ -42,7 +42,8 @@ pub(crate) struct Record<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct Passed {
     ring: Vec<u8>,
-    lists: Vec<List>,
+    /// The place of the last record of each list, plus one; 0 for none.
+    lists: Vec<u64>,
     blocks: [Block; BLOCKS],
     /// Bytes written since the start: the next record's place, taken modulo the ring's size.
     head: u64,
@@ -50,14 +51,6 @@ pub(crate) struct Passed {
     tail: u64,
     /// The youngest message of which a mail line was given up unread, see [`age`].
     lost: u64,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct List {
-    /// The message that the last record is about.
-    number: u32,
-    /// The place of the last record, plus one; 0 for none.
-    last: u64,
 }
 
 /// A piece of the ring: what is known of the records in it.
@@ -158,7 +151,7 @@ impl Passed {
         let lists = (bytes / BYTES_PER_LIST).next_power_of_two();
         Passed {
             ring: vec![0; bytes],
-            lists: vec![List::default(); lists],
+            lists: vec![0; lists],
             blocks: [Block::default(); BLOCKS],
             head: 0,
             tail: 0,
@@ -178,9 +171,7 @@ impl Passed {
 
     /// Whether something about the message is here.
     pub(crate) fn knows(&self, id: &QueueId) -> bool {
-        let number = short(id);
-        let list = self.list(number);
-        list.number == number && self.is_there(list.last) || self.places(number).next().is_some()
+        self.places(short(id)).next().is_some()
     }
 
     /// The time of the first record of a message in one log, in seconds.
@@ -222,9 +213,8 @@ impl Passed {
             in_block.entries += 1;
         }
         let index = self.index(header.number);
-        let list = &mut self.lists[index];
-        let header = Header { length: bytes.len() as u32, before: list.last, ..header };
-        *list = List { number: header.number, last: self.head + 1 };
+        let before = std::mem::replace(&mut self.lists[index], self.head + 1);
+        let header = Header { length: bytes.len() as u32, before, ..header };
         let at = self.offset(self.head);
         if let Some((place, rest)) = self.ring.get_mut(at..).and_then(|rest| rest.split_first_chunk_mut())
             && let Some(place_of_bytes) = rest.get_mut(..bytes.len())
@@ -275,17 +265,13 @@ impl Passed {
     /// A mail line was read after all.
     pub(crate) fn take(&mut self, place: u64) {
         let at = self.offset(place) + 16;
-        let Some(number) = self.ring.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) else { return };
-        let number = u32::from_le_bytes(std::mem::replace(number, TAKEN.to_le_bytes()));
-        let index = self.index(number);
-        // A list whose last record is gone knows no message by its number alone.
-        if self.lists[index].last == place + 1 {
-            self.lists[index].number = TAKEN;
+        if let Some(number) = self.ring.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
+            *number = TAKEN.to_le_bytes();
         }
     }
 
     fn places(&self, number: u32) -> impl Iterator<Item = (u64, Header)> {
-        let places = self.list_places(self.list(number).last);
+        let places = self.list_places(self.lists[self.index(number)]);
         let read = |place| Some((place, Header::read(self.ring.get(self.offset(place)..)?)?));
         places.filter_map(read).filter(move |(_, header)| header.number == number)
     }
@@ -302,10 +288,6 @@ impl Passed {
         })
     }
 
-    fn is_there(&self, last: u64) -> bool {
-        last > self.tail
-    }
-
     fn offset(&self, place: u64) -> usize {
         place as usize & self.ring.len().saturating_sub(1)
     }
@@ -314,12 +296,8 @@ impl Passed {
         (number >> 1) as usize & (self.lists.len() - 1)
     }
 
-    fn list(&self, number: u32) -> List {
-        self.lists[self.index(number)]
-    }
-
     pub(crate) fn stored(&self) -> Stored {
-        let mut places: Vec<u64> = self.lists.iter().flat_map(|list| self.list_places(list.last)).collect();
+        let mut places: Vec<u64> = self.lists.iter().flat_map(|last| self.list_places(*last)).collect();
         places.sort_unstable();
         let record = |place| {
             let header = Header::read(self.ring.get(self.offset(place)..)?)?;
