@@ -42,19 +42,6 @@ impl QueueId {
         is_one.then(|| QueueId::from_bytes(&text[..len]))
     }
 
-    /// An id of 14 characters, as all of them are since sendmail 8.12, where no other letter or digit follows.
-    #[inline]
-    pub(crate) fn of_14(text: &[u8; 14]) -> Option<QueueId> {
-        QueueId::is_dated(text).then(|| {
-            let mut bytes = [0; MOST + 1];
-            if let Some(start) = bytes.first_chunk_mut() {
-                *start = *text;
-            }
-            bytes[MOST] = 14;
-            QueueId(bytes)
-        })
-    }
-
     /// Whether letters and digits stand as in an id: the date first, a process id last.
     #[inline]
     fn is_dated(text: &[u8]) -> bool {
@@ -83,11 +70,12 @@ impl QueueId {
     /// A number for tables; never 0. Queue ids are sendmail's own making, so nobody can choose collisions.
     pub(crate) fn number(&self) -> u64 {
         let (words, _) = self.0.as_chunks::<8>();
-        let mixed = words.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, word| {
-            let hash = (hash ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            hash ^ (hash >> 29)
-        });
-        mixed.max(1)
+        number(words.iter().map(|word| u64::from_le_bytes(*word)))
+    }
+
+    /// The time that an id in sendmail's form names, as a number that grows with it.
+    pub(crate) fn age(&self) -> u64 {
+        self.0.first_chunk().map_or(0, |head| age(u64::from_le_bytes(*head)))
     }
 
     /// The id's characters.
@@ -125,6 +113,58 @@ impl QueueId {
         let pid = std::str::from_utf8(pid).ok()?.parse().ok()?;
         Some((ConnectionId { start: start.try_into().ok()?, pid }, sequence))
     }
+}
+
+/// A [`QueueId`] of 14 characters, as all are that sendmail makes since 8.12: its first two words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ShortId([u64; 2]);
+
+impl ShortId {
+    /// An id of which it is known that no letter or digit follows.
+    #[inline]
+    pub(crate) fn parse(text: &[u8; 14]) -> Option<ShortId> {
+        let (head, tail) = (text.first_chunk()?, text.last_chunk()?);
+        let words = [u64::from_le_bytes(*head), u64::from_le_bytes(*tail) >> 16];
+        QueueId::is_dated(text).then_some(ShortId(words))
+    }
+
+    /// The same as [`QueueId::number`].
+    #[inline]
+    pub(crate) fn number(self) -> u64 {
+        number([self.0[0], self.0[1], 0, 14 << 56].into_iter())
+    }
+
+    /// The same as [`QueueId::age`].
+    #[inline]
+    pub(crate) fn age(self) -> u64 {
+        age(self.0[0])
+    }
+
+    /// The id.
+    pub(crate) fn id(self) -> QueueId {
+        let mut bytes = [0; MOST + 1];
+        let (words, _) = bytes.as_chunks_mut::<8>();
+        for (place, word) in words.iter_mut().zip(self.0) {
+            *place = word.to_le_bytes();
+        }
+        bytes[MOST] = 14;
+        QueueId(bytes)
+    }
+}
+
+#[inline]
+fn number(words: impl Iterator<Item = u64>) -> u64 {
+    let mixed = words.fold(0xcbf2_9ce4_8422_2325u64, |hash, word| {
+        let hash = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        hash ^ (hash >> 29)
+    });
+    mixed.max(1)
+}
+
+/// What follows the second in the first eight characters is a sequence.
+#[inline]
+fn age(head: u64) -> u64 {
+    head.swap_bytes() >> 16
 }
 
 impl ConnectionId {
@@ -173,6 +213,16 @@ const NONE: u8 = u8::MAX;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_short_id_is_the_same() {
+        let id = QueueId::parse(b"6AND15V7014029").unwrap();
+        let short = ShortId::parse(b"6AND15V7014029").unwrap();
+        assert_eq!((short.id(), short.number(), short.age()), (id, id.number(), id.age()));
+        assert!(id.age() < QueueId::parse(b"6AND16A7014029").unwrap().age());
+        assert_eq!(ShortId::parse(b"6AND15V701402x"), None);
+        assert_eq!(ShortId::parse(b"6ZND15V7014029"), None);
+    }
 
     #[test]
     fn forms() {

@@ -19,7 +19,7 @@ use crate::input::Reading;
 use crate::join::HostIndex;
 use crate::mail_line::{MailLine, Stamp};
 use crate::peek::LineKind;
-use crate::queue_id::QueueId;
+use crate::queue_id::ShortId;
 use crate::reasons::Matcher;
 use crate::time::{BsdTime, LogTime};
 use crate::words::{Any, begins, digits};
@@ -157,7 +157,7 @@ impl Glance {
         let Some(text) = rest.get(14..).and_then(|rest| rest.strip_prefix(b": ")) else {
             return ordinary::is_about_nothing(rest).then_some(look(Says::Nothing));
         };
-        let id = QueueId::of_14(rest.first_chunk()?)?;
+        let id = ShortId::parse(rest.first_chunk()?)?;
         Some(look(self.ordinary.mail(id, text)?))
     }
 
@@ -187,7 +187,7 @@ impl Glance {
 #[inline]
 fn entry(line: &[u8], id: usize, at: i64) -> Option<Look> {
     let rest = line.get(id..)?;
-    let id = QueueId::of_14(rest.first_chunk()?).filter(|_| rest.get(14) == Some(&b' '))?;
+    let id = ShortId::parse(rest.first_chunk()?).filter(|_| rest.get(14) == Some(&b' '))?;
     ordinary::is_verdict(rest).then_some(Look {
         log: LineKind::MessageLog,
         says: Says::Much(id),

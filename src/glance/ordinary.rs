@@ -3,7 +3,7 @@
 //! Beginnings are those of the matcher's rules, the user's among them. Of `from=` and `to=` lines only those are ordinary
 //! for which no rule of the table is meant: the text has come, or the mail is delivered. They are most of a mail log.
 
-use crate::queue_id::QueueId;
+use crate::queue_id::ShortId;
 use crate::reasons::Matcher;
 use crate::words::{Any, digits};
 
@@ -13,9 +13,9 @@ pub(crate) enum Says {
     /// Nothing about any message.
     Nothing,
     /// That the message exists.
-    Mention(QueueId),
+    Mention(ShortId),
     /// Something about the message, which is only wanted if the message matters.
-    Much(QueueId),
+    Much(ShortId),
 }
 
 /// The forms that are ordinary under the rules of a matcher.
@@ -41,7 +41,7 @@ impl Ordinary {
 
     /// A mail line's text about a message.
     #[inline]
-    pub(super) fn mail(&self, id: QueueId, text: &[u8]) -> Option<Says> {
+    pub(super) fn mail(&self, id: ShortId, text: &[u8]) -> Option<Says> {
         let (ordinary, says) = match text.first()? {
             b'f' if text.starts_with(b"from=") => (self.from && has_come(text), Says::Much(id)),
             b't' if text.starts_with(b"to=") => (self.to && is_delivered(text), Says::Much(id)),
@@ -114,7 +114,7 @@ mod tests {
     const ID: &[u8; 14] = b"6AND15V7014029";
 
     fn told(ordinary: &Ordinary, text: &str) -> bool {
-        ordinary.mail(QueueId::of_14(ID).unwrap(), text.as_bytes()).is_some()
+        ordinary.mail(ShortId::parse(ID).unwrap(), text.as_bytes()).is_some()
     }
 
     #[test]

@@ -66,9 +66,9 @@ impl Times {
         let text = line.first_chunk()?;
         if self.iso.is(text) {
             let (fraction, end) = fraction(line, text.len());
-            let behind = line.get(end..)?;
-            if behind.starts_with(&self.zone) && behind.get(self.zone.len()) == Some(&b' ') {
-                return Some((self.iso.ms + fraction, end + self.zone.len()));
+            let zone = end + self.zone.len();
+            if line.get(zone) == Some(&b' ') && (zone == end || line[end..zone] == *self.zone) {
+                return Some((self.iso.ms + fraction, zone));
             }
         }
         self.new_iso(line, *text)

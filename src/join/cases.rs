@@ -79,7 +79,7 @@ impl Join {
         if self.config.reissue {
             let secs = at.map_or(0, |at| at.div_euclid(1_000) as u32);
             let record = Record { log: LineKind::MessageLog, input, host: place, secs, seq };
-            self.stats.entries_forgotten += self.passed.push(&entry.id, record);
+            self.stats.entries_forgotten += self.passed.push((&entry.id).into(), record);
         }
         Taken::Passes
     }
@@ -233,7 +233,7 @@ impl Join {
     /// The entries of a message that have passed and may be issued again, the latest first.
     fn passed_readings(&self, id: &QueueId) -> impl Iterator<Item = (u64, Input<'_>, Reading<'_>)> {
         let entries =
-            self.passed.of(id).filter(|(_, record)| self.config.reissue && record.log == LineKind::MessageLog);
+            self.passed.of(id.into()).filter(|(_, record)| self.config.reissue && record.log == LineKind::MessageLog);
         entries.filter_map(|(_, record)| {
             let reading = crate::input::read(&self.config, record.input)?;
             // Another message may have the same number.

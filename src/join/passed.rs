@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::Input;
 use crate::peek::LineKind;
-use crate::queue_id::QueueId;
+use crate::queue_id::{QueueId, ShortId};
 
 use super::hosts::HostIndex;
 
@@ -38,6 +38,15 @@ pub(crate) struct Record<'a> {
     pub seq: u64,
 }
 
+/// What a message is known by here. Two with one number do no harm: the records name their ids.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Key {
+    /// Never [`TAKEN`].
+    number: u32,
+    /// See [`QueueId::age`].
+    age: u64,
+}
+
 /// The records, within a number of bytes.
 #[derive(Debug, Clone)]
 pub(crate) struct Passed {
@@ -49,7 +58,7 @@ pub(crate) struct Passed {
     head: u64,
     /// The place of the oldest record.
     tail: u64,
-    /// The youngest message of which a mail line was given up unread, see [`age`].
+    /// The youngest message of which a mail line was given up unread, see [`QueueId::age`].
     lost: u64,
 }
 
@@ -72,7 +81,7 @@ struct Header {
     before: u64,
     number: u32,
     secs: u32,
-    /// Of a mail line the [`age`] of its message, of an entry its `seq`.
+    /// Of a mail line the age of its message, of an entry its `seq`.
     word: u64,
 }
 
@@ -94,16 +103,17 @@ struct StoredRecord {
     bytes: Box<[u8]>,
 }
 
-/// The number of a message here; never [`TAKEN`]. Two messages with one number do no harm: the records name their ids.
-fn short(id: &QueueId) -> u32 {
-    (id.number() >> 32) as u32 | 1
+impl From<&QueueId> for Key {
+    fn from(id: &QueueId) -> Key {
+        Key { number: (id.number() >> 32) as u32 | 1, age: id.age() }
+    }
 }
 
-/// The time that a queue id names, as a number that grows with it.
-fn age(id: &QueueId) -> u64 {
-    let head = id.as_bytes().first_chunk().map_or(0, |head| u64::from_be_bytes(*head));
-    // What follows the second is a sequence.
-    head >> 16
+impl From<ShortId> for Key {
+    #[inline]
+    fn from(id: ShortId) -> Key {
+        Key { number: (id.number() >> 32) as u32 | 1, age: id.age() }
+    }
 }
 
 impl Header {
@@ -170,27 +180,27 @@ impl Passed {
     }
 
     /// Whether something about the message is here.
-    pub(crate) fn knows(&self, id: &QueueId) -> bool {
-        self.places(short(id)).next().is_some()
+    pub(crate) fn knows(&self, key: Key) -> bool {
+        self.places(key.number).next().is_some()
     }
 
     /// The time of the first record of a message in one log, in seconds.
-    pub(crate) fn times(&self, id: &QueueId, log: LineKind) -> Option<u32> {
-        self.places(short(id)).filter(|(_, header)| header.log() == log).last().map(|(_, header)| header.secs)
+    pub(crate) fn times(&self, key: Key, log: LineKind) -> Option<u32> {
+        self.places(key.number).filter(|(_, header)| header.log() == log).last().map(|(_, header)| header.secs)
     }
 
     /// Adds a record about a message; gives the number of entries that were given up for it.
-    pub(crate) fn push(&mut self, id: &QueueId, record: Record<'_>) -> u64 {
+    pub(crate) fn push(&mut self, key: Key, record: Record<'_>) -> u64 {
         if !self.has_place_for(record.input) {
             return u64::from(record.log == LineKind::MessageLog);
         }
-        let word = if record.log == LineKind::Mail { age(id) } else { record.seq };
+        let word = if record.log == LineKind::Mail { key.age } else { record.seq };
         let header = Header {
             length: 0,
             kind: kind(record.log, record.input),
             host: record.host,
             before: 0,
-            number: short(id),
+            number: key.number,
             secs: record.secs,
             word,
         };
@@ -242,13 +252,13 @@ impl Passed {
     }
 
     /// Whether a line about the message may have been given up unread.
-    pub(crate) fn may_have_lost(&self, id: &QueueId) -> bool {
-        self.lost > 0 && age(id) <= self.lost
+    pub(crate) fn may_have_lost(&self, key: Key) -> bool {
+        self.lost > 0 && key.age <= self.lost
     }
 
     /// The records of a message, the latest first, and the place of each; perhaps some of others.
-    pub(crate) fn of(&self, id: &QueueId) -> impl Iterator<Item = (u64, Record<'_>)> {
-        self.places(short(id)).filter_map(|(place, header)| Some((place, self.record(place, &header)?)))
+    pub(crate) fn of(&self, key: Key) -> impl Iterator<Item = (u64, Record<'_>)> {
+        self.places(key.number).filter_map(|(place, header)| Some((place, self.record(place, &header)?)))
     }
 
     fn record(&self, place: u64, header: &Header) -> Option<Record<'_>> {

@@ -9,7 +9,7 @@ use std::ops::Bound;
 use serde::{Deserialize, Serialize};
 
 use crate::hash::Mixed;
-use crate::queue_id::QueueId;
+use crate::queue_id::{QueueId, ShortId};
 use crate::reasons::Matcher;
 
 use super::group::Group;
@@ -22,6 +22,7 @@ pub(crate) type Map<K, V> = HashMap<K, V, Mixed>;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Store {
     groups: Map<QueueId, Vec<Group>>,
+    present: Present,
     /// What is given up first stands first: tier, age, id.
     order: BTreeSet<(u8, u64, QueueId)>,
     /// Groups in the order in which their lookback may be over: their time when that was last looked at, age, id.
@@ -31,6 +32,42 @@ pub(crate) struct Store {
     count: usize,
     bytes: usize,
     sequence: u64,
+}
+
+/// Which of the messages are there, as far as a byte for each of some numbers tells: most are told to be absent by one
+/// look.
+#[derive(Debug, Clone)]
+struct Present(Box<[u8]>);
+
+impl Default for Present {
+    fn default() -> Present {
+        Present(vec![0; 1 << 14].into())
+    }
+}
+
+impl Present {
+    fn place(&mut self, number: u64) -> Option<&mut u8> {
+        let at = number as usize % self.0.len();
+        self.0.get_mut(at)
+    }
+
+    /// What has come to 255 stays there: then the number is taken for present.
+    fn add(&mut self, number: u64) {
+        if let Some(count) = self.place(number) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    fn remove(&mut self, number: u64) {
+        if let Some(count) = self.place(number).filter(|count| **count < u8::MAX) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    #[inline]
+    fn may_have(&self, number: u64) -> bool {
+        self.0.get(number as usize % self.0.len()).is_none_or(|count| *count > 0)
+    }
 }
 
 /// A store for a snapshot.
@@ -53,6 +90,12 @@ impl Store {
 
     pub(crate) fn contains(&self, id: &QueueId) -> bool {
         self.count > 0 && self.groups.contains_key(id)
+    }
+
+    /// Whether there may be something under an id: by a number that few have in common.
+    #[inline]
+    pub(crate) fn may_contain(&self, id: ShortId) -> bool {
+        self.count > 0 && self.present.may_have(id.number())
     }
 
     /// All ids, in no order.
@@ -100,6 +143,7 @@ impl Store {
         let group = groups.remove(at);
         if groups.is_empty() {
             self.groups.remove(id);
+            self.present.remove(id.number());
         }
         self.count -= 1;
         self.bytes -= group.bytes;
@@ -131,7 +175,11 @@ impl Store {
         self.bytes += group.bytes;
         self.count += 1;
         self.order.insert((tier, age, id));
-        self.groups.entry(id).or_default().push(group);
+        let groups = self.groups.entry(id).or_default();
+        if groups.is_empty() {
+            self.present.add(id.number());
+        }
+        groups.push(group);
     }
 
     /// Takes out what is to be given up first.
@@ -208,6 +256,7 @@ impl Store {
                 store.bytes += group.bytes;
                 store.order.extend(group.place.map(|(tier, age)| (tier, age, id)));
             }
+            store.present.add(id.number());
             store.groups.insert(id, groups);
         }
         store

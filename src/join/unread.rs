@@ -8,7 +8,7 @@ use crate::entry::Entry;
 use crate::glance::{Look, Says};
 use crate::mail_line::{MailId, MailLine};
 use crate::peek::LineKind;
-use crate::queue_id::QueueId;
+use crate::queue_id::{QueueId, ShortId};
 
 use super::Join;
 use super::clock::Mark;
@@ -42,8 +42,8 @@ impl Join {
         }
         match look.says {
             Says::Nothing => {}
-            Says::Mention(id) | Says::Much(id) if self.matters(look.host, &id) => return false,
-            Says::Mention(id) if self.passed.knows(&id) => {}
+            Says::Mention(id) | Says::Much(id) if self.matters(look.host, id) => return false,
+            Says::Mention(id) if self.passed.knows(id.into()) => {}
             Says::Mention(id) | Says::Much(id) if !self.keep_unread(look, id, look.host, input) => return false,
             _ => {}
         }
@@ -58,7 +58,7 @@ impl Join {
             Some(name) => self.hosts.place(name.as_bytes()),
             None => self.hosts.only(),
         };
-        if self.hosts.clocks(place).wants_entry_ids() || self.matters(place, &id) {
+        if self.hosts.clocks(place).wants_entry_ids() || self.matters(place, id) {
             return false;
         }
         if !self.keep_unread(look, id, place, input) {
@@ -70,21 +70,21 @@ impl Join {
     }
 
     /// Whether all about a message has to be read.
-    fn matters(&self, host: HostIndex, id: &QueueId) -> bool {
-        self.store.contains(id)
+    fn matters(&self, host: HostIndex, id: ShortId) -> bool {
+        self.store.may_contain(id)
             || self.config.unlogged
                 && self.connections.any_failed()
-                && self.connections.before(host, id).next().is_some()
+                && self.connections.before(host, &id.id()).next().is_some()
     }
 
     /// Puts what came among what has passed, and learns from messages that stand in both logs; false if there is no place.
-    fn keep_unread(&mut self, look: &Look, id: QueueId, host: HostIndex, input: Input<'_>) -> bool {
+    fn keep_unread(&mut self, look: &Look, id: ShortId, host: HostIndex, input: Input<'_>) -> bool {
         if !self.passed.has_place_for(input) {
             return false;
         }
         let secs = look.at.div_euclid(1_000) as u32;
         if self.hosts.clocks(host).wants_differences() {
-            self.compare_logs(look, &id, host);
+            self.compare_logs(look, id, host);
         }
         let seq = if look.log == LineKind::MessageLog {
             self.seq += 1;
@@ -92,16 +92,16 @@ impl Join {
         } else {
             0
         };
-        let forgotten = self.passed.push(&id, Record { log: look.log, input, host, secs, seq });
+        let forgotten = self.passed.push(id.into(), Record { log: look.log, input, host, secs, seq });
         self.stats.entries_forgotten += if self.config.reissue { forgotten } else { 0 };
         true
     }
 
     /// Notes how far the logs are apart by the first line of a message in one of them, where it is in the other.
-    fn compare_logs(&mut self, look: &Look, id: &QueueId, host: HostIndex) {
-        let of = |log| self.passed.times(id, log);
+    fn compare_logs(&mut self, look: &Look, id: ShortId, host: HostIndex) {
+        let of = |log| self.passed.times(id.into(), log);
         let (mail, entry) = (of(LineKind::Mail), of(LineKind::MessageLog));
-        let slot = match self.seen.find(id, self.hosts.number(host)) {
+        let slot = match self.seen.find(&id.id(), self.hosts.number(host)) {
             Found::Slot(slot) => slot,
             Found::Never | Found::Displaced => super::seen::Slot::default(),
         };
@@ -121,11 +121,14 @@ impl Join {
         if self.store.contains(id) {
             return;
         }
-        if self.passed.may_have_lost(id) && self.seen.find(id, 0) == Found::Never {
+        if self.passed.may_have_lost(id.into()) && self.seen.find(id, 0) == Found::Never {
             self.seen.touch(id, 0).flags |= flag::LOST;
         }
-        let mut told: Vec<(u64, Told)> =
-            self.passed.of(id).filter_map(|(place, record)| Some((place, self.read_again(id, &record)?))).collect();
+        let mut told: Vec<(u64, Told)> = self
+            .passed
+            .of(id.into())
+            .filter_map(|(place, record)| Some((place, self.read_again(id, &record)?)))
+            .collect();
         told.reverse();
         for (place, told) in told {
             let slot = self.seen.touch(id, told.host);
