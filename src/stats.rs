@@ -54,6 +54,8 @@ pub struct Stats {
     pub crowded_out: u64,
     /// Passed entries that were given up because memory was short.
     pub entries_forgotten: u64,
-    /// Bytes of memory in use for evidence, aborts and passed entries.
+    /// Ordinary lines and entries that were told at a glance, and passed unread; see [`Config::glance`](crate::Config::glance).
+    pub unread: u64,
+    /// Bytes of memory in use for evidence, aborts and what has passed.
     pub bytes: u64,
 }

@@ -42,8 +42,13 @@ pub fn hasty(shipping: &Shipping) -> String {
 fn tiny() -> String {
     format!(
         r#"{{{NAMES}, "unlogged": true, "hold_secs": 1, "limits": {{"join_bytes": 65536, "messages": 16,
-        "per_message": 8, "passed_bytes": 2000, "seen_ids": 4096, "text_bytes": 256, "hosts": 4}}}}"#
+        "per_message": 8, "passed_bytes": 8192, "seen_ids": 4096, "text_bytes": 256, "hosts": 4}}}}"#
     )
+}
+
+/// The same configuration, under which every line is read in full.
+fn in_full(json: &str) -> String {
+    json.replacen('{', r#"{"glance": false, "#, 1)
 }
 
 /// A configuration that is known to be right.
@@ -51,8 +56,24 @@ pub fn config(json: &str) -> Result<Config> {
     Config::from_json(json).map_err(|error| error.to_string())
 }
 
-/// Checks a world on the native engine; gives the number of its aborts.
-pub fn native(world: &World, shipping: &Shipping) -> Result<usize> {
+/// What a check has looked at.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tally {
+    /// Records that are issued in the world.
+    pub records: usize,
+    /// Lines that were told at a glance.
+    pub unread: u64,
+}
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Tally) {
+        self.records += other.records;
+        self.unread += other.unread;
+    }
+}
+
+/// Checks a world on the native engine.
+pub fn native(world: &World, shipping: &Shipping) -> Result<Tally> {
     let step = |record| Step { record, pause: 0, restart: Restart::None };
     let in_order: Vec<Step<'_>> = world.mail_first().into_iter().map(step).collect();
     let first = run(&config(&patient())?, &in_order)?;
@@ -73,10 +94,17 @@ pub fn native(world: &World, shipping: &Shipping) -> Result<usize> {
         exactly(world, &mixed).named("in disorder")?;
     }
 
-    let hasty = config(&hasty(shipping))?;
+    let mixed_unread = mixed.unread;
+    let in_full_mixed = run(&config(&in_full(&patient()))?, &shipping.interleaved(world))?;
+    same(&in_full_mixed.issued, &mixed.issued).named("told at a glance")?;
+
+    let json = hasty(shipping);
+    let hasty = config(&json)?;
     let steps = shipping.disturbed(&replayed, Restart::None);
     let straight = run(&hasty, &steps)?;
     exactly(world, &straight).named("with little patience")?;
+    let in_full = run(&config(&in_full(&json))?, &steps)?;
+    same(&in_full.issued, &straight.issued).named("told at a glance with little patience")?;
     let restarted = run(&hasty, &shipping.disturbed(&replayed, Restart::Snapshot))?;
     same(&straight.issued, &restarted.issued).named("restarted by snapshot")?;
 
@@ -88,7 +116,7 @@ pub fn native(world: &World, shipping: &Shipping) -> Result<usize> {
     }
     let tight = run(&config(&tiny())?, &steps)?;
     honestly(world, &tight).named("with little memory")?;
-    Ok(world.truth.len())
+    Ok(Tally { records: world.truth.len(), unread: mixed_unread })
 }
 
 /// The last revision of each object, with the entry that it is about.

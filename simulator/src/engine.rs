@@ -33,6 +33,8 @@ pub struct Run {
     pub issued: Vec<(usize, String)>,
     /// For each step, whether its record was passed on unchanged.
     pub passed: Vec<bool>,
+    /// How many lines were told at a glance.
+    pub unread: u64,
 }
 
 /// Runs steps through engines, and checks what holds at each of them: tickets come back once and none is left, memory is
@@ -60,6 +62,7 @@ pub fn run(config: &Config, steps: &[Step<'_>]) -> Result<Run, String> {
     }
     host.engine.finish();
     host.take()?;
+    host.run.unread = host.engine.stats().unread;
     if let Some(ticket) = host.kept.keys().next() {
         return Err(format!("ticket {ticket} never came back"));
     }

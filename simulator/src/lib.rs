@@ -22,11 +22,10 @@ use world::World;
 const CONNECTIONS: usize = 12;
 
 /// What must hold of every world without another program: on the native engine, and of its log files read by `explain`.
-/// Gives the number of its records.
-pub fn check(world: &World, shipping: &Shipping) -> check::Result<usize> {
-    let records = check::native(world, shipping)?;
+pub fn check(world: &World, shipping: &Shipping) -> check::Result<check::Tally> {
+    let tally = check::native(world, shipping)?;
     files::explained(world, shipping).named("explained")?;
-    Ok(records)
+    Ok(tally)
 }
 
 /// Simulates the world of a seed. The error is what is wrong, with the least world in which it is.

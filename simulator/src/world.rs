@@ -14,6 +14,8 @@ use crate::stranger;
 pub struct Plan {
     hosts: Vec<Setting>,
     connections: Vec<Connection>,
+    /// Messages that are delivered on each host, from half a minute before the others on.
+    ordinary: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -86,15 +88,19 @@ const FATES: [Fate; 17] = [
 
 /// Worlds of up to `connections` connections on hosts whose clocks are right and in UTC.
 pub fn plans(connections: usize) -> impl Strategy<Value = Plan> {
-    (setting::plain(), connections_of(connections, 60_000, Just(None)))
-        .prop_map(|(hosts, connections)| Plan { hosts, connections })
+    (setting::plain(), connections_of(connections, 60_000, Just(None))).prop_map(|(hosts, connections)| Plan {
+        hosts,
+        connections,
+        ordinary: 0,
+    })
 }
 
 /// Worlds of every kind.
 pub fn worlds(connections: usize) -> impl Strategy<Value = Plan> {
     let stranger = prop_oneof![3 => Just(None), 1 => (stranger::address(), stranger::noise()).prop_map(Some)];
-    (setting::any_kind(), connections_of(connections, 120_000, stranger))
-        .prop_map(|(hosts, connections)| Plan { hosts, connections })
+    let ordinary = prop_oneof![4 => Just(0), 1 => 20..80usize];
+    (setting::any_kind(), connections_of(connections, 120_000, stranger), ordinary)
+        .prop_map(|(hosts, connections, ordinary)| Plan { hosts, connections, ordinary })
 }
 
 fn connections_of(
@@ -170,6 +176,11 @@ impl Plan {
             count: 0,
             twins: false,
         };
+        for (host, number) in
+            (0..self.hosts.len()).flat_map(|host| (0..self.ordinary).map(move |number| (host, number)))
+        {
+            building.ordinary(host, number);
+        }
         let mut before: Option<Origin> = None;
         let mut used = std::collections::BTreeSet::new();
         for (number, connection) in self.connections.iter().enumerate() {
@@ -234,6 +245,25 @@ const AGAIN: &str = "451 4.3.2 Please try again later";
 const RELAY: &str = "relay.example.com [192.0.2.1]";
 
 impl Building {
+    /// A message that is delivered; what else sendmail says of one.
+    fn ordinary(&mut self, host: usize, number: usize) {
+        let at = 1_900 * number as i64 - 30_000;
+        let setting = self.plan.hosts[host];
+        let shown_ms = setting.shows(at, at);
+        let origin = Origin { start_ms: at, shown_ms, sequence: 0, pid: 60_000 + 1_000 * host + number };
+        let stamp = setting.stamp(shown_ms, at);
+        let added = format!("{}: Milter (PureMessage) add: header: X-PMX-Version: 6.4.9", origin.id(0));
+        for text in [format!("NOQUEUE: connect from {RELAY}"), added] {
+            self.count += 1;
+            if setting.tells_all(at) {
+                let line = format!("{stamp} mx{host} sendmail[{}]: {text}", origin.pid);
+                self.mail[host].push((at, self.count, line));
+            }
+        }
+        let message = Message { fate: Fate::Delivered, sender: number % 7, stranger: None, hang_ms: 0, early: false };
+        self.message(host, origin.pid, &origin.id(0), (at, at), &message);
+    }
+
     fn connection(&mut self, host: usize, origin: Origin, messages: &[Message]) {
         let mut now = origin.start_ms;
         let mut message_number = 0;

@@ -1,18 +1,19 @@
 //! Worlds with fixed seeds. `cargo xtask simulate` looks at as many others as one likes.
 
+use abort_reason_simulator::check::Tally;
 use abort_reason_simulator::{check, simulate, worlds};
 
 /// Worlds of each part.
 const WORLDS: u64 = 500;
 
 fn part(number: u64) {
-    let mut records = 0;
+    let mut tally = Tally::default();
     worlds(number * WORLDS, WORLDS, &mut |world, shipping| {
-        records += check(world, shipping)?;
+        tally += check(world, shipping)?;
         Ok(())
     })
     .unwrap_or_else(|wrong| panic!("{wrong}"));
-    assert!(records > 2_000, "{records} records in {WORLDS} worlds");
+    assert!(tally.records > 2_000 && tally.unread > 10_000, "{tally:?} in {WORLDS} worlds");
 }
 
 #[test]

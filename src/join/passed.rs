@@ -50,7 +50,9 @@ pub(crate) struct Key {
 /// The records, within a number of bytes.
 #[derive(Debug, Clone)]
 pub(crate) struct Passed {
+    /// As long as it was written so far, up to `most`.
     ring: Vec<u8>,
+    most: usize,
     /// The place of the last record of each list, plus one; 0 for none.
     lists: Vec<u64>,
     blocks: [Block; BLOCKS],
@@ -160,7 +162,8 @@ impl Passed {
         let bytes = if most < BLOCKS * 2 * HEADER { 0 } else { 1 << most.ilog2() };
         let lists = (bytes / BYTES_PER_LIST).next_power_of_two();
         Passed {
-            ring: vec![0; bytes],
+            ring: Vec::new(),
+            most: bytes,
             lists: vec![0; lists],
             blocks: [Block::default(); BLOCKS],
             head: 0,
@@ -179,9 +182,10 @@ impl Passed {
         size(bytes(input).len()) <= self.block_bytes()
     }
 
-    /// Whether something about the message is here.
-    pub(crate) fn knows(&self, key: Key) -> bool {
-        self.places(key.number).next().is_some()
+    /// Whether something of a log is here about the message.
+    #[inline]
+    pub(crate) fn knows(&self, key: Key, log: LineKind) -> bool {
+        self.places(key.number).any(|(_, header)| header.log() == log)
     }
 
     /// The time of the first record of a message in one log, in seconds.
@@ -242,13 +246,17 @@ impl Passed {
         let block = self.block_bytes() as u64;
         let given_up = std::mem::take(&mut self.blocks[(self.head / block) as usize % BLOCKS]);
         self.lost = self.lost.max(given_up.age);
-        self.tail = self.tail.max((self.head + block).saturating_sub(self.ring.len() as u64));
+        self.tail = self.tail.max((self.head + block).saturating_sub(self.most as u64));
+        let end = self.offset(self.head) + self.block_bytes();
+        if self.ring.len() < end {
+            self.ring.resize(end, 0);
+        }
         given_up.entries
     }
 
     /// Bytes of a block.
     fn block_bytes(&self) -> usize {
-        self.ring.len() / BLOCKS
+        self.most / BLOCKS
     }
 
     /// Whether a line about the message may have been given up unread.
@@ -299,7 +307,7 @@ impl Passed {
     }
 
     fn offset(&self, place: u64) -> usize {
-        place as usize & self.ring.len().saturating_sub(1)
+        place as usize & self.most.saturating_sub(1)
     }
 
     fn index(&self, number: u32) -> usize {

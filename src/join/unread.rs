@@ -30,10 +30,12 @@ impl Join {
     /// entry names.
     #[inline]
     pub(crate) fn pass_unread(&mut self, look: &Look, host: Option<&[u8]>, input: Input<'_>) -> bool {
-        match look.log {
+        let passed = match look.log {
             LineKind::Mail => self.pass_mail_line(look, input),
             LineKind::MessageLog => self.pass_entry(look, host, input),
-        }
+        };
+        self.stats.unread += u64::from(passed);
+        passed
     }
 
     fn pass_mail_line(&mut self, look: &Look, input: Input<'_>) -> bool {
@@ -43,7 +45,7 @@ impl Join {
         match look.says {
             Says::Nothing => {}
             Says::Mention(id) | Says::Much(id) if self.matters(look.host, id) => return false,
-            Says::Mention(id) if self.passed.knows(id.into()) => {}
+            Says::Mention(id) if self.passed.knows(id.into(), LineKind::Mail) => {}
             Says::Mention(id) | Says::Much(id) if !self.keep_unread(look, id, look.host, input) => return false,
             _ => {}
         }
