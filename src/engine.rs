@@ -8,9 +8,9 @@ use crate::config::{Config, Others};
 use crate::entry::Entry;
 use crate::glance::Glance;
 use crate::input::{self, Reading};
-use crate::join::{Join, Mark};
-use crate::mail_line::{MailId, MailLine};
-use crate::queue_id::QueueId;
+use crate::join::Join;
+use crate::mail_line::MailLine;
+use crate::peek::LineKind;
 use crate::stats::Stats;
 
 /// Which log a record belongs to, as far as the host knows.
@@ -41,10 +41,39 @@ pub struct Disposition {
     pub forward: bool,
     /// The engine needs it until it gives the ticket back by [`Engine::poll_released`].
     pub keep: bool,
+    /// What it was.
+    pub what: What,
+}
+
+/// What a record was, each by the counter of [`Stats`] that it is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// A line of sendmail's log.
+    MailLine,
+    /// An entry of `message_log`.
+    Entry,
+    /// It can be read, and is neither.
+    Other,
+    /// It carries the object already.
+    Enriched,
+    /// No JSON object, or one without a line.
+    Unreadable,
 }
 
 impl Disposition {
-    const PASS: Disposition = Disposition { forward: true, keep: false };
+    /// Of what no engine takes in.
+    const fn past(what: What) -> Disposition {
+        Disposition { forward: true, keep: false, what }
+    }
+}
+
+impl From<LineKind> for What {
+    fn from(log: LineKind) -> What {
+        match log {
+            LineKind::Mail => What::MailLine,
+            LineKind::MessageLog => What::Entry,
+        }
+    }
 }
 
 /// A record that the engine issues.
@@ -97,14 +126,14 @@ impl Engine {
             && let Some(look) = glance.look(source, input, |host| self.join.latest(host))
             && self.join.pass_unread(&look, glance.host_of(input), input)
         {
-            return self.pass();
+            return self.pass(look.log.into());
         }
         self.read(source, input, ticket)
     }
 
     /// What does not matter, as it came.
-    fn pass(&self) -> Disposition {
-        Disposition { forward: self.join.config().others == Others::Pass, keep: false }
+    fn pass(&self, what: What) -> Disposition {
+        Disposition { forward: self.join.config().others == Others::Pass, keep: false, what }
     }
 
     /// Reads what came in.
@@ -112,14 +141,13 @@ impl Engine {
     fn read(&mut self, source: Source, input: Input<'_>, ticket: u64) -> Disposition {
         let Some(reading) = input::read(self.join.config(), input) else {
             self.join.stats.unreadable += 1;
-            return Disposition::PASS;
+            return Disposition::past(What::Unreadable);
         };
         if reading.enriched {
             self.join.stats.enriched_before += 1;
             self.join.stats.other += 1;
-            return Disposition::PASS;
+            return Disposition::past(What::Enriched);
         }
-        let pass = self.pass();
         let source = if source == Source::Auto { reading.source.unwrap_or_default() } else { source };
         if let Input::Record(record) = input
             && let Some(glance) = &mut self.glance
@@ -128,7 +156,7 @@ impl Engine {
             if let Some(look) = glance.line(source, &reading.line, |host| self.join.latest(host))
                 && self.join.pass_unread(&look, reading.host.as_deref(), input)
             {
-                return pass;
+                return self.pass(look.log.into());
             }
         }
         let entry = if source == Source::Mail { None } else { Entry::parse(&reading.line) };
@@ -142,29 +170,24 @@ impl Engine {
             {
                 glance.learn(&reading.line, &line, host);
             }
-            return Disposition { keep, ..pass };
+            return Disposition { keep, ..self.pass(What::MailLine) };
         }
         if let Some(entry) = entry {
-            return self.entry(&entry, &reading, input, ticket, pass);
+            return self.entry(&entry, &reading, input, ticket);
         }
         self.join.stats.other += 1;
-        pass
+        self.pass(What::Other)
     }
 
-    fn entry(
-        &mut self,
-        entry: &Entry<'_>,
-        reading: &Reading<'_>,
-        input: Input<'_>,
-        ticket: u64,
-        pass: Disposition,
-    ) -> Disposition {
+    fn entry(&mut self, entry: &Entry<'_>, reading: &Reading<'_>, input: Input<'_>, ticket: u64) -> Disposition {
         use crate::join::Taken;
         self.join.stats.entries += 1;
-        match self.join.entry(entry, reading, input, ticket) {
+        let taken = self.join.entry(entry, reading, input, ticket);
+        let pass = self.pass(What::Entry);
+        match taken {
             Taken::Passes => pass,
-            Taken::Kept => Disposition { forward: false, keep: true },
-            Taken::Repeated => Disposition { forward: false, keep: false },
+            Taken::Kept => Disposition { forward: false, keep: true, ..pass },
+            Taken::Repeated => Disposition { forward: false, keep: false, ..pass },
         }
     }
 
@@ -207,42 +230,6 @@ impl Engine {
     /// No more input will come: issues all that is held.
     pub fn finish(&mut self) {
         self.join.finish();
-    }
-
-    /// The message that a record or line is about. Nothing is taken in.
-    pub fn queue_id(&self, input: Input<'_>) -> Option<QueueId> {
-        let reading = input::read(self.join.config(), input)?;
-        let entry = Entry::parse(&reading.line);
-        match mail_line(&reading, reading.source.unwrap_or_default(), entry.is_some()) {
-            Some(MailLine { id: MailId::Queue(id), .. }) => Some(id),
-            Some(_) => None,
-            None => entry.map(|entry| entry.id),
-        }
-    }
-
-    /// Whether evidence or an entry of a message is kept.
-    pub fn holds(&self, id: &QueueId) -> bool {
-        self.join.holds(id)
-    }
-
-    /// The messages of which evidence or an entry is kept, in no order.
-    pub fn messages(&self) -> impl Iterator<Item = &QueueId> {
-        self.join.messages()
-    }
-
-    /// Where the line stands that was pushed last, if it names a time.
-    pub fn mark(&self) -> Option<Mark> {
-        self.join.mark()
-    }
-
-    /// Notes that a log has come so far, by a line that says nothing and was not pushed.
-    pub fn reach(&mut self, mark: Mark) {
-        self.join.reach(mark);
-    }
-
-    /// Notes that lines about a message were given up before they came here.
-    pub fn lost(&mut self, id: &QueueId) {
-        self.join.lost(id);
     }
 
     /// Uses every rule once, so that what they make at their first use is made: for hosts that store a finished engine.

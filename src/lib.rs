@@ -62,8 +62,8 @@ mod time;
 mod words;
 
 pub use config::{Config, ConfigError, Limits, Mode, Others};
-pub use engine::{Batch, Disposition, Engine, Input, Output, RestoreError, Source};
-pub use join::{Mark, Outcome, Status, Watermark};
+pub use engine::{Batch, Disposition, Engine, Input, Output, RestoreError, Source, What};
+pub use join::{Outcome, Status, Watermark};
 pub use peek::{LineKind, Peek, peek};
 pub use queue_id::QueueId;
 pub use record::Kind;

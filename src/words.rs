@@ -3,7 +3,7 @@
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
 const HIGHS: u64 = ONES << 7;
 
-/// Bytes that text is searched for.
+/// Bytes that text is searched for. All of them are ASCII; what is not in the text is taken for one of them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Any<const N: usize>([u64; N]);
 
@@ -18,38 +18,36 @@ impl<const N: usize> Any<N> {
         Any(words)
     }
 
-    /// The highest bit of the first byte that is one of them, and perhaps of some behind it.
-    #[inline]
+    /// Where the highest bit of a byte is set, it is one of them or no ASCII, or stands behind such a byte; the other bits
+    /// say nothing.
+    #[inline(always)]
     fn within(&self, word: u64) -> u64 {
-        self.0.iter().fold(0, |found, byte| {
-            let apart = word ^ byte;
-            found | apart.wrapping_sub(ONES) & !apart
-        }) & HIGHS
+        self.0.iter().fold(0, |found, byte| found | (word ^ byte).wrapping_sub(ONES))
     }
 
     /// Where the first of them stands.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, text: &[u8]) -> Option<usize> {
         let (words, rest) = text.as_chunks::<8>();
         for (at, word) in words.iter().enumerate() {
-            let found = self.within(u64::from_le_bytes(*word));
+            let found = self.within(u64::from_le_bytes(*word)) & HIGHS;
             if found != 0 {
                 return Some(8 * at + (found.trailing_zeros() / 8) as usize);
             }
         }
-        let found = self.within(last(rest));
+        let found = self.within(last(rest)) & HIGHS;
         let at = (found.trailing_zeros() / 8) as usize;
         (at < rest.len()).then_some(text.len() - rest.len() + at)
     }
 
     /// Whether none of them is in a text.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn are_absent(&self, text: &[u8]) -> bool {
         let (words, _) = text.as_chunks::<8>();
         let Some(end) = text.last_chunk::<8>() else { return self.find(text).is_none() };
         // The end overlaps the word before. No branch for each: what has none is the rule.
         let found = words.iter().fold(0, |found, word| found | self.within(u64::from_le_bytes(*word)));
-        found | self.within(u64::from_le_bytes(*end)) == 0
+        (found | self.within(u64::from_le_bytes(*end))) & HIGHS == 0
     }
 }
 
@@ -57,6 +55,19 @@ impl<const N: usize> Any<N> {
 #[inline]
 fn last(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+}
+
+/// Whether a text begins with a few bytes, up to eight: one comparison, where `starts_with` is a call in WebAssembly.
+#[inline(always)]
+pub(crate) fn starts<const N: usize>(text: &[u8], start: &[u8; N]) -> bool {
+    text.first_chunk() == Some(start)
+}
+
+/// What stands behind a few bytes.
+#[inline(always)]
+pub(crate) fn behind<'t, const N: usize>(text: &'t [u8], start: &[u8; N]) -> Option<&'t [u8]> {
+    let (first, rest) = text.split_first_chunk()?;
+    (first == start).then_some(rest)
 }
 
 /// Whether a text begins so.
@@ -72,9 +83,11 @@ pub(crate) fn ends(text: &[u8], end: &[u8]) -> bool {
 }
 
 /// Whether two texts of one length are the same.
-#[inline]
+#[inline(always)]
 fn are_same(a: &[u8], b: &[u8]) -> bool {
-    let (Some(a_end), Some(b_end)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) else { return a == b };
+    let (Some(a_end), Some(b_end)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) else {
+        return a.iter().zip(b).all(|(a, b)| a == b);
+    };
     let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
     let ((a, _), (b, _)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
     let apart = a.iter().zip(b).fold(0, |apart, (a, b)| apart | (word(a) ^ word(b)));
@@ -89,7 +102,7 @@ pub(crate) fn digits(text: &[u8]) -> usize {
         None => last(text),
     };
     // A digit has 3 as its high half, and still has it when 6 is added.
-    let high = |word: u64| word & (0xf0 * ONES) ^ 0x30 * ONES;
+    let high = |word: u64| (word & (0xf0 * ONES)) ^ (0x30 * ONES);
     let others = high(word) | high(word.wrapping_add(6 * ONES));
     ((others.trailing_zeros() / 8) as usize).min(text.len())
 }
@@ -101,9 +114,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_is_what_it_is_byte_by_byte(text in prop::collection::vec(any::<u8>().prop_map(|b| b % 80), 0..60), at in 0usize..60) {
+        fn each_is_what_it_is_byte_by_byte(text in prop::collection::vec(prop_oneof![9 => 30u8..100, 1 => any::<u8>()], 0..60), at in 0usize..60) {
             let any = Any::of([b'"', b'\\', b'0']);
-            let is = |b: &u8| [b'"', b'\\', b'0'].contains(b);
+            let is = |b: &u8| [b'"', b'\\', b'0'].contains(b) || !b.is_ascii();
             prop_assert_eq!(any.find(&text), text.iter().position(is));
             prop_assert_eq!(any.are_absent(&text), !text.iter().any(is));
             prop_assert_eq!(digits(&text), text.iter().take(8).take_while(|b| b.is_ascii_digit()).count());

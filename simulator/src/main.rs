@@ -13,7 +13,10 @@ fn main() -> ExitCode {
     });
     match done {
         Ok(count) => {
-            println!("{count} worlds, {} records, {} lines told at a glance, nothing wrong", tally.records, tally.unread);
+            println!(
+                "{count} worlds, {} records, {} lines told at a glance, nothing wrong",
+                tally.records, tally.unread
+            );
             ExitCode::SUCCESS
         }
         Err(wrong) => {

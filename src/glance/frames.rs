@@ -38,20 +38,25 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    /// The line of a record, and the frame that it is in.
-    #[inline]
-    pub(super) fn line<'r>(&mut self, record: &'r [u8]) -> Option<(&'r [u8], &Frame)> {
+    /// The line of a record, where it begins, and the log that the record names.
+    pub(super) fn line<'r>(&mut self, record: &'r [u8]) -> Option<(&'r [u8], usize, Option<Source>)> {
         let fits = |frame: &Frame| begins(record, &frame.before) && ends(record, &frame.behind);
         if !self.list.get(self.last).is_some_and(fits) {
             self.last = self.list.iter().position(fits)?;
         }
         let frame = self.list.get_mut(self.last)?;
-        let line = record.get(frame.before.len()..record.len().checked_sub(frame.behind.len())?)?;
-        if !NOT_PLAIN.are_absent(line) {
-            return None;
-        }
         frame.used = true;
-        Some((line, frame))
+        let (before, source) = (frame.before.len(), frame.source);
+        let end = self.end_of_line(record, before)?;
+        Some((record.get(before..end)?, before, source))
+    }
+
+    /// Where a line ends that is in the last frame, if it stands there as it is from a place on.
+    #[inline]
+    pub(super) fn end_of_line(&self, record: &[u8], from: usize) -> Option<usize> {
+        let behind = &*self.list.get(self.last)?.behind;
+        let end = record.len().checked_sub(behind.len())?;
+        (ends(record, behind) && NOT_PLAIN.are_absent(record.get(from..end)?)).then_some(end)
     }
 
     /// The host that the last frame names.
@@ -59,16 +64,16 @@ impl Frames {
         self.list.get(self.last)?.host.as_deref()
     }
 
-    /// Remembers the frame of a record that was read in full.
-    pub(super) fn learn(&mut self, record: &[u8], reading: &Reading<'_>) {
-        let Some(place) = reading.place.clone().filter(|_| !reading.enriched) else { return };
+    /// Remembers the frame of a record that was read in full; whether another one went for it.
+    pub(super) fn learn(&mut self, record: &[u8], reading: &Reading<'_>) -> bool {
+        let Some(place) = reading.place.clone().filter(|_| !reading.enriched) else { return false };
         if self.pause > 0 {
             self.pause -= 1;
-            return;
+            return false;
         }
-        let (Some(before), Some(behind)) = (record.get(..place.start), record.get(place.end..)) else { return };
+        let (Some(before), Some(behind)) = (record.get(..place.start), record.get(place.end..)) else { return false };
         if self.list.iter().any(|frame| *frame.before == *before && *frame.behind == *behind) {
-            return;
+            return false;
         }
         let frame = Frame {
             before: before.into(),
@@ -79,11 +84,12 @@ impl Frames {
         };
         if self.list.len() < MOST {
             self.list.push(frame);
-            return;
+            return false;
         }
         self.next = (self.next + 1) % MOST;
         let gone = std::mem::replace(&mut self.list[self.next], frame);
         self.pauses = if gone.used { 0 } else { (2 * self.pauses + 1).min(LONGEST_PAUSE) };
         self.pause = self.pauses;
+        true
     }
 }

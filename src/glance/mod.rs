@@ -22,7 +22,7 @@ use crate::peek::LineKind;
 use crate::queue_id::ShortId;
 use crate::reasons::Matcher;
 use crate::time::{BsdTime, LogTime};
-use crate::words::{Any, begins, digits};
+use crate::words::{Any, begins, behind, digits, starts};
 
 use frames::Frames;
 use ordinary::Ordinary;
@@ -61,6 +61,16 @@ pub(crate) struct Glance {
     /// The start of the mail line before: lines of one host come in a row.
     last: (Box<[u8]>, HostIndex),
     times: Times,
+    head: Head,
+}
+
+/// What a line says up to a mail line's process id, or an entry's queue id, and where that stands.
+#[derive(Debug, Clone, Copy)]
+struct Begin {
+    log: LineKind,
+    host: HostIndex,
+    at: i64,
+    end: usize,
 }
 
 impl Glance {
@@ -71,10 +81,11 @@ impl Glance {
             starts: HashMap::default(),
             last: (Box::default(), HostIndex::default()),
             times: Times::default(),
+            head: Head::default(),
         }
     }
 
-    /// Looks at what came in.
+    /// Looks at what came in. `latest` tells how far the mail log of a host has come.
     #[inline]
     pub(crate) fn look(
         &mut self,
@@ -82,14 +93,48 @@ impl Glance {
         input: Input<'_>,
         latest: impl Fn(HostIndex) -> Option<i64>,
     ) -> Option<Look> {
-        let (line, source) = match input {
-            Input::Line(line) => (line, source),
+        let bytes = match input {
+            Input::Line(bytes) | Input::Record(bytes) => bytes,
+        };
+        // What begins like the one before needs no more than that.
+        if self.head.fits(input, bytes) && self.head.may_be_of(source) {
+            let begin = self.head.begin;
+            let end = if self.head.is_record { self.frames.end_of_line(bytes, begin.end)? } else { bytes.len() };
+            return self.rest(begin, bytes.get(begin.end..end)?);
+        }
+        self.look_anew(source, input, bytes, latest)
+    }
+
+    #[inline(never)]
+    fn look_anew(
+        &mut self,
+        source: Source,
+        input: Input<'_>,
+        bytes: &[u8],
+        latest: impl Fn(HostIndex) -> Option<i64>,
+    ) -> Option<Look> {
+        let (line, before, source) = match input {
+            Input::Line(line) => (line, 0, source),
             Input::Record(record) => {
-                let (line, frame) = self.frames.line(record)?;
-                (line, if source == Source::Auto { frame.source.unwrap_or_default() } else { source })
+                let (line, before, frame_source) = self.frames.line(record)?;
+                (line, before, if source == Source::Auto { frame_source.unwrap_or_default() } else { source })
             }
         };
-        self.line(source, line, latest)
+        let begin = self.begin(source, line, latest)?;
+        let whole = Begin { end: before + begin.end, ..begin };
+        self.head.note(bytes, whole, source, matches!(input, Input::Record(_)));
+        self.rest(begin, line.get(begin.end..)?)
+    }
+
+    /// Looks at a line that stands in a record of another form.
+    pub(crate) fn line(
+        &mut self,
+        source: Source,
+        line: &[u8],
+        latest: impl Fn(HostIndex) -> Option<i64>,
+    ) -> Option<Look> {
+        let begin = self.begin(source, line, latest)?;
+        self.rest(begin, line.get(begin.end..)?)
     }
 
     /// The host that is named around the line of what was looked at.
@@ -99,39 +144,44 @@ impl Glance {
 
     /// Remembers what stands around the line of a record that was read in full.
     pub(crate) fn learn_frame(&mut self, record: &[u8], reading: &Reading<'_>) {
-        self.frames.learn(record, reading);
+        if self.frames.learn(record, reading) {
+            self.head = Head::default();
+        }
     }
 
-    /// Looks at a line. `latest` tells how far the mail log of a host has come.
-    #[inline]
-    pub(crate) fn line(
-        &mut self,
-        source: Source,
-        line: &[u8],
-        latest: impl Fn(HostIndex) -> Option<i64>,
-    ) -> Option<Look> {
-        if line.len() > LONGEST {
-            return None;
-        }
+    fn begin(&mut self, source: Source, line: &[u8], latest: impl Fn(HostIndex) -> Option<i64>) -> Option<Begin> {
         match line.first()? {
             b'A'..=b'Z' if source != Source::MessageLog => {
                 // `Nov 23 13:01:05`
                 let host = self.writer(line, 15)?;
                 let at = self.times.bsd(line, || latest(host))?;
-                self.mail(line, 15 + self.last.0.len(), host, at)
+                Some(Begin { log: LineKind::Mail, host, at, end: 15 + self.last.0.len() })
             }
             b'0'..=b'9' => {
                 let (at, end) = self.times.iso(line)?;
-                if line.get(end..)?.starts_with(b" q=") {
-                    return if source == Source::Mail { None } else { entry(line, end + 3, at) };
+                if starts(line.get(end..)?, b" q=") {
+                    let begin = Begin { log: LineKind::MessageLog, host: HostIndex::default(), at, end: end + 3 };
+                    return (source != Source::Mail).then_some(begin);
                 }
                 if source == Source::MessageLog {
                     return None;
                 }
                 let host = self.writer(line, end)?;
-                self.mail(line, end + self.last.0.len(), host, at)
+                Some(Begin { log: LineKind::Mail, host, at, end: end + self.last.0.len() })
             }
             _ => None,
+        }
+    }
+
+    /// What follows.
+    #[inline]
+    fn rest(&self, begin: Begin, rest: &[u8]) -> Option<Look> {
+        if rest.len() > LONGEST {
+            return None;
+        }
+        match begin.log {
+            LineKind::Mail => self.mail(rest, begin.host, begin.at),
+            LineKind::MessageLog => entry(rest, begin.at),
         }
     }
 
@@ -150,15 +200,14 @@ impl Glance {
 
     /// A mail line from its process id on: `14029]: 6AND15V7014029: from=…`.
     #[inline]
-    fn mail(&self, line: &[u8], pid: usize, host: HostIndex, at: i64) -> Option<Look> {
-        let rest = line.get(pid..)?;
-        let rest = rest.get(digits(rest)..)?.strip_prefix(b"]: ")?;
+    fn mail(&self, rest: &[u8], host: HostIndex, at: i64) -> Option<Look> {
+        let rest = behind(rest.get(digits(rest)..)?, b"]: ")?;
         let look = |says| Look { log: LineKind::Mail, says, host, at };
-        let Some(text) = rest.get(14..).and_then(|rest| rest.strip_prefix(b": ")) else {
+        let (id, behind_id) = rest.split_first_chunk()?;
+        let Some(text) = behind(behind_id, b": ") else {
             return ordinary::is_about_nothing(rest).then_some(look(Says::Nothing));
         };
-        let id = ShortId::parse(rest.first_chunk()?)?;
-        Some(look(self.ordinary.mail(id, text)?))
+        Some(look(self.ordinary.mail(ShortId::parse(id)?, text)?))
     }
 
     /// Remembers how a mail line begins that was read in full, of sendmail's and of a known host.
@@ -185,13 +234,64 @@ impl Glance {
 
 /// An entry from its queue id on: `6AND15V7014029 … a=a/eom`.
 #[inline]
-fn entry(line: &[u8], id: usize, at: i64) -> Option<Look> {
-    let rest = line.get(id..)?;
+fn entry(rest: &[u8], at: i64) -> Option<Look> {
     let id = ShortId::parse(rest.first_chunk()?).filter(|_| rest.get(14) == Some(&b' '))?;
-    ordinary::is_verdict(rest).then_some(Look {
-        log: LineKind::MessageLog,
-        says: Says::Much(id),
-        host: HostIndex::default(),
-        at,
-    })
+    let look = Look { log: LineKind::MessageLog, says: Says::Much(id), host: HostIndex::default(), at };
+    ordinary::is_verdict(rest).then_some(look)
+}
+
+/// The first bytes of what was looked at last.
+#[derive(Debug)]
+struct Head {
+    words: [u64; WORDS],
+    /// How many words are full, and the bits of the one behind them that count.
+    count: usize,
+    mask: u64,
+    begin: Begin,
+    source: Source,
+    is_record: bool,
+}
+
+/// Bytes of a head, at most.
+const HEAD: usize = 8 * WORDS;
+const WORDS: usize = 16;
+
+impl Default for Head {
+    fn default() -> Head {
+        let begin = Begin { log: LineKind::Mail, host: HostIndex::default(), at: 0, end: 0 };
+        Head { words: [0; WORDS], count: 0, mask: 0, begin, source: Source::Auto, is_record: false }
+    }
+}
+
+impl Head {
+    #[inline]
+    fn fits(&self, input: Input<'_>, bytes: &[u8]) -> bool {
+        let Some(head) = bytes.first_chunk::<HEAD>() else { return false };
+        let (head, _) = head.as_chunks::<8>();
+        let apart = |at: usize| u64::from_le_bytes(head[at]) ^ self.words[at];
+        // Hardly any start is shorter than three words, and a loop costs more than what it does.
+        let mut different = (apart(0) | apart(1) | apart(2)) | (apart(self.count.min(WORDS - 1)) & self.mask);
+        for at in 3..self.count.min(WORDS) {
+            different |= apart(at);
+        }
+        different == 0 && self.count >= 3 && self.is_record == matches!(input, Input::Record(_))
+    }
+
+    /// Whether what begins so may be told where the host knows so much of the log.
+    #[inline]
+    fn may_be_of(&self, source: Source) -> bool {
+        source == self.source || source == Source::Auto
+    }
+
+    fn note(&mut self, bytes: &[u8], begin: Begin, source: Source, is_record: bool) {
+        self.count = 0;
+        let (Some(head), true) = (bytes.first_chunk::<HEAD>(), begin.end < HEAD) else { return };
+        let (head, _) = head.as_chunks::<8>();
+        for (place, word) in self.words.iter_mut().zip(head) {
+            *place = u64::from_le_bytes(*word);
+        }
+        self.count = begin.end / 8;
+        self.mask = !(u64::MAX << (8 * (begin.end % 8)));
+        (self.begin, self.source, self.is_record) = (begin, source, is_record);
+    }
 }

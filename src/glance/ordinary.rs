@@ -5,7 +5,7 @@
 
 use crate::queue_id::ShortId;
 use crate::reasons::Matcher;
-use crate::words::{Any, digits};
+use crate::words::{Any, begins, behind, digits, ends, starts};
 
 /// What a line says at a glance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,9 +43,9 @@ impl Ordinary {
     #[inline]
     pub(super) fn mail(&self, id: ShortId, text: &[u8]) -> Option<Says> {
         let (ordinary, says) = match text.first()? {
-            b'f' if text.starts_with(b"from=") => (self.from && has_come(text), Says::Much(id)),
-            b't' if text.starts_with(b"to=") => (self.to && is_delivered(text), Says::Much(id)),
-            b'M' if self.milter && text.starts_with(b"Milter (") => (!names_a_failure(&text[8..]), Says::Mention(id)),
+            b'f' if starts(text, b"from=") => (self.from && has_come(text), Says::Much(id)),
+            b't' if starts(text, b"to=") => (self.to && is_delivered(text), Says::Much(id)),
+            b'M' if self.milter && starts(text, b"Milter (") => (!names_a_failure(&text[8..]), Says::Mention(id)),
             _ => (!self.matcher.may_match(text), Says::Mention(id)),
         };
         ordinary.then_some(says)
@@ -55,23 +55,24 @@ impl Ordinary {
 /// Whether a text without a queue id is one of those that say nothing: `NOQUEUE: …`, and how a connection is secured.
 #[inline]
 pub(super) fn is_about_nothing(text: &[u8]) -> bool {
-    text.starts_with(b"NOQUEUE:") || text.starts_with(b"STARTTLS=") || text.starts_with(b"AUTH=")
+    starts(text, b"NOQUEUE:") || begins(text, b"STARTTLS=") || starts(text, b"AUTH=")
 }
 
 /// Whether a `from=` line is of a message whose text has come: it names the message id. Its sender has to be plain, without
-/// anything in which a client could write the fields that follow.
+/// anything in which a client could write the fields that follow: quotes, a comment, brackets in brackets.
 #[inline]
 fn has_come(text: &[u8]) -> bool {
-    let Some(sender) = text.strip_prefix(b"from=<") else { return false };
+    let Some(sender) = behind(text, b"from=<") else { return false };
     let Some(end) = NOT_PLAIN.find(&sender[..sender.len().min(200)]) else { return false };
-    let fields = sender[end..].strip_prefix(b">, size=").and_then(behind_digits);
-    let fields = fields.and_then(|rest| behind_digits(rest.strip_prefix(b", class=")?));
-    let fields = fields.and_then(|rest| behind_digits(rest.strip_prefix(b", nrcpts=")?));
-    fields.is_some_and(|rest| rest.starts_with(b", msgid="))
+    let Some([b'>', fields @ ..]) = end.checked_sub(1).and_then(|bracket| sender.get(bracket..)) else { return false };
+    let fields = behind(fields, b", size=").and_then(behind_digits);
+    let fields = fields.and_then(|rest| behind_digits(behind(rest, b", class=")?));
+    let fields = fields.and_then(|rest| behind_digits(behind(behind(rest, b", nrcpt")?, b"s=")?));
+    fields.is_some_and(|rest| starts(rest, b", msgid="))
 }
 
-/// What in an address does not stand for itself, wherever it is.
-const NOT_PLAIN: Any<8> = Any::of(*b" \"(),<>\\");
+/// What in an address does not stand for itself, up to the comma behind it.
+const NOT_PLAIN: Any<5> = Any::of(*b",(<\"\\");
 
 #[inline]
 fn behind_digits(text: &[u8]) -> Option<&[u8]> {
@@ -83,10 +84,9 @@ fn behind_digits(text: &[u8]) -> Option<&[u8]> {
 /// a reception has no bracket at its end, except behind a number.
 #[inline]
 fn is_delivered(text: &[u8]) -> bool {
-    let Some(said) = text.strip_suffix(b")") else { return text.ends_with(b", stat=Sent") };
-    let number = said.strip_suffix(b" max").unwrap_or(said);
-    let digits = number.iter().rev().take_while(|b| b.is_ascii_digit()).count();
-    number.len() == said.len() && number.get(number.len().wrapping_sub(digits + 1)) != Some(&b'(')
+    let [said @ .., b')'] = text else { return ends(text, b", stat=Sent") };
+    let digits = said.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+    said.last_chunk() != Some(b" max") && said.get(said.len().wrapping_sub(digits + 1)) != Some(&b'(')
 }
 
 const ENDS_NAME: Any<2> = Any::of([b' ', b',']);
@@ -95,7 +95,7 @@ const ENDS_NAME: Any<2> = Any::of([b' ', b',']);
 #[inline]
 fn names_a_failure(text: &[u8]) -> bool {
     let token = ENDS_NAME.find(&text[..text.len().min(128)]);
-    token.is_none_or(|end| text[..end].ends_with(b":"))
+    token.is_none_or(|end| text[..end].last() == Some(&b':'))
 }
 
 /// Whether an entry ends as one at the end of a message: `… tm=0.80 a=a/eom`. The blank before the action is one that

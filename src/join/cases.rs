@@ -88,8 +88,7 @@ impl Join {
     fn see_entry(&mut self, place: HostIndex, host: Option<&str>, entry: &Entry<'_>, at: Option<i64>) {
         let slot = self.seen.touch(&entry.id, host.map_or(0, |host| host_number(host.as_bytes())));
         slot.flags |= flag::ENTRY | if entry.is_abort() { flag::ABORT } else { 0 };
-        self.mark = at.map(|at| Mark { log: LineKind::MessageLog, host: place, at });
-        let Some((at, mark)) = at.zip(self.mark) else { return };
+        let Some(at) = at else { return };
         let first = slot.entry_secs == 0;
         slot.entry_secs = at.div_euclid(1_000) as u32;
         let mail_secs = slot.mail_secs;
@@ -99,7 +98,7 @@ impl Join {
             clocks.see_both(at, i64::from(mail_secs) * 1_000);
         }
         clocks.see_entry_id(at, entry.id.utc_secs());
-        self.reach(mark);
+        self.reach(Mark { log: LineKind::MessageLog, host: place, at });
     }
 
     fn abort(&mut self, incoming: Incoming<'_>, input: Input<'_>) -> Taken {

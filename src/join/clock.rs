@@ -44,18 +44,10 @@ pub(crate) struct Clocks {
 
 /// Where a line stands: in which log, of which host, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mark {
-    pub(super) log: LineKind,
-    pub(super) host: HostIndex,
-    pub(super) at: i64,
-}
-
-impl Mark {
-    /// Of a line some seconds later, to the second.
-    #[must_use]
-    pub fn later(self, secs: i64) -> Mark {
-        Mark { at: (self.at.div_euclid(1_000) + secs) * 1_000, ..self }
-    }
+pub(super) struct Mark {
+    pub log: LineKind,
+    pub host: HostIndex,
+    pub at: i64,
 }
 
 /// How far a log has come, in milliseconds. One line with a forged or broken time does not move it.
@@ -89,7 +81,17 @@ impl Watermark {
     }
 
     /// Notes a line's time; true if the watermark moved.
+    #[inline]
     pub fn see(&mut self, at: i64) -> bool {
+        // Many lines share a time.
+        if self.latest == Some(at) && self.ahead.is_none() && self.agreeing >= LEAP_LINES {
+            return false;
+        }
+        self.see_another(at)
+    }
+
+    #[inline(never)]
+    fn see_another(&mut self, at: i64) -> bool {
         let Some(latest) = self.latest else {
             self.first = Some(at);
             self.latest = Some(at);
@@ -178,9 +180,9 @@ impl Clocks {
         self.entry_zone.seen < GUESSES
     }
 
-    /// Whether messages are wanted that stand in both logs: the clocks may be set on the way, so that all are.
+    /// Whether messages are wanted that stand in both logs, to know how far these are apart.
     pub(crate) fn wants_differences(&self) -> bool {
-        self.mail.latest.is_some() && self.entries.latest.is_some()
+        self.differences.len() < SAMPLES && self.mail.latest.is_some() && self.entries.latest.is_some()
     }
 
     /// Notes that a message stands in both logs.

@@ -33,7 +33,8 @@ use crate::stats::Stats;
 use crate::time::LogTime;
 
 pub(crate) use cases::Taken;
-pub use clock::{Mark, Watermark};
+use clock::Mark;
+pub use clock::Watermark;
 use connections::Connections;
 use filters::Filters;
 pub(crate) use group::{Case, Evidence};
@@ -68,8 +69,6 @@ pub(crate) struct Join {
     seq: u64,
     /// The host's clock.
     now: u64,
-    /// Of the line or entry that came last.
-    mark: Option<Mark>,
     /// Goes on from a snapshot, and has not been told the time yet.
     resumed: bool,
     /// The host may not keep the state.
@@ -110,7 +109,6 @@ impl Join {
             waits: Waits::default(),
             seq: 0,
             now: 0,
-            mark: None,
             resumed: false,
             stateless: false,
             pushed: 0,
@@ -126,20 +124,6 @@ impl Join {
 
     pub(crate) fn config(&self) -> &Config {
         &self.config
-    }
-
-    pub(crate) fn holds(&self, id: &QueueId) -> bool {
-        self.store.contains(id)
-    }
-
-    pub(crate) fn messages(&self) -> impl Iterator<Item = &QueueId> {
-        self.store.ids()
-    }
-
-    pub(crate) fn lost(&mut self, id: &QueueId) {
-        if self.seen.find(id, 0) == seen::Found::Never {
-            self.seen.touch(id, 0).flags |= flag::LOST;
-        }
     }
 
     pub(crate) fn set_stateless(&mut self, stateless: bool) {
@@ -195,7 +179,6 @@ impl Join {
         let clocks = self.hosts.clocks_mut(place);
         let time = line.time.and_then(|stamp| clocks.time(stamp, || id.and_then(|id| id.utc_secs())));
         let at = time.map(LogTime::ms);
-        self.mark = at.map(|at| Mark { log: LineKind::Mail, host: place, at });
         clocks.mail.arrived = self.now;
         let ours = self.programs.is_mail(&self.config.mail_programs, line.program, line.pid, id.as_ref());
         let mut risen = false;

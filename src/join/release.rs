@@ -208,6 +208,7 @@ impl Join {
     }
 
     /// Issues what has waited until a log passed it.
+    #[inline(never)]
     pub(super) fn release_due(&mut self, log: LineKind, place: HostIndex) {
         let homes = [Some(place), Some(NAMELESS).filter(|nameless| *nameless != place)];
         for home in homes.into_iter().flatten() {
@@ -221,18 +222,14 @@ impl Join {
         }
     }
 
-    /// Where the line or entry that came last stands.
-    pub(crate) fn mark(&self) -> Option<Mark> {
-        self.mark
-    }
-
     /// Notes that a log has come so far.
-    pub(crate) fn reach(&mut self, mark: Mark) {
+    #[inline]
+    pub(super) fn reach(&mut self, mark: Mark) {
         let clocks = self.hosts.clocks_mut(mark.host);
         match mark.log {
             LineKind::Mail => {
                 clocks.mail.arrived = self.now;
-                if clocks.mail.see(mark.at) {
+                if clocks.mail.see(mark.at) && !self.waits.is_empty() {
                     self.release_due(LineKind::Mail, mark.host);
                 }
             }
@@ -275,7 +272,16 @@ impl Join {
     }
 
     /// Lets time pass by the host's clock.
+    #[inline]
     pub(crate) fn advance(&mut self, now: u64) {
+        if self.resumed || !self.waits.is_empty() {
+            self.let_pass(now);
+        }
+        self.now = self.now.max(now);
+    }
+
+    #[inline(never)]
+    fn let_pass(&mut self, now: u64) {
         if std::mem::take(&mut self.resumed) && now < self.now {
             self.set_back(self.now - now);
         }
@@ -347,6 +353,7 @@ impl Join {
     }
 
     /// Gives up evidence and issued cases whose lookback is over, by the progress of `message_log`.
+    #[inline(never)]
     pub(super) fn expire(&mut self, place: HostIndex) {
         let lookback = self.lookback_ms() as i64;
         let hosts = &self.hosts;

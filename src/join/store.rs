@@ -98,11 +98,6 @@ impl Store {
         self.count > 0 && self.present.may_have(id.number())
     }
 
-    /// All ids, in no order.
-    pub(crate) fn ids(&self) -> impl Iterator<Item = &QueueId> {
-        self.groups.keys()
-    }
-
     /// All groups under an id.
     pub(crate) fn get(&self, id: &QueueId) -> &[Group] {
         self.groups.get(id).map_or(&[], Vec::as_slice)

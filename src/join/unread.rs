@@ -13,7 +13,7 @@ use crate::queue_id::{QueueId, ShortId};
 use super::Join;
 use super::clock::Mark;
 use super::hosts::{HostIndex, host_name};
-use super::passed::Record;
+use super::passed::{Key, Record};
 use super::said::Said;
 use super::seen::{Found, flag, host_number};
 
@@ -42,12 +42,14 @@ impl Join {
         if self.hosts.clocks(look.host).wants_mail_ids() {
             return false;
         }
-        match look.says {
-            Says::Nothing => {}
-            Says::Mention(id) | Says::Much(id) if self.matters(look.host, id) => return false,
-            Says::Mention(id) if self.passed.knows(id.into(), LineKind::Mail) => {}
-            Says::Mention(id) | Says::Much(id) if !self.keep_unread(look, id, look.host, input) => return false,
-            _ => {}
+        if let Says::Mention(id) | Says::Much(id) = look.says {
+            if self.matters(look.host, id) {
+                return false;
+            }
+            let is_known = matches!(look.says, Says::Mention(_)) && self.passed.knows(id.into(), LineKind::Mail);
+            if !is_known && !self.keep_unread(look, id, look.host, input) {
+                return false;
+            }
         }
         self.stats.mail_lines += 1;
         self.reach(Mark { log: LineKind::Mail, host: look.host, at: look.at });
@@ -85,7 +87,8 @@ impl Join {
             return false;
         }
         let secs = look.at.div_euclid(1_000) as u32;
-        if self.hosts.clocks(host).wants_differences() {
+        let key = Key::from(id);
+        if key.is_sample() || self.hosts.clocks(host).wants_differences() {
             self.compare_logs(look, id, host);
         }
         let seq = if look.log == LineKind::MessageLog {
@@ -94,11 +97,12 @@ impl Join {
         } else {
             0
         };
-        let forgotten = self.passed.push(id.into(), Record { log: look.log, input, host, secs, seq });
+        let forgotten = self.passed.push(key, Record { log: look.log, input, host, secs, seq });
         self.stats.entries_forgotten += if self.config.reissue { forgotten } else { 0 };
         true
     }
 
+    #[inline(never)]
     /// Notes how far the logs are apart by the first line of a message in one of them, where it is in the other.
     fn compare_logs(&mut self, look: &Look, id: ShortId, host: HostIndex) {
         let of = |log| self.passed.times(id.into(), log);

@@ -2,11 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use abort_reason::{Engine, Input, Source};
-use abort_reason::{Mark, Others, QueueId};
+use abort_reason::{Engine, Input, Output, Source, What};
 
-use crate::defer::{Deferred, Live, number_of};
-use crate::glance::{Glance, Log, Look};
 use crate::report::{self, Counts};
 use crate::settings::Settings;
 
@@ -14,20 +11,11 @@ use crate::settings::Settings;
 const LONGEST: usize = 1 << 20;
 /// Bytes of records that wait for a slot; beyond, no mail line is read until there is room.
 const MOST_WAITING: usize = 16 << 20;
-/// Lines that are read in full at the start, for the engine's idea of the logs' clocks.
-const READ_FIRST: u64 = 64;
-/// Of so many messages whose entry was read in full, the mail lines of one are, too.
-const SAMPLE: u64 = 16;
-/// Messages with evidence between two tidyings of their table.
-const TIDY: usize = 8_192;
 /// While records stream in, a tick counts for no more than this many milliseconds: ticks that Fluent Bit was too busy
 /// to give are no time that the mail log was silent.
 const BUSY_TICK: u64 = 1_000;
 /// More records than this since the last tick are a stream.
 const BUSY: u64 = 500;
-
-/// Bytes deferred between two looks at how far back they reach.
-const LOOK_BACK: u64 = 256 << 10;
 
 /// What goes out.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,16 +33,7 @@ pub(crate) enum Answer {
 pub(crate) struct Filter {
     settings: Settings,
     engine: Engine,
-    glance: Glance,
-    deferred: Deferred,
-    /// Whether lines may be told at a glance.
-    quick: bool,
-    live: Live,
-    samples: u64,
     tag: TagMemo,
-    /// The time of the oldest message of which something is deferred, and when to look for it again.
-    oldest: Option<i64>,
-    look_back_at: u64,
     /// Records that wait for a slot, by the number of their abort, so that the oldest leaves first.
     waiting: BTreeMap<(u64, u64), Vec<u8>>,
     waiting_bytes: usize,
@@ -130,19 +109,9 @@ impl Filter {
         engine.warm_up();
         // Until a second tag shows that this instance outlives a chunk.
         engine.set_stateless(true);
-        let field = settings.core.message_fields.first().map_or("log", String::as_str);
         Filter {
             engine,
-            glance: Glance::new(field),
-            deferred: Deferred::new(),
-            // Where deliveries alone are issued, a field tells the log, or a rule of the user's may match any line, every
-            // line has to be read.
-            quick: !settings.core.unlogged && settings.core.source_field.is_none() && !settings.core.has_rules(),
-            live: Live::new(),
-            samples: 0,
             tag: TagMemo::default(),
-            oldest: None,
-            look_back_at: 0,
             waiting: BTreeMap::new(),
             waiting_bytes: 0,
             sequence: 0,
@@ -167,40 +136,33 @@ impl Filter {
     /// Answers a call.
     #[inline]
     pub(crate) fn call(&mut self, tag: &[u8], sec: u32, nsec: u32, record: &[u8]) -> Answer {
+        let changes = self.tag.changes;
         let kind = self.tag.kind(tag, &self.settings);
+        if self.tag.changes != changes {
+            self.engine.set_stateless(self.stateless());
+        }
         if kind == TagKind::Tick {
             return self.tick(u64::from(sec) * 1_000 + u64::from(nsec) / 1_000_000);
         }
         self.counts.records += 1;
         self.since_tick += 1;
-        if self.quick && self.counts.records > READ_FIRST {
-            match self.glance.look(record) {
-                Look::Mail(number) if !self.live.has(number) => {
-                    self.counts.ordinary_lines += 1;
-                    self.deferred.push(number, record);
-                    return self.after_mail_line(kind);
-                }
-                Look::Mention(number) if !self.live.has(number) => {
-                    self.counts.ordinary_lines += 1;
-                    if !self.deferred.knows(number) {
-                        self.deferred.push(number, record);
-                    }
-                    return self.after_mail_line(kind);
-                }
-                Look::Idle => {
-                    self.counts.ordinary_lines += 1;
-                    return self.after_mail_line(kind);
-                }
-                Look::Entry(number) if !self.live.has(number) && self.samples >= READ_FIRST => {
-                    self.counts.ordinary_entries += 1;
-                    self.deferred.push(number, record);
-                    self.reach();
-                    return self.pass();
-                }
-                _ => {}
-            }
+        if record.len() > LONGEST {
+            self.counts.too_long += 1;
+            return Answer::Given;
         }
-        self.read(kind, record)
+        if self.waiting_bytes > MOST_WAITING && kind == TagKind::Other && !record.ends_with(b"/abort\"}") {
+            // It takes no record with it: nothing is lost but reasons.
+            self.counts.unread += 1;
+            return Answer::Given;
+        }
+        self.sequence += 1;
+        let ticket = self.sequence;
+        let disposition = self.engine.push(Source::Auto, Input::Record(record), ticket, self.now);
+        if let Some(own) = self.collect(ticket) {
+            return Answer::Record(own);
+        }
+        let of_mail_log = matches!(disposition.what, What::MailLine | What::Other);
+        if kind == TagKind::Evidence && of_mail_log || !disposition.forward { self.slot() } else { Answer::Given }
     }
 
     /// Answers a call whose record the host did not pass.
@@ -226,31 +188,6 @@ impl Filter {
         let (_, record) = self.waiting.pop_first()?;
         self.waiting_bytes -= record.len();
         Some(record)
-    }
-
-    /// What goes out in place of an ordinary mail line.
-    #[inline]
-    fn after_mail_line(&mut self, kind: TagKind) -> Answer {
-        self.reach();
-        if kind == TagKind::Evidence { self.slot() } else { self.pass() }
-    }
-
-    /// Tells the engine how far the logs have come by lines that it did not see.
-    #[inline]
-    fn reach(&mut self) {
-        if let Some(mark) = self.glance.reached() {
-            self.reach_to(mark);
-        }
-    }
-
-    #[inline(never)]
-    fn reach_to(&mut self, mark: Mark) {
-        self.engine.reach(mark);
-        self.collect(0);
-    }
-
-    fn pass(&mut self) -> Answer {
-        if self.settings.core.others == Others::Pass { Answer::Given } else { self.slot() }
     }
 
     fn slot(&mut self) -> Answer {
@@ -295,99 +232,20 @@ impl Filter {
         report::write(&self.counts, self.engine.stats(), self.waiting.len(), age, self.stateless(), failure)
     }
 
-    /// Reads a record in full.
-    #[inline(never)]
-    fn read(&mut self, kind: TagKind, record: &[u8]) -> Answer {
-        if record.len() > LONGEST {
-            self.counts.too_long += 1;
-            return Answer::Given;
-        }
-        let id = self.glance.queue_id(record).or_else(|| self.engine.queue_id(Input::Record(record)));
-        let number = id.and_then(|id| number_of(id.as_bytes()));
-        if let Some((id, number)) = id.zip(number) {
-            self.bring_back(&id, number);
-        }
-        if self.waiting_bytes > MOST_WAITING && kind == TagKind::Other && !record.ends_with(b"/abort\"}") {
-            // It takes no record with it: nothing is lost but reasons.
-            self.counts.unread += 1;
-            return Answer::Given;
-        }
-        self.engine.set_stateless(self.stateless());
-        let before = *self.engine.stats();
-        self.sequence += 1;
-        let ticket = self.sequence;
-        let disposition = self.engine.push(Source::Auto, Input::Record(record), ticket, self.now);
-        let own = self.collect(ticket);
-        let stats = *self.engine.stats();
-        if let Some((id, number)) = id.zip(number) {
-            // Of a message whose entry was read in full, its mail lines are, too: by such messages, ordinary ones above
-            // all, the engine tells how far the clocks of the two logs are apart.
-            let entry = stats.entries > before.entries;
-            self.samples += u64::from(entry);
-            self.note(&id, number, entry && (self.samples <= READ_FIRST || self.samples.is_multiple_of(SAMPLE)));
-        }
-        let is_mail = stats.mail_lines > before.mail_lines;
-        if is_mail {
-            self.glance.learn(Log::Mail, record, self.engine.mark());
-        } else if stats.entries > before.entries {
-            self.glance.learn(Log::Entries, record, self.engine.mark());
-        }
-        if let Some(record) = own {
-            return Answer::Record(record);
-        }
-        let text_of_mail_log = is_mail || stats.other > before.other && stats.enriched_before == before.enriched_before;
-        if kind == TagKind::Evidence && text_of_mail_log || !disposition.forward {
-            return self.slot();
-        }
-        Answer::Given
-    }
-
-    /// Hands the engine what was deferred of a message, in the order in which it came.
-    #[inline(never)]
-    fn bring_back(&mut self, id: &QueueId, number: u32) {
-        if self.live.has(number) && !self.deferred.knows(number) {
-            return;
-        }
-        let records = self.deferred.take(number);
-        if records.is_empty() {
-            if self.deferred.written() >= self.look_back_at {
-                self.oldest = self.oldest_deferred();
-                self.look_back_at = self.deferred.written() + LOOK_BACK;
-            }
-            if id.utc_secs().zip(self.oldest).is_some_and(|(secs, oldest)| secs < oldest) {
-                self.engine.lost(id);
-            }
-            return;
-        }
-        let before = *self.engine.stats();
-        for record in records {
-            // They have passed, or were consumed, when they came: no answer is owed.
-            self.engine.push(Source::Auto, Input::Record(&record), 0, self.now);
-            self.collect(0);
-        }
-        let stats = self.engine.stats();
-        self.counts.ordinary_lines = self.counts.ordinary_lines.saturating_sub(stats.mail_lines - before.mail_lines);
-        self.counts.ordinary_entries = self.counts.ordinary_entries.saturating_sub(stats.entries - before.entries);
-    }
-
-    /// The time of the oldest message of which something is deferred, once older ones have been given up.
-    fn oldest_deferred(&self) -> Option<i64> {
-        self.engine.queue_id(Input::Record(self.deferred.oldest()?))?.utc_secs()
-    }
-
-    /// Notes whether the engine keeps something of a message now.
-    #[inline(never)]
-    fn note(&mut self, id: &QueueId, number: u32, sample: bool) {
-        if (sample || self.engine.holds(id)) && self.live.add(number) >= TIDY {
-            self.live = self.engine.messages().filter_map(|id| number_of(id.as_bytes())).collect();
-        }
-    }
-
     /// Takes what the engine issues; gives back what answers the record with this ticket.
-    #[inline(never)]
+    #[inline]
     fn collect(&mut self, ticket: u64) -> Option<Vec<u8>> {
+        while self.engine.poll_released().is_some() {}
+        let first = self.engine.poll()?;
+        self.collect_from(first, ticket)
+    }
+
+    #[inline(never)]
+    fn collect_from(&mut self, first: Output, ticket: u64) -> Option<Vec<u8>> {
         let mut own = None;
-        while let Some(output) = self.engine.poll() {
+        let mut next = Some(first);
+        while let Some(output) = next {
+            next = self.engine.poll();
             if own.is_none() && ticket != 0 && output.ticket == ticket {
                 own = Some(output.data);
                 continue;
@@ -397,7 +255,6 @@ impl Filter {
             self.waiting_bytes += output.data.len();
             self.waiting.insert((place, self.sequence), output.data);
         }
-        while self.engine.poll_released().is_some() {}
         own
     }
 }

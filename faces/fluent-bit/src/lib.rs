@@ -5,8 +5,6 @@
 //! |---|---|
 //! | `abi` | the exported functions and all `unsafe` code: pointers in, a pointer out |
 //! | `filter` | one call: what goes out in place of the record that came in |
-//! | `glance` | tells ordinary lines by a few bytes, since almost all lines are ordinary |
-//! | `defer` | keeps ordinary lines as they came, until their message turns out to matter |
 //! | `settings` | the configuration that is baked into the module |
 //! | `report` | the record with the counters |
 //!
@@ -20,8 +18,6 @@
 )]
 
 mod abi;
-mod defer;
 mod filter;
-mod glance;
 mod report;
 mod settings;

@@ -12,10 +12,6 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(crate) struct Counts {
     /// Records of any kind, ticks left out.
     pub records: u64,
-    /// Mail lines that were ordinary at a glance.
-    pub ordinary_lines: u64,
-    /// Entries that were ordinary at a glance.
-    pub ordinary_entries: u64,
     /// Records too long to be looked at.
     pub too_long: u64,
     /// Records that Fluent Bit did not pass on to the module.
@@ -39,8 +35,8 @@ pub(crate) fn write(
         "state_age_secs": age_secs,
         "stateless_host": stateless,
         "records": counts.records,
-        "lines": stats.mail_lines + counts.ordinary_lines,
-        "entries": stats.entries + counts.ordinary_entries,
+        "lines": stats.mail_lines,
+        "entries": stats.entries,
         "aborts": stats.aborts,
         "duplicates": stats.duplicates,
         "issued": stats.issued,

@@ -18,7 +18,7 @@ mod host;
 
 /// The configuration that a module holds which nobody configured.
 const CONFIG: &str = r#"{"message_fields": ["log", "message", "MESSAGE", "msg"],
-    "limits": {"join_bytes": 16777216, "messages": 50000, "recent_bytes": 4194304, "seen_ids": 16384}}"#;
+    "limits": {"join_bytes": 16777216, "messages": 50000, "passed_bytes": 4194304, "seen_ids": 16384}}"#;
 
 /// A record and whether it is of the mail log.
 type Event = (bool, Vec<u8>);
