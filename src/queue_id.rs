@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::time::civil_secs;
+use crate::words;
 
 const MOST: usize = 31;
 
@@ -43,7 +44,6 @@ impl QueueId {
     }
 
     /// Whether letters and digits stand as in an id: the date first, a process id last.
-    #[inline]
     fn is_dated(text: &[u8]) -> bool {
         let [year, month, day, hour, middle @ .., _, _, _, _, _] = text else { return false };
         DIGITS[usize::from(*year)] < 60
@@ -70,7 +70,11 @@ impl QueueId {
     /// A number for tables; never 0. Queue ids are sendmail's own making, so nobody can choose collisions.
     pub(crate) fn number(&self) -> u64 {
         let (words, _) = self.0.as_chunks::<8>();
-        number(words.iter().map(|word| u64::from_le_bytes(*word)))
+        let mut words = words.iter().map(|word| u64::from_le_bytes(*word));
+        let first = mix(0xcbf2_9ce4_8422_2325, words.next().unwrap_or_default());
+        // Only PureMessage's own ids are longer than two words.
+        let count = if self.as_bytes().len() > 16 { 3 } else { 1 };
+        words.take(count).fold(first, mix).max(1)
     }
 
     /// The time that an id in sendmail's form names, as a number that grows with it.
@@ -120,18 +124,18 @@ impl QueueId {
 pub(crate) struct ShortId([u64; 2]);
 
 impl ShortId {
-    /// An id of which it is known that no letter or digit follows.
-    #[inline]
-    pub(crate) fn parse(text: &[u8; 14]) -> Option<ShortId> {
+    /// What stands where an id does, if it ends in a process id: what else it is, a full reading tells.
+    #[inline(always)]
+    pub(crate) fn at_a_glance(text: &[u8; 14]) -> Option<ShortId> {
         let (head, tail) = (text.first_chunk()?, text.last_chunk()?);
-        let words = [u64::from_le_bytes(*head), u64::from_le_bytes(*tail) >> 16];
-        QueueId::is_dated(text).then_some(ShortId(words))
+        let tail = u64::from_le_bytes(*tail);
+        words::all_digits(tail, 5).then_some(ShortId([u64::from_le_bytes(*head), tail >> 16]))
     }
 
     /// The same as [`QueueId::number`].
     #[inline]
     pub(crate) fn number(self) -> u64 {
-        number([self.0[0], self.0[1], 0, 14 << 56].into_iter())
+        mix(mix(0xcbf2_9ce4_8422_2325, self.0[0]), self.0[1]).max(1)
     }
 
     /// The same as [`QueueId::age`].
@@ -152,13 +156,10 @@ impl ShortId {
     }
 }
 
-#[inline]
-fn number(words: impl Iterator<Item = u64>) -> u64 {
-    let mixed = words.fold(0xcbf2_9ce4_8422_2325u64, |hash, word| {
-        let hash = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        hash ^ (hash >> 29)
-    });
-    mixed.max(1)
+#[inline(always)]
+fn mix(hash: u64, word: u64) -> u64 {
+    let hash = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    hash ^ (hash >> 29)
 }
 
 /// What follows the second in the first eight characters is a sequence.
@@ -217,11 +218,12 @@ mod tests {
     #[test]
     fn a_short_id_is_the_same() {
         let id = QueueId::parse(b"6AND15V7014029").unwrap();
-        let short = ShortId::parse(b"6AND15V7014029").unwrap();
+        let short = ShortId::at_a_glance(b"6AND15V7014029").unwrap();
         assert_eq!((short.id(), short.number(), short.age()), (id, id.number(), id.age()));
         assert!(id.age() < QueueId::parse(b"6AND16A7014029").unwrap().age());
-        assert_eq!(ShortId::parse(b"6AND15V701402x"), None);
-        assert_eq!(ShortId::parse(b"6ZND15V7014029"), None);
+        assert_eq!(ShortId::at_a_glance(b"6AND15V701402x"), None);
+        let (long, longer) = (QueueId::any(b"451AC87F_1271_3613_1"), QueueId::any(b"451AC87F_1271_3613_2"));
+        assert_ne!(long.unwrap().number(), longer.unwrap().number());
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl<const N: usize> Any<N> {
 }
 
 /// Fewer than eight bytes as a word.
-#[inline]
+#[inline(always)]
 fn last(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
 }
@@ -71,13 +71,13 @@ pub(crate) fn behind<'t, const N: usize>(text: &'t [u8], start: &[u8; N]) -> Opt
 }
 
 /// Whether a text begins so.
-#[inline]
+#[inline(always)]
 pub(crate) fn begins(text: &[u8], start: &[u8]) -> bool {
     text.get(..start.len()).is_some_and(|text| are_same(text, start))
 }
 
 /// Whether a text ends so.
-#[inline]
+#[inline(always)]
 pub(crate) fn ends(text: &[u8], end: &[u8]) -> bool {
     text.len().checked_sub(end.len()).and_then(|at| text.get(at..)).is_some_and(|text| are_same(text, end))
 }
@@ -94,17 +94,27 @@ fn are_same(a: &[u8], b: &[u8]) -> bool {
     apart | (word(a_end) ^ word(b_end)) == 0
 }
 
+/// A digit has 3 as its high half, and still has it when 6 is added: the bits by which a byte is none.
+#[inline(always)]
+fn no_digits(word: u64) -> u64 {
+    let high = |word: u64| (word & (0xf0 * ONES)) ^ (0x30 * ONES);
+    high(word) | high(word.wrapping_add(6 * ONES))
+}
+
+/// Whether the last bytes of a word are decimal digits, so many of them.
+#[inline(always)]
+pub(crate) fn all_digits(word: u64, count: u32) -> bool {
+    no_digits(word) >> (64 - 8 * count) == 0
+}
+
 /// How many decimal digits a text begins with, up to eight.
-#[inline]
+#[inline(always)]
 pub(crate) fn digits(text: &[u8]) -> usize {
     let word = match text.first_chunk() {
         Some(word) => u64::from_le_bytes(*word),
         None => last(text),
     };
-    // A digit has 3 as its high half, and still has it when 6 is added.
-    let high = |word: u64| (word & (0xf0 * ONES)) ^ (0x30 * ONES);
-    let others = high(word) | high(word.wrapping_add(6 * ONES));
-    ((others.trailing_zeros() / 8) as usize).min(text.len())
+    ((no_digits(word).trailing_zeros() / 8) as usize).min(text.len())
 }
 
 #[cfg(test)]

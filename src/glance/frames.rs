@@ -23,6 +23,9 @@ pub(super) struct Frame {
     behind: Box<[u8]>,
     host: Option<Box<[u8]>>,
     pub source: Option<Source>,
+    /// Whether the line has to be searched for the end of its string: where it is followed by further fields, these may say
+    /// that another one is the line. If none could, they only tell what is counted.
+    searched: bool,
     used: bool,
 }
 
@@ -32,12 +35,18 @@ pub(super) struct Frames {
     list: Vec<Frame>,
     last: usize,
     next: usize,
+    /// What is no line of a log passes as what is one does.
+    passes_all: bool,
     /// How many records to let pass before the next frame is learnt, and how many after that.
     pause: u32,
     pauses: u32,
 }
 
 impl Frames {
+    pub(super) fn new(passes_all: bool) -> Frames {
+        Frames { passes_all, ..Frames::default() }
+    }
+
     /// The line of a record, where it begins, and the log that the record names.
     pub(super) fn line<'r>(&mut self, record: &'r [u8]) -> Option<(&'r [u8], usize, Option<Source>)> {
         let fits = |frame: &Frame| begins(record, &frame.before) && ends(record, &frame.behind);
@@ -52,14 +61,16 @@ impl Frames {
     }
 
     /// Where a line ends that is in the last frame, if it stands there as it is from a place on.
-    #[inline]
+    #[inline(always)]
     pub(super) fn end_of_line(&self, record: &[u8], from: usize) -> Option<usize> {
-        let behind = &*self.list.get(self.last)?.behind;
-        let end = record.len().checked_sub(behind.len())?;
-        (ends(record, behind) && NOT_PLAIN.are_absent(record.get(from..end)?)).then_some(end)
+        let frame = self.list.get(self.last)?;
+        let end = record.len().checked_sub(frame.behind.len())?;
+        let is_plain = !frame.searched || NOT_PLAIN.are_absent(record.get(from..end)?);
+        (ends(record, &frame.behind) && is_plain).then_some(end)
     }
 
     /// The host that the last frame names.
+    #[inline(always)]
     pub(super) fn host(&self) -> Option<&[u8]> {
         self.list.get(self.last)?.host.as_deref()
     }
@@ -80,6 +91,7 @@ impl Frames {
             behind: behind.into(),
             host: reading.host.as_deref().map(Box::from),
             source: reading.source,
+            searched: !self.passes_all || !reading.is_alone,
             used: false,
         };
         if self.list.len() < MOST {

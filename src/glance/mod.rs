@@ -13,6 +13,7 @@ mod times;
 
 use std::collections::HashMap;
 
+use crate::config::{Config, Others};
 use crate::engine::{Input, Source};
 use crate::hash::Mixed;
 use crate::input::Reading;
@@ -74,10 +75,10 @@ struct Begin {
 }
 
 impl Glance {
-    pub(crate) fn new(matcher: &Matcher) -> Glance {
+    pub(crate) fn new(config: &Config, matcher: &Matcher) -> Glance {
         Glance {
             ordinary: Ordinary::new(matcher),
-            frames: Frames::default(),
+            frames: Frames::new(config.others == Others::Pass),
             starts: HashMap::default(),
             last: (Box::default(), HostIndex::default()),
             times: Times::default(),
@@ -86,7 +87,7 @@ impl Glance {
     }
 
     /// Looks at what came in. `latest` tells how far the mail log of a host has come.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn look(
         &mut self,
         source: Source,
@@ -138,6 +139,7 @@ impl Glance {
     }
 
     /// The host that is named around the line of what was looked at.
+    #[inline(always)]
     pub(crate) fn host_of(&self, input: Input<'_>) -> Option<&[u8]> {
         if matches!(input, Input::Record(_)) { self.frames.host() } else { None }
     }
@@ -174,7 +176,7 @@ impl Glance {
     }
 
     /// What follows.
-    #[inline]
+    #[inline(always)]
     fn rest(&self, begin: Begin, rest: &[u8]) -> Option<Look> {
         if rest.len() > LONGEST {
             return None;
@@ -199,7 +201,7 @@ impl Glance {
     }
 
     /// A mail line from its process id on: `14029]: 6AND15V7014029: from=…`.
-    #[inline]
+    #[inline(always)]
     fn mail(&self, rest: &[u8], host: HostIndex, at: i64) -> Option<Look> {
         let rest = behind(rest.get(digits(rest)..)?, b"]: ")?;
         let look = |says| Look { log: LineKind::Mail, says, host, at };
@@ -207,7 +209,7 @@ impl Glance {
         let Some(text) = behind(behind_id, b": ") else {
             return ordinary::is_about_nothing(rest).then_some(look(Says::Nothing));
         };
-        Some(look(self.ordinary.mail(ShortId::parse(id)?, text)?))
+        Some(look(self.ordinary.mail(ShortId::at_a_glance(id)?, text)?))
     }
 
     /// Remembers how a mail line begins that was read in full, of sendmail's and of a known host.
@@ -233,9 +235,9 @@ impl Glance {
 }
 
 /// An entry from its queue id on: `6AND15V7014029 … a=a/eom`.
-#[inline]
+#[inline(always)]
 fn entry(rest: &[u8], at: i64) -> Option<Look> {
-    let id = ShortId::parse(rest.first_chunk()?).filter(|_| rest.get(14) == Some(&b' '))?;
+    let id = ShortId::at_a_glance(rest.first_chunk()?).filter(|_| rest.get(14) == Some(&b' '))?;
     let look = Look { log: LineKind::MessageLog, says: Says::Much(id), host: HostIndex::default(), at };
     ordinary::is_verdict(rest).then_some(look)
 }
@@ -264,7 +266,7 @@ impl Default for Head {
 }
 
 impl Head {
-    #[inline]
+    #[inline(always)]
     fn fits(&self, input: Input<'_>, bytes: &[u8]) -> bool {
         let Some(head) = bytes.first_chunk::<HEAD>() else { return false };
         let (head, _) = head.as_chunks::<8>();
@@ -278,7 +280,7 @@ impl Head {
     }
 
     /// Whether what begins so may be told where the host knows so much of the log.
-    #[inline]
+    #[inline(always)]
     fn may_be_of(&self, source: Source) -> bool {
         source == self.source || source == Source::Auto
     }

@@ -141,6 +141,7 @@ impl Header {
         })
     }
 
+    #[inline(always)]
     fn write(&self, place: &mut [u8; HEADER]) {
         let (words, _) = place.as_chunks_mut::<8>();
         let first = u64::from(self.length) | u64::from(self.kind) << 32 | u64::from(self.host) << 40;
@@ -186,6 +187,7 @@ impl Passed {
     }
 
     /// Whether there is a place for something as long.
+    #[inline(always)]
     pub(crate) fn has_place_for(&self, input: Input<'_>) -> bool {
         size(bytes(input).len()) <= self.block_bytes()
     }
@@ -202,6 +204,7 @@ impl Passed {
     }
 
     /// Adds a record about a message; gives the number of entries that were given up for it.
+    #[inline(always)]
     pub(crate) fn push(&mut self, key: Key, record: Record<'_>) -> u64 {
         if !self.has_place_for(record.input) {
             return u64::from(record.log == LineKind::MessageLog);
@@ -219,6 +222,7 @@ impl Passed {
         self.add(header, bytes(record.input))
     }
 
+    #[inline(always)]
     fn add(&mut self, header: Header, bytes: &[u8]) -> u64 {
         let size = size(bytes.len()) as u64;
         let block = self.block_bytes() as u64;
@@ -263,6 +267,7 @@ impl Passed {
     }
 
     /// Bytes of a block.
+    #[inline(always)]
     fn block_bytes(&self) -> usize {
         self.most / BLOCKS
     }
@@ -314,10 +319,12 @@ impl Passed {
         })
     }
 
+    #[inline(always)]
     fn offset(&self, place: u64) -> usize {
         place as usize & self.most.saturating_sub(1)
     }
 
+    #[inline(always)]
     fn index(&self, number: u32) -> usize {
         (number >> 1) as usize & (self.lists.len() - 1)
     }

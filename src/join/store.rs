@@ -41,7 +41,7 @@ struct Present(Box<[u8]>);
 
 impl Default for Present {
     fn default() -> Present {
-        Present(vec![0; 1 << 14].into())
+        Present(vec![0; 1 << 16].into())
     }
 }
 
@@ -88,14 +88,15 @@ impl Store {
         self.bytes
     }
 
+    #[inline(never)]
     pub(crate) fn contains(&self, id: &QueueId) -> bool {
         self.count > 0 && self.groups.contains_key(id)
     }
 
-    /// Whether there may be something under an id: by a number that few have in common.
-    #[inline]
-    pub(crate) fn may_contain(&self, id: ShortId) -> bool {
-        self.count > 0 && self.present.may_have(id.number())
+    /// Whether there is something under an id; mostly told by one look.
+    #[inline(always)]
+    pub(crate) fn contains_short(&self, id: ShortId) -> bool {
+        self.count > 0 && self.present.may_have(id.number()) && self.contains(&id.id())
     }
 
     /// All groups under an id.

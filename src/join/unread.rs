@@ -28,7 +28,7 @@ struct Told {
 impl Join {
     /// Takes what was told at a glance; false if it has to be read in full. `host` is the one that the record around an
     /// entry names.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pass_unread(&mut self, look: &Look, host: Option<&[u8]>, input: Input<'_>) -> bool {
         let passed = match look.log {
             LineKind::Mail => self.pass_mail_line(look, input),
@@ -38,6 +38,7 @@ impl Join {
         passed
     }
 
+    #[inline(always)]
     fn pass_mail_line(&mut self, look: &Look, input: Input<'_>) -> bool {
         if self.hosts.clocks(look.host).wants_mail_ids() {
             return false;
@@ -56,6 +57,7 @@ impl Join {
         true
     }
 
+    #[inline(always)]
     fn pass_entry(&mut self, look: &Look, host: Option<&[u8]>, input: Input<'_>) -> bool {
         let Says::Much(id) = look.says else { return false };
         let place = match host.and_then(host_name) {
@@ -74,14 +76,16 @@ impl Join {
     }
 
     /// Whether all about a message has to be read.
+    #[inline(always)]
     fn matters(&self, host: HostIndex, id: ShortId) -> bool {
-        self.store.may_contain(id)
+        self.store.contains_short(id)
             || self.config.unlogged
                 && self.connections.any_failed()
                 && self.connections.before(host, &id.id()).next().is_some()
     }
 
     /// Puts what came among what has passed, and learns from messages that stand in both logs; false if there is no place.
+    #[inline(always)]
     fn keep_unread(&mut self, look: &Look, id: ShortId, host: HostIndex, input: Input<'_>) -> bool {
         if !self.passed.has_place_for(input) {
             return false;
@@ -152,7 +156,7 @@ impl Join {
 
     /// What a record says that has passed; none if it is another message's.
     fn read_again(&self, id: &QueueId, record: &Record<'_>) -> Option<Told> {
-        let reading = crate::input::read(&self.config, record.input)?;
+        let reading = crate::input::read(&self.config, record.input).filter(|reading| !reading.enriched)?;
         let (host, flags) = match record.log {
             LineKind::Mail => {
                 let line = MailLine::parse(&reading.line).filter(|line| line.id == MailId::Queue(*id))?;

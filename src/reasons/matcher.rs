@@ -282,6 +282,7 @@ impl Matcher {
     }
 
     /// Whether any rule may match a text, by literal bytes alone.
+    #[inline(never)]
     pub(crate) fn may_match(&self, text: &[u8]) -> bool {
         let Some(first) = text.first() else { return false };
         let mut known_start = false;
