@@ -56,17 +56,23 @@ impl Frames {
         let frame = self.list.get_mut(self.last)?;
         frame.used = true;
         let (before, source) = (frame.before.len(), frame.source);
-        let end = self.end_of_line(record, before)?;
-        Some((record.get(before..end)?, before, source))
+        Some((self.line_of(record)?.get(before..)?, before, source))
     }
 
-    /// Where a line ends that is in the last frame, if it stands there as it is from a place on.
+    /// A record that is in the last frame, up to the end of its line, if that stands there as it is.
     #[inline(always)]
-    pub(super) fn end_of_line(&self, record: &[u8], from: usize) -> Option<usize> {
+    pub(super) fn line_of<'r>(&self, record: &'r [u8]) -> Option<&'r [u8]> {
         let frame = self.list.get(self.last)?;
-        let end = record.len().checked_sub(frame.behind.len())?;
-        let is_plain = !frame.searched || NOT_PLAIN.are_absent(record.get(from..end)?);
-        (ends(record, &frame.behind) && is_plain).then_some(end)
+        // Most often the line is all there is.
+        let line = match &*frame.behind {
+            b"\"}" => {
+                let (line, end) = record.split_last_chunk()?;
+                (end == b"\"}").then_some(line)?
+            }
+            behind => record.strip_suffix(behind)?,
+        };
+        let is_plain = !frame.searched || NOT_PLAIN.are_absent(line.get(frame.before.len()..)?);
+        is_plain.then_some(line)
     }
 
     /// The host that the last frame names.

@@ -100,8 +100,8 @@ impl Glance {
         // What begins like the one before needs no more than that.
         if self.head.fits(input, bytes) && self.head.may_be_of(source) {
             let begin = self.head.begin;
-            let end = if self.head.is_record { self.frames.end_of_line(bytes, begin.end)? } else { bytes.len() };
-            return self.rest(begin, bytes.get(begin.end..end)?);
+            let line = if self.head.is_record { self.frames.line_of(bytes)? } else { bytes };
+            return self.rest(begin, line.get(begin.end..)?);
         }
         self.look_anew(source, input, bytes, latest)
     }

@@ -274,7 +274,7 @@ impl Join {
     /// Lets time pass by the host's clock.
     #[inline]
     pub(crate) fn advance(&mut self, now: u64) {
-        if self.resumed || !self.waits.is_empty() {
+        if self.resumed || self.waits.next_look().is_some_and(|look| look <= now) {
             self.let_pass(now);
         }
         self.now = self.now.max(now);

@@ -101,6 +101,8 @@ impl Wait {
 pub(crate) struct Waits {
     all: BTreeMap<u64, Wait>,
     looks: BTreeSet<(u64, u64)>,
+    /// The first time in `looks`: it is asked for with every record that comes in.
+    next_look: Option<u64>,
     ahead: BTreeMap<(LineKind, HostIndex), BTreeSet<(i64, u64)>>,
     due: BTreeMap<(LineKind, HostIndex), BTreeSet<(i64, u64)>>,
 }
@@ -116,6 +118,7 @@ impl Waits {
 
     pub(crate) fn add(&mut self, seq: u64, wait: Wait) {
         self.looks.insert((wait.look, seq));
+        self.next_look = Some(self.next_look.map_or(wait.look, |next| next.min(wait.look)));
         self.queue(seq, &wait);
         self.all.insert(seq, wait);
     }
@@ -123,6 +126,9 @@ impl Waits {
     pub(crate) fn remove(&mut self, seq: u64) -> Option<Wait> {
         let wait = self.all.remove(&seq)?;
         self.looks.remove(&(wait.look, seq));
+        if self.next_look == Some(wait.look) {
+            self.next_look = self.looks.first().map(|(look, _)| *look);
+        }
         for (queues, time) in [(&mut self.ahead, wait.reach), (&mut self.due, wait.due())] {
             if let Some(time) = time
                 && let Some(queue) = queues.get_mut(&wait.place())
@@ -170,8 +176,9 @@ impl Waits {
     }
 
     /// The next time of the host's clock at which a wait may be over.
+    #[inline]
     pub(crate) fn next_look(&self) -> Option<u64> {
-        self.looks.first().map(|(look, _)| *look)
+        self.next_look
     }
 
     /// The case to look at by now, if there is one, and how it waits.
