@@ -10,6 +10,7 @@ use crate::peek::LineKind;
 use crate::time::{BsdTime, HALF_HOUR, LogTime};
 
 use super::hosts::HostIndex;
+use super::passed::Key;
 
 /// A log that leaps by more than this is believed only when so many lines in a row agree.
 const LEAP_MS: i64 = 3_600_000;
@@ -36,6 +37,8 @@ pub(crate) struct Clocks {
     entry_zone: ZoneGuess,
     /// Entry time minus mail time of messages that stand in both logs, rounded to half hours, in milliseconds.
     differences: Vec<i64>,
+    /// There are as many as are remembered, and all are the same.
+    are_same: bool,
     /// Entry time minus mail time, by what is known.
     offset: i64,
     /// The last stamp of classic syslog and its time: many lines share one.
@@ -180,9 +183,19 @@ impl Clocks {
         self.entry_zone.seen < GUESSES
     }
 
-    /// Whether messages are wanted that stand in both logs, to know how far these are apart.
-    pub(crate) fn wants_differences(&self) -> bool {
-        self.differences.len() < SAMPLES && self.mail.latest.is_some() && self.entries.latest.is_some()
+    /// Whether a message that stands in both logs is wanted where its entry came first, to know how far these are apart:
+    /// until enough are known, and one in sixteen from then on.
+    #[inline]
+    pub(super) fn wants(&self, message: Key) -> bool {
+        (message.is_sample() || self.differences.len() < SAMPLES) && self.entries.latest.is_some()
+    }
+
+    /// Whether one more message that stands in both logs, by times in seconds, would say what all others did.
+    #[inline]
+    pub(crate) fn is_known(&self, entry_secs: i64, mail_secs: i64) -> bool {
+        // Half an hour is far more than what either log is late.
+        let apart = (entry_secs - mail_secs) * 1_000 - self.offset;
+        self.are_same && apart.abs() < HALF_HOUR * 500
     }
 
     /// Notes that a message stands in both logs.
@@ -195,6 +208,7 @@ impl Clocks {
             self.differences.remove(0);
         }
         self.differences.push(difference);
+        self.are_same = self.differences.len() == SAMPLES && self.differences.iter().all(|one| *one == difference);
         self.offset = self.measured();
     }
 

@@ -225,9 +225,9 @@ impl Join {
         {
             slot.mail_secs = at.div_euclid(1_000) as u32;
             // As in `see_entry`: an abort may be written long after its mail lines.
-            if slot.entry_secs != 0 && slot.flags & flag::ABORT == 0 {
-                let entry_at = i64::from(slot.entry_secs) * 1_000;
-                self.hosts.clocks_mut(about.place).see_both(entry_at, at);
+            let clocks = self.hosts.clocks_mut(about.place);
+            if slot.entry_secs != 0 && slot.flags & flag::ABORT == 0 && clocks.wants((&about.id).into()) {
+                clocks.see_both(i64::from(slot.entry_secs) * 1_000, at);
             }
         }
         if line.part == Some(1) {

@@ -127,6 +127,7 @@ impl From<ShortId> for Key {
 }
 
 impl Header {
+    #[inline(always)]
     fn read(bytes: &[u8]) -> Option<Header> {
         let word = |at: usize| bytes.get(at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
         let (first, third) = (word(0)?, word(16)?);
@@ -196,6 +197,14 @@ impl Passed {
     #[inline]
     pub(crate) fn knows(&self, key: Key, log: LineKind) -> bool {
         self.places(key.number).any(|(_, header)| header.log() == log)
+    }
+
+    /// The time of the last record of a message, in seconds, if that is one of a log.
+    #[inline(always)]
+    pub(crate) fn last_time(&self, key: Key, log: LineKind) -> Option<u32> {
+        let place = self.lists[self.index(key.number)].checked_sub(1).filter(|place| *place >= self.tail)?;
+        let header = Header::read(self.ring.get(self.offset(place)..)?)?;
+        (header.number == key.number && header.log() == log).then_some(header.secs)
     }
 
     /// The time of the first record of a message in one log, in seconds.

@@ -92,7 +92,14 @@ impl Join {
         }
         let secs = look.at.div_euclid(1_000) as u32;
         let key = Key::from(id);
-        if key.is_sample() || self.hosts.clocks(host).wants_differences() {
+        let clocks = self.hosts.clocks(host);
+        let is_new = |mail_secs: u32| !clocks.is_known(look.at.div_euclid(1_000), mail_secs.into());
+        let wanted = match look.log {
+            LineKind::Mail => clocks.wants(key),
+            // An entry comes behind its message's lines, nearly always.
+            LineKind::MessageLog => self.passed.last_time(key, LineKind::Mail).is_none_or(is_new),
+        };
+        if wanted {
             self.compare_logs(look, id, host);
         }
         let seq = if look.log == LineKind::MessageLog {
