@@ -125,7 +125,7 @@ pub(crate) struct ShortId([u64; 2]);
 
 impl ShortId {
     /// What stands where an id does, if it ends in a process id: what else it is, a full reading tells.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn at_a_glance(text: &[u8; 14]) -> Option<ShortId> {
         let (head, tail) = (text.first_chunk()?, text.last_chunk()?);
         let tail = u64::from_le_bytes(*tail);
@@ -156,7 +156,7 @@ impl ShortId {
     }
 }
 
-#[inline(always)]
+#[inline]
 fn mix(hash: u64, word: u64) -> u64 {
     let hash = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     hash ^ (hash >> 29)

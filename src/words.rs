@@ -1,5 +1,7 @@
 //! Looks at text eight bytes at a time: no processor and no interpreter needs anything special for it.
 
+#![allow(clippy::inline_always, reason = "an interpreter pays dearly for each call, and this is run for every record")]
+
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
 const HIGHS: u64 = ONES << 7;
 

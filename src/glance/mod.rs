@@ -7,6 +7,8 @@
 //! A line that any rule could match, or that could be kept as evidence for another reason, is never ordinary. What is not
 //! surely ordinary is read in full.
 
+#![allow(clippy::inline_always, reason = "an interpreter pays dearly for each call, and this is run for every record")]
+
 mod frames;
 mod ordinary;
 mod times;

@@ -4,6 +4,8 @@
 //! A ring of fixed size, in which a newer record takes the place of the oldest ones; records whose queue ids share a place
 //! in a table form a list. Of what was given up, it is known up to which message it may have been.
 
+#![allow(clippy::inline_always, reason = "an interpreter pays dearly for each call, and this is run for every record")]
+
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Input;

@@ -223,7 +223,7 @@ impl Join {
     }
 
     /// Notes that a log has come so far.
-    #[inline(always)]
+    #[inline]
     pub(super) fn reach(&mut self, mark: Mark) {
         let clocks = self.hosts.clocks_mut(mark.host);
         match mark.log {

@@ -94,7 +94,7 @@ impl Store {
     }
 
     /// Whether there is something under an id; mostly told by one look.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn contains_short(&self, id: ShortId) -> bool {
         self.count > 0 && self.present.may_have(id.number()) && self.contains(&id.id())
     }

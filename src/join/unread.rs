@@ -3,6 +3,8 @@
 //! Of a message of which something is kept, every line is read in full. So nothing that waits here is about such a message,
 //! and what a line says reaches the join before the next one about its message does.
 
+#![allow(clippy::inline_always, reason = "an interpreter pays dearly for each call, and this is run for every record")]
+
 use crate::engine::Input;
 use crate::entry::Entry;
 use crate::glance::{Look, Says};
