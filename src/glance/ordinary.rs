@@ -65,19 +65,20 @@ fn has_come(text: &[u8]) -> bool {
     let Some(sender) = behind(text, b"from=<") else { return false };
     let Some(end) = NOT_PLAIN.find(&sender[..sender.len().min(200)]) else { return false };
     let Some([b'>', fields @ ..]) = end.checked_sub(1).and_then(|bracket| sender.get(bracket..)) else { return false };
-    let fields = behind(fields, b", size=").and_then(behind_digits);
-    let fields = fields.and_then(|rest| behind_digits(behind(rest, b", class=")?));
-    let fields = fields.and_then(|rest| behind_digits(behind(behind(rest, b", nrcpt")?, b"s=")?));
-    fields.is_some_and(|rest| starts(rest, b", msgid="))
+    let Some(fields) = behind(fields, b", size=") else { return false };
+    let Some(fields) = behind(behind_digits(fields), b", class=") else { return false };
+    let Some(fields) = behind(behind_digits(fields), b", nrcpt") else { return false };
+    let Some(fields) = behind(fields, b"s=") else { return false };
+    // An empty number would make it a line that sendmail does not write, and that no rule is meant for.
+    starts(behind_digits(fields), b", msgid=")
 }
 
 /// What in an address does not stand for itself, up to the comma behind it.
 const NOT_PLAIN: Any<5> = Any::of(*b",(<\"\\");
 
 #[inline(always)]
-fn behind_digits(text: &[u8]) -> Option<&[u8]> {
-    let digits = digits(text);
-    (1..8).contains(&digits).then(|| &text[digits..])
+fn behind_digits(text: &[u8]) -> &[u8] {
+    text.get(digits(text)..).unwrap_or_default()
 }
 
 /// Whether a `to=` line ends as those of deliveries do: `stat=Sent`, or `stat=Sent (what the next server said)`. What ends

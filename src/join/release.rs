@@ -223,7 +223,11 @@ impl Join {
     }
 
     /// Notes that a log has come so far.
-    #[inline]
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "an interpreter pays dearly for each call, and this is run for every record"
+    )]
     pub(super) fn reach(&mut self, mark: Mark) {
         let clocks = self.hosts.clocks_mut(mark.host);
         match mark.log {

@@ -97,7 +97,8 @@ impl Join {
         let clocks = self.hosts.clocks(host);
         let is_new = |mail_secs: u32| !clocks.is_known(look.at.div_euclid(1_000), mail_secs.into());
         let wanted = match look.log {
-            LineKind::Mail => clocks.wants(key),
+            // Only its first line counts.
+            LineKind::Mail => clocks.wants(key) && self.passed.last_time(key, LineKind::Mail).is_none(),
             // An entry comes behind its message's lines, nearly always.
             LineKind::MessageLog => self.passed.last_time(key, LineKind::Mail).is_none_or(is_new),
         };
