@@ -50,16 +50,22 @@ impl Action<'_> {
 }
 
 impl<'a> Entry<'a> {
+    /// The time and the queue id of an entry, under the same conditions as [`Entry::parse`].
+    pub(crate) fn head(line: &[u8]) -> Option<(Option<LogTime>, QueueId)> {
+        let (time, rest, rekeyed) = beginning(line)?;
+        if let Some(id) = rekeyed {
+            return Some((time, id));
+        }
+        let value = rest.strip_prefix(b"q=")?;
+        // An id holds no blank, and a value in angle brackets is none.
+        let id = QueueId::any(&value[..memchr(b' ', value).unwrap_or(value.len())])?;
+        Some((time, id))
+    }
+
     /// Reads an entry; `None` if the line is none (a time mark, another program's line): it begins with a time and `q=`, or
     /// with what an indexer made of these.
     pub(crate) fn parse(line: &'a [u8]) -> Option<Entry<'a>> {
-        let (time, rest, rekeyed) = match LogTime::parse_iso(line) {
-            Some((time, used)) => {
-                let rest = line[used..].trim_ascii_start();
-                (rest.len() < line.len() - used && rest.starts_with(b"q=")).then_some((Some(time), rest, None))?
-            }
-            None => re_keyed(line)?,
-        };
+        let (time, rest, rekeyed) = beginning(line)?;
         let mut entry = Entry {
             time,
             id: rekeyed.unwrap_or(QueueId::any(b"-")?),
@@ -96,8 +102,17 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// What an entry begins with, the fields that follow, and the id where it stands before them.
+type Beginning<'a> = (Option<LogTime>, &'a [u8], Option<QueueId>);
+
+fn beginning(line: &[u8]) -> Option<Beginning<'_>> {
+    let Some((time, used)) = LogTime::parse_iso(line) else { return re_keyed(line) };
+    let rest = line[used..].trim_ascii_start();
+    (rest.len() < line.len() - used && rest.starts_with(b"q=")).then_some((Some(time), rest, None))
+}
+
 /// `ID<TAB>time|key=value|…`, as an indexer writes it.
-fn re_keyed(line: &[u8]) -> Option<(Option<LogTime>, &[u8], Option<QueueId>)> {
+fn re_keyed(line: &[u8]) -> Option<Beginning<'_>> {
     let tab = memchr(b'\t', line.get(..line.len().min(40))?)?;
     let id = QueueId::any(&line[..tab])?;
     let (time, used) = LogTime::parse_iso(&line[tab + 1..])?;
@@ -211,8 +226,21 @@ mod tests {
         ] {
             let line = format!("2026-11-23T13:01:06 q=6AND15d3014029 {line}");
             let entry = Entry::parse(line.as_bytes()).unwrap_or_else(|| panic!("{line}"));
+            assert_eq!(Entry::head(line.as_bytes()), Some((entry.time, entry.id)), "{line}");
             assert_eq!(text(entry.from), from, "{line}");
             assert_eq!(entry.is_abort(), abort, "{line}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_head_is_that_of_the_whole(parts in proptest::collection::vec(0usize..14, 0..8)) {
+            let pieces = ["2026-11-23T13:01:06", " ", "q=", "6AND15d3014029", "<", ">", "\"", "\t", "|", "=", "a=c/abort", "\\", "f=<x@y>", "Z"];
+            let line: String = parts.iter().map(|part| pieces[*part]).collect();
+            for line in [line.clone(), format!("2026-11-23T13:01:06 q={line}"), format!("X1\t2026-11-23T13:01:06{line}")] {
+                let whole = Entry::parse(line.as_bytes()).map(|entry| (entry.time, entry.id));
+                proptest::prop_assert_eq!(Entry::head(line.as_bytes()), whole, "{}", line);
+            }
         }
     }
 
@@ -228,6 +256,7 @@ mod tests {
             "x\ty",
         ] {
             assert_eq!(Entry::parse(line.as_bytes()), None, "{line:?}");
+            assert_eq!(Entry::head(line.as_bytes()), None, "{line:?}");
         }
     }
 

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::entry::Entry;
 use crate::mail_line::{MailId, MailLine, Stamp};
-use crate::queue_id::QueueId;
 use crate::time::LogTime;
 
 /// Which log a line is of.
@@ -44,7 +43,7 @@ pub fn peek(line: &[u8], near: Option<i64>) -> Option<Peek> {
         };
         return Some(Peek { kind: LineKind::Mail, time, id_time: id_secs.map(|secs| secs * 1_000) });
     }
-    let entry = Entry::parse(line)?;
-    let id_time = QueueId::utc_secs(&entry.id).map(|secs| secs * 1_000);
-    Some(Peek { kind: LineKind::MessageLog, time: entry.time.map(LogTime::ms), id_time })
+    let (time, id) = Entry::head(line)?;
+    let id_time = id.utc_secs().map(|secs| secs * 1_000);
+    Some(Peek { kind: LineKind::MessageLog, time: time.map(LogTime::ms), id_time })
 }

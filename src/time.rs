@@ -216,6 +216,10 @@ impl BsdTime {
             at(year)
         } else {
             let (year, _, _) = civil_date(near.div_euclid(86_400));
+            // Within half a year no other one is nearer.
+            if let Some(secs) = at(year).filter(|secs| (secs - near).abs() < 182 * 86_400) {
+                return LogTime::from_civil_secs(secs);
+            }
             [year - 1, year, year + 1].into_iter().filter_map(at).min_by_key(|secs| (secs - near).abs())
         };
         LogTime::from_civil_secs(secs.unwrap_or(near))
