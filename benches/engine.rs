@@ -18,7 +18,8 @@ fn main() {
     if let [mail, entries] = &files[..] {
         return over_files(mail, entries);
     }
-    let ordinary = ordinary_lines();
+    let ordinary = ordinary_lines(1);
+    let many_hosts = ordinary_lines(500);
     let records = ordinary
         .lines()
         .map(|line| format!("{{\"message\":\"{line}\",\"file\":\"/var/log/maillog\"}}\n"))
@@ -28,6 +29,7 @@ fn main() {
     let limit = measure(&ordinary, |text| memchr::memchr_iter(b'\n', text).count());
     for (name, text, record) in [
         ("ordinary mail lines, bare", &ordinary, false),
+        ("the same, of 500 hosts by turns", &many_hosts, false),
         ("ordinary mail lines, JSON records", &records, true),
         ("ordinary entries of message_log, bare", &entries, false),
     ] {
@@ -86,11 +88,12 @@ fn measure(text: &str, mut run: impl FnMut(&[u8]) -> usize) -> Duration {
 }
 
 /// What sendmail writes for a delivery at its default log level.
-fn ordinary_lines() -> String {
+fn ordinary_lines(hosts: usize) -> String {
     let mut text = String::new();
     for n in 0..MESSAGES {
         let (id, pid, second) = (id(n), pid(n), n / 50 % 60);
-        let head = format!("Nov 20 08:{:02}:{second:02} mx1 sm-mta[{pid}]: {id}: ", n / 3_000 % 60);
+        let host = n % hosts;
+        let head = format!("Nov 20 08:{:02}:{second:02} mx{host:03} sm-mta[{pid}]: {id}: ", n / 3_000 % 60);
         let _ = writeln!(
             text,
             "{head}from=<user{n}@example.com>, size=4711, class=0, nrcpts=1, msgid=<{n}@mail.example.org>, proto=ESMTP, daemon=MTA, relay=host{n}.dyn.example.edu [203.0.113.7]"

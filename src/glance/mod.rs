@@ -60,9 +60,11 @@ pub(crate) struct Glance {
     ordinary: Ordinary,
     frames: Frames,
     /// What stands between the time and the process id of mail lines, and whose they are.
-    starts: HashMap<Box<[u8]>, HostIndex, Mixed>,
-    /// The start of the mail line before: lines of one host come in a row.
-    last: (Box<[u8]>, HostIndex),
+    starts: Vec<(Box<[u8]>, HostIndex)>,
+    /// The places in `starts`.
+    places: HashMap<Box<[u8]>, usize, Mixed>,
+    /// The place of the mail line before: lines of one host come in a row.
+    last: usize,
     times: Times,
     head: Head,
 }
@@ -81,8 +83,9 @@ impl Glance {
         Glance {
             ordinary: Ordinary::new(matcher),
             frames: Frames::new(config.others == Others::Pass),
-            starts: HashMap::default(),
-            last: (Box::default(), HostIndex::default()),
+            starts: Vec::new(),
+            places: HashMap::default(),
+            last: 0,
             times: Times::default(),
             head: Head::default(),
         }
@@ -157,9 +160,9 @@ impl Glance {
         match line.first()? {
             b'A'..=b'Z' if source != Source::MessageLog => {
                 // `Nov 23 13:01:05`
-                let host = self.writer(line, 15)?;
+                let (host, end) = self.writer(line, 15)?;
                 let at = self.times.bsd(line, || latest(host))?;
-                Some(Begin { log: LineKind::Mail, host, at, end: 15 + self.last.0.len() })
+                Some(Begin { log: LineKind::Mail, host, at, end })
             }
             b'0'..=b'9' => {
                 let (at, end) = self.times.iso(line)?;
@@ -170,8 +173,8 @@ impl Glance {
                 if source == Source::MessageLog {
                     return None;
                 }
-                let host = self.writer(line, end)?;
-                Some(Begin { log: LineKind::Mail, host, at, end: end + self.last.0.len() })
+                let (host, end) = self.writer(line, end)?;
+                Some(Begin { log: LineKind::Mail, host, at, end })
             }
             _ => None,
         }
@@ -189,17 +192,18 @@ impl Glance {
         }
     }
 
-    /// The host of a mail line by what stands behind its time; its start is [`Glance::last`] then.
+    /// The host of a mail line by what stands behind its time, and where that ends.
     #[inline]
-    fn writer(&mut self, line: &[u8], time: usize) -> Option<HostIndex> {
+    fn writer(&mut self, line: &[u8], time: usize) -> Option<(HostIndex, usize)> {
         let rest = line.get(time..)?;
-        if !self.last.0.is_empty() && begins(rest, &self.last.0) {
-            return Some(self.last.1);
+        if let Some((tag, host)) = self.starts.get(self.last)
+            && begins(rest, tag)
+        {
+            return Some((*host, time + tag.len()));
         }
         let tag = &rest[..=BRACKET.find(&rest[..rest.len().min(LONGEST_TAG)])?];
-        let (start, host) = self.starts.get_key_value(tag)?;
-        self.last = (start.clone(), *host);
-        Some(*host)
+        self.last = *self.places.get(tag)?;
+        self.starts.get(self.last).map(|(_, host)| (*host, time + tag.len()))
     }
 
     /// A mail line from its process id on: `14029]: 6AND15V7014029: from=…`.
@@ -226,13 +230,15 @@ impl Glance {
         let tag = &rest[..=end];
         // Nothing else may stand between the two names.
         let plain = [b" ", read.host, b" ", read.program, b"["].concat() == tag && !tag.contains(&b':');
-        if !plain || read.host.is_empty() || self.last.0[..] == *tag {
+        if !plain || read.host.is_empty() || self.places.contains_key(tag) {
             return;
         }
         if self.starts.len() >= STARTS {
             self.starts.clear();
+            self.places.clear();
         }
-        self.starts.insert(tag.into(), host);
+        self.places.insert(tag.into(), self.starts.len());
+        self.starts.push((tag.into(), host));
     }
 }
 
