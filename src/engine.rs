@@ -115,7 +115,7 @@ impl Engine {
     /// An engine with a checked configuration.
     pub fn new(config: &Config) -> Engine {
         let join = Join::new(config);
-        let glance = config.glance.then(|| Glance::new(config, join.matcher()));
+        let glance = config.glance.then(|| Glance::new(join.matcher()));
         Engine { join, glance }
     }
 
@@ -267,7 +267,7 @@ impl Engine {
     /// Goes on from a snapshot of the same version and configuration.
     pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), RestoreError> {
         // What was learnt of beginnings names hosts by their places in the state before.
-        let glance = self.glance.is_some().then(|| Glance::new(self.join.config(), self.join.matcher()));
+        let glance = self.glance.is_some().then(|| Glance::new(self.join.matcher()));
         self.join = Join::restored(self.join.config(), snapshot).map_err(RestoreError)?;
         self.glance = glance;
         Ok(())

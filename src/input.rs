@@ -16,8 +16,6 @@ pub(crate) struct Reading<'a> {
     pub line: Cow<'a, [u8]>,
     /// Where the line stands in the record, if it does as it is.
     pub place: Option<Range<usize>>,
-    /// No other field of the record could hold the line in its stead, nor say which log it is of.
-    pub is_alone: bool,
     pub host: Option<Cow<'a, [u8]>>,
     pub program: Option<Cow<'a, [u8]>>,
     pub pid: Option<u32>,
@@ -53,7 +51,6 @@ pub(crate) fn read<'a>(config: &Config, input: Input<'a>) -> Option<Reading<'a>>
         {
             best = at;
             let quote = members.position() - 1;
-            reading.is_alone = at == 0 && config.source_field.is_none();
             reading.place = matches!(line, Cow::Borrowed(_)).then(|| quote - line.len()..quote);
             reading.line = line;
         } else if place(&config.host_fields).is_some() {

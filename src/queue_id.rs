@@ -132,6 +132,12 @@ impl ShortId {
         words::all_digits(tail, 5).then_some(ShortId([u64::from_le_bytes(*head), tail >> 16]))
     }
 
+    /// Whether it was made in a year, as [`year_of`] names it.
+    #[inline]
+    pub(crate) fn is_of_year(self, year: u8) -> bool {
+        self.0[0] as u8 == year
+    }
+
     /// The same as [`QueueId::number`].
     #[inline]
     pub(crate) fn number(self) -> u64 {
@@ -166,6 +172,22 @@ fn mix(hash: u64, word: u64) -> u64 {
 #[inline]
 fn age(head: u64) -> u64 {
     head.swap_bytes() >> 16
+}
+
+/// What ids begin with that are made in the year of a time in milliseconds.
+pub(crate) fn year_of(ms: i64) -> u8 {
+    let (year, _, _) = crate::time::civil_date(ms.div_euclid(86_400_000));
+    let digit = (year - 1_900).rem_euclid(60);
+    DIGITS.iter().position(|known| i64::from(*known) == digit).map_or(0, |byte| byte as u8)
+}
+
+/// Whether a number is one that [`QueueId::age`] gives for an id in sendmail's form.
+pub(crate) fn is_time(age: u64) -> bool {
+    let [_, _, year, month, day, hour, ..] = age.to_be_bytes();
+    DIGITS[usize::from(year)] < 60
+        && matches!(month, b'0'..=b'9' | b'A' | b'B')
+        && matches!(day, b'1'..=b'9' | b'A'..=b'V')
+        && matches!(hour, b'0'..=b'9' | b'A'..=b'N')
 }
 
 impl ConnectionId {
@@ -219,6 +241,7 @@ mod tests {
     fn a_short_id_is_the_same() {
         let id = QueueId::parse(b"6AND15V7014029").unwrap();
         let short = ShortId::at_a_glance(b"6AND15V7014029").unwrap();
+        assert!(short.is_of_year(year_of(1_795_438_800_000)) && !short.is_of_year(year_of(1_700_000_000_000)));
         assert_eq!((short.id(), short.number(), short.age()), (id, id.number(), id.age()));
         assert!(id.age() < QueueId::parse(b"6AND16A7014029").unwrap().age());
         assert_eq!(ShortId::at_a_glance(b"6AND15V701402x"), None);

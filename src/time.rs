@@ -250,7 +250,7 @@ fn days_in_month(year: i64, month: u32) -> u32 {
 }
 
 /// Year, month and day of a number of days since 1970-01-01 (Hinnant's `civil_from_days`).
-fn civil_date(days: i64) -> (i64, i64, i64) {
+pub(crate) fn civil_date(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);

@@ -42,7 +42,7 @@ pub fn hasty(shipping: &Shipping) -> String {
 fn tiny() -> String {
     format!(
         r#"{{{NAMES}, "unlogged": true, "hold_secs": 1, "limits": {{"join_bytes": 65536, "messages": 16,
-        "per_message": 8, "passed_bytes": 8192, "seen_ids": 4096, "text_bytes": 256, "hosts": 4}}}}"#
+        "per_message": 8, "passed_bytes": 16384, "seen_ids": 4096, "text_bytes": 256, "hosts": 4}}}}"#
     )
 }
 

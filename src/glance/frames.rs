@@ -23,9 +23,6 @@ pub(super) struct Frame {
     behind: Box<[u8]>,
     host: Option<Box<[u8]>>,
     pub source: Option<Source>,
-    /// Whether the line has to be searched for the end of its string: where it is followed by further fields, these may say
-    /// that another one is the line. If none could, they only tell what is counted.
-    searched: bool,
     used: bool,
 }
 
@@ -35,18 +32,12 @@ pub(super) struct Frames {
     list: Vec<Frame>,
     last: usize,
     next: usize,
-    /// What is no line of a log passes as what is one does.
-    passes_all: bool,
     /// How many records to let pass before the next frame is learnt, and how many after that.
     pause: u32,
     pauses: u32,
 }
 
 impl Frames {
-    pub(super) fn new(passes_all: bool) -> Frames {
-        Frames { passes_all, ..Frames::default() }
-    }
-
     /// The line of a record, where it begins, and the log that the record names.
     pub(super) fn line<'r>(&mut self, record: &'r [u8]) -> Option<(&'r [u8], usize, Option<Source>)> {
         let fits = |frame: &Frame| begins(record, &frame.before) && ends(record, &frame.behind);
@@ -71,8 +62,8 @@ impl Frames {
             }
             behind => record.strip_suffix(behind)?,
         };
-        let is_plain = !frame.searched || NOT_PLAIN.are_absent(line.get(frame.before.len()..)?);
-        is_plain.then_some(line)
+        // Else the line would end before, with further fields behind it, or need unescaping.
+        NOT_PLAIN.are_absent(line.get(frame.before.len()..)?).then_some(line)
     }
 
     /// The host that the last frame names.
@@ -97,7 +88,6 @@ impl Frames {
             behind: behind.into(),
             host: reading.host.as_deref().map(Box::from),
             source: reading.source,
-            searched: !self.passes_all || !reading.is_alone,
             used: false,
         };
         if self.list.len() < MOST {

@@ -15,7 +15,6 @@ mod times;
 
 use std::collections::HashMap;
 
-use crate::config::{Config, Others};
 use crate::engine::{Input, Source};
 use crate::hash::Mixed;
 use crate::input::Reading;
@@ -76,13 +75,15 @@ struct Begin {
     host: HostIndex,
     at: i64,
     end: usize,
+    /// The time names no year, and is in this one where the queue id is of the same; see `queue_id::year_of`.
+    year: Option<u8>,
 }
 
 impl Glance {
-    pub(crate) fn new(config: &Config, matcher: &Matcher) -> Glance {
+    pub(crate) fn new(matcher: &Matcher) -> Glance {
         Glance {
             ordinary: Ordinary::new(matcher),
-            frames: Frames::new(config.others == Others::Pass),
+            frames: Frames::default(),
             starts: Vec::new(),
             places: HashMap::default(),
             last: 0,
@@ -162,19 +163,20 @@ impl Glance {
                 // `Nov 23 13:01:05`
                 let (host, end) = self.writer(line, 15)?;
                 let at = self.times.bsd(line, || latest(host))?;
-                Some(Begin { log: LineKind::Mail, host, at, end })
+                Some(Begin { log: LineKind::Mail, host, at, end, year: Some(self.times.year) })
             }
             b'0'..=b'9' => {
                 let (at, end) = self.times.iso(line)?;
                 if starts(line.get(end..)?, b" q=") {
-                    let begin = Begin { log: LineKind::MessageLog, host: HostIndex::default(), at, end: end + 3 };
+                    let begin =
+                        Begin { log: LineKind::MessageLog, host: HostIndex::default(), at, end: end + 3, year: None };
                     return (source != Source::Mail).then_some(begin);
                 }
                 if source == Source::MessageLog {
                     return None;
                 }
                 let (host, end) = self.writer(line, end)?;
-                Some(Begin { log: LineKind::Mail, host, at, end })
+                Some(Begin { log: LineKind::Mail, host, at, end, year: None })
             }
             _ => None,
         }
@@ -187,7 +189,7 @@ impl Glance {
             return None;
         }
         match begin.log {
-            LineKind::Mail => self.mail(rest, begin.host, begin.at),
+            LineKind::Mail => self.mail(rest, begin),
             LineKind::MessageLog => entry(rest, begin.at),
         }
     }
@@ -208,14 +210,15 @@ impl Glance {
 
     /// A mail line from its process id on: `14029]: 6AND15V7014029: from=…`.
     #[inline(always)]
-    fn mail(&self, rest: &[u8], host: HostIndex, at: i64) -> Option<Look> {
+    fn mail(&self, rest: &[u8], Begin { host, at, year, .. }: Begin) -> Option<Look> {
         let rest = behind(rest.get(digits(rest)..)?, b"]: ")?;
         let look = |says| Look { log: LineKind::Mail, says, host, at };
         let (id, behind_id) = rest.split_first_chunk()?;
         let Some(text) = behind(behind_id, b": ") else {
             return ordinary::is_about_nothing(rest).then_some(look(Says::Nothing));
         };
-        Some(look(self.ordinary.mail(ShortId::at_a_glance(id)?, text)?))
+        let id = ShortId::at_a_glance(id).filter(|id| year.is_none_or(|year| id.is_of_year(year)))?;
+        Some(look(self.ordinary.mail(id, text)?))
     }
 
     /// Remembers how a mail line begins that was read in full, of sendmail's and of a known host.
@@ -268,7 +271,7 @@ const WORDS: usize = 16;
 
 impl Default for Head {
     fn default() -> Head {
-        let begin = Begin { log: LineKind::Mail, host: HostIndex::default(), at: 0, end: 0 };
+        let begin = Begin { log: LineKind::Mail, host: HostIndex::default(), at: 0, end: 0, year: None };
         Head { words: [0; WORDS], count: 0, mask: 0, begin, source: Source::Auto, is_record: false }
     }
 }

@@ -1,11 +1,14 @@
 //! Times of lines at a glance: lines of one second share theirs.
 
+use crate::queue_id;
 use crate::time::{BsdTime, LogTime};
 
 /// The last time of each form.
 #[derive(Debug, Default)]
 pub(super) struct Times {
     bsd: Second<15>,
+    /// What queue ids begin with that are made in its year.
+    pub(super) year: u8,
     iso: Second<19>,
     /// What followed the last time in ISO 8601: `+01:00`, or nothing.
     zone: Box<[u8]>,
@@ -57,6 +60,7 @@ impl Times {
         let (time, _) = BsdTime::parse(&text).filter(|(_, used)| *used == text.len())?;
         let ms = time.resolve(latest.div_euclid(1_000)).ms();
         self.bsd = Second { text, ms };
+        self.year = queue_id::year_of(ms);
         Some(ms)
     }
 

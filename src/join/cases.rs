@@ -78,8 +78,8 @@ impl Join {
         }
         if self.config.reissue {
             let secs = at.map_or(0, |at| at.div_euclid(1_000) as u32);
-            let record = Record { log: LineKind::MessageLog, input, host: place, secs, seq };
-            self.stats.entries_forgotten += self.passed.push((&entry.id).into(), record);
+            let record = Record { log: LineKind::MessageLog, input, host: place, secs, seq, is_read: true };
+            self.stats.entries_forgotten += self.entries.push((&entry.id).into(), record);
         }
         Taken::Passes
     }
@@ -231,8 +231,7 @@ impl Join {
 
     /// The entries of a message that have passed and may be issued again, the latest first.
     fn passed_readings(&self, id: &QueueId) -> impl Iterator<Item = (u64, Input<'_>, Reading<'_>)> {
-        let entries =
-            self.passed.of(id.into()).filter(|(_, record)| self.config.reissue && record.log == LineKind::MessageLog);
+        let entries = self.entries.of(id.into()).filter(|_| self.config.reissue);
         entries.filter_map(|(_, record)| {
             let reading = crate::input::read(&self.config, record.input)?;
             // Another message may have the same number.

@@ -92,7 +92,7 @@ impl Hosts {
     }
 
     pub(crate) fn number(&self, place: HostIndex) -> u32 {
-        self.numbers[usize::from(place)]
+        self.numbers.get(usize::from(place)).copied().unwrap_or_default()
     }
 
     /// The name of the host with a number, where one host only has it.

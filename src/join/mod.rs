@@ -59,7 +59,9 @@ pub(crate) struct Join {
     hosts: Hosts,
     seen: Seen,
     store: Store,
-    passed: Passed,
+    /// Ordinary mail lines that nobody read, and entries that have passed: each within half of the limit.
+    lines: Passed,
+    entries: Passed,
     connections: Connections,
     parts: Parts,
     programs: Programs,
@@ -101,7 +103,8 @@ impl Join {
             seen: Seen::new(config.limits.seen_ids),
             config: config.clone(),
             store: Store::default(),
-            passed: Passed::new(config.limits.passed_bytes),
+            lines: Passed::new(config.limits.passed_bytes / 2),
+            entries: Passed::new(config.limits.passed_bytes / 2),
             connections: Connections::default(),
             parts: Parts::default(),
             programs: Programs::default(),
@@ -488,7 +491,8 @@ impl Join {
             self.stats.released_early += self.issue_held(&id, &mut group);
             self.forget(&group);
         }
-        self.stats.bytes = (self.store.bytes() + self.connections.bytes() + self.passed.bytes()) as u64;
+        self.stats.bytes =
+            (self.store.bytes() + self.connections.bytes() + self.lines.bytes() + self.entries.bytes()) as u64;
     }
 
     /// Gives back the tickets of what is let go.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::Input;
 use crate::peek::LineKind;
-use crate::queue_id::{QueueId, ShortId};
+use crate::queue_id::{self, QueueId, ShortId};
 
 use super::hosts::HostIndex;
 
@@ -19,6 +19,9 @@ const HEADER: usize = 32;
 
 /// The number of a mail line that was read after all.
 const TAKEN: u32 = 0;
+
+/// The bit of a record's kind that says that it was read.
+const READ: u8 = 4;
 
 /// Bytes of the ring for each list.
 const BYTES_PER_LIST: usize = 1_024;
@@ -38,6 +41,8 @@ pub(crate) struct Record<'a> {
     pub secs: u32,
     /// The number in the order of all that came, of an entry.
     pub seq: u64,
+    /// It was read: what it says is known.
+    pub is_read: bool,
 }
 
 /// What a message is known by here. Two with one number do no harm: the records name their ids.
@@ -195,23 +200,23 @@ impl Passed {
         size(bytes(input).len()) <= self.block_bytes()
     }
 
-    /// Whether something of a log is here about the message.
-    #[inline]
-    pub(crate) fn knows(&self, key: Key, log: LineKind) -> bool {
-        self.places(key.number).any(|(_, header)| header.log() == log)
+    /// Whether a line of a host is here about the message.
+    #[inline(always)]
+    pub(crate) fn knows(&self, key: Key, host: HostIndex) -> bool {
+        self.places(key.number).any(|(_, header)| header.host == host && header.word == key.age)
     }
 
-    /// The time of the last record of a message, in seconds, if that is one of a log.
+    /// The time of the last record of a message, in seconds, where no other message's came behind it.
     #[inline(always)]
-    pub(crate) fn last_time(&self, key: Key, log: LineKind) -> Option<u32> {
+    pub(crate) fn last_time(&self, key: Key) -> Option<u32> {
         let place = self.lists[self.index(key.number)].checked_sub(1).filter(|place| *place >= self.tail)?;
         let header = Header::read(self.ring.get(self.offset(place)..)?)?;
-        (header.number == key.number && header.log() == log).then_some(header.secs)
+        (header.number == key.number).then_some(header.secs)
     }
 
-    /// The time of the first record of a message in one log, in seconds.
-    pub(crate) fn times(&self, key: Key, log: LineKind) -> Option<u32> {
-        self.places(key.number).filter(|(_, header)| header.log() == log).last().map(|(_, header)| header.secs)
+    /// The time of the first record of a message, in seconds.
+    pub(crate) fn first_time(&self, key: Key) -> Option<u32> {
+        self.places(key.number).last().map(|(_, header)| header.secs)
     }
 
     /// Adds a record about a message; gives the number of entries that were given up for it.
@@ -223,7 +228,7 @@ impl Passed {
         let word = if record.log == LineKind::Mail { key.age } else { record.seq };
         let header = Header {
             length: 0,
-            kind: kind(record.log, record.input),
+            kind: kind(record.log, record.input) | if record.is_read { READ } else { 0 },
             host: record.host,
             before: 0,
             number: key.number,
@@ -245,7 +250,10 @@ impl Passed {
         }
         let in_block = &mut self.blocks[(self.head / block) as usize % BLOCKS];
         if header.log() == LineKind::Mail {
-            in_block.age = in_block.age.max(header.word);
+            // What is no id names no time.
+            if header.word > in_block.age && queue_id::is_time(header.word) {
+                in_block.age = header.word;
+            }
         } else {
             in_block.entries += 1;
         }
@@ -297,7 +305,8 @@ impl Passed {
         let bytes = self.bytes_of(place, header)?;
         let input = if header.kind & 1 == 0 { Input::Line(bytes) } else { Input::Record(bytes) };
         let (log, seq) = (header.log(), if header.kind & 2 == 0 { 0 } else { header.word });
-        Some(Record { log, input, host: header.host, secs: header.secs, seq })
+        let is_read = header.kind & READ != 0;
+        Some(Record { log, input, host: header.host, secs: header.secs, seq, is_read })
     }
 
     fn bytes_of(&self, place: u64, header: &Header) -> Option<&[u8]> {
@@ -309,6 +318,14 @@ impl Passed {
         let at = self.offset(place) + 16;
         if let Some(number) = self.ring.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
             *number = TAKEN.to_le_bytes();
+        }
+    }
+
+    /// An entry was read after all, and stays.
+    pub(crate) fn note_read(&mut self, place: u64) {
+        let at = self.offset(place) + 4;
+        if let Some(kind) = self.ring.get_mut(at) {
+            *kind |= READ;
         }
     }
 

@@ -29,7 +29,8 @@ struct Snapshot {
     hosts: Hosts,
     seen: Vec<Slot>,
     store: store::Stored,
-    passed: passed::Stored,
+    lines: passed::Stored,
+    entries: passed::Stored,
     connections: connections::Stored,
     parts: Parts,
     programs: Programs,
@@ -52,7 +53,8 @@ impl Join {
             hosts: self.hosts.clone(),
             seen: self.seen.used(),
             store: self.store.stored(),
-            passed: self.passed.stored(),
+            lines: self.lines.stored(),
+            entries: self.entries.stored(),
             connections: self.connections.stored(),
             parts: self.parts.clone(),
             programs: self.programs.clone(),
@@ -87,7 +89,8 @@ impl Join {
         join.hosts = snapshot.hosts;
         join.seen.fill(&snapshot.seen);
         join.store = Store::restored(snapshot.store);
-        join.passed = Passed::restored(config.limits.passed_bytes, snapshot.passed);
+        join.lines = Passed::restored(config.limits.passed_bytes / 2, snapshot.lines);
+        join.entries = Passed::restored(config.limits.passed_bytes / 2, snapshot.entries);
         join.connections = Connections::restored(snapshot.connections);
         join.parts = snapshot.parts;
         join.programs = snapshot.programs;

@@ -49,7 +49,7 @@ impl Join {
             if self.matters(look.host, id) {
                 return false;
             }
-            let is_known = matches!(look.says, Says::Mention(_)) && self.passed.knows(id.into(), LineKind::Mail);
+            let is_known = matches!(look.says, Says::Mention(_)) && self.lines.knows(id.into(), look.host);
             if !is_known && !self.keep_unread(look, id, look.host, input) {
                 return false;
             }
@@ -89,7 +89,8 @@ impl Join {
     /// Puts what came among what has passed, and learns from messages that stand in both logs; false if there is no place.
     #[inline(always)]
     fn keep_unread(&mut self, look: &Look, id: ShortId, host: HostIndex, input: Input<'_>) -> bool {
-        if !self.passed.has_place_for(input) {
+        let ring = if look.log == LineKind::Mail { &self.lines } else { &self.entries };
+        if !ring.has_place_for(input) {
             return false;
         }
         let secs = look.at.div_euclid(1_000) as u32;
@@ -98,29 +99,28 @@ impl Join {
         let is_new = |mail_secs: u32| !clocks.is_known(look.at.div_euclid(1_000), mail_secs.into());
         let wanted = match look.log {
             // Only its first line counts.
-            LineKind::Mail => clocks.wants(key) && self.passed.last_time(key, LineKind::Mail).is_none(),
+            LineKind::Mail => clocks.wants(key) && self.lines.last_time(key).is_none(),
             // An entry comes behind its message's lines, nearly always.
-            LineKind::MessageLog => self.passed.last_time(key, LineKind::Mail).is_none_or(is_new),
+            LineKind::MessageLog => self.lines.last_time(key).is_none_or(is_new),
         };
         if wanted {
             self.compare_logs(look, id, host);
         }
-        let seq = if look.log == LineKind::MessageLog {
-            self.seq += 1;
-            self.seq
+        let record = Record { log: look.log, input, host, secs, seq: 0, is_read: false };
+        if look.log == LineKind::Mail {
+            self.lines.push(key, record);
         } else {
-            0
-        };
-        let forgotten = self.passed.push(key, Record { log: look.log, input, host, secs, seq });
-        self.stats.entries_forgotten += if self.config.reissue { forgotten } else { 0 };
+            self.seq += 1;
+            let forgotten = self.entries.push(key, Record { seq: self.seq, ..record });
+            self.stats.entries_forgotten += if self.config.reissue { forgotten } else { 0 };
+        }
         true
     }
 
-    #[inline(never)]
     /// Notes how far the logs are apart by the first line of a message in one of them, where it is in the other.
+    #[inline(never)]
     fn compare_logs(&mut self, look: &Look, id: ShortId, host: HostIndex) {
-        let of = |log| self.passed.times(id.into(), log);
-        let (mail, entry) = (of(LineKind::Mail), of(LineKind::MessageLog));
+        let (mail, entry) = (self.lines.first_time(id.into()), self.entries.first_time(id.into()));
         let slot = match self.seen.find(&id.id(), self.hosts.number(host)) {
             Found::Slot(slot) => slot,
             Found::Never | Found::Displaced => super::seen::Slot::default(),
@@ -141,14 +141,13 @@ impl Join {
         if self.store.contains(id) {
             return;
         }
-        if self.passed.may_have_lost(id.into()) && self.seen.find(id, 0) == Found::Never {
+        if self.lines.may_have_lost(id.into()) && self.seen.find(id, 0) == Found::Never {
             self.seen.touch(id, 0).flags |= flag::LOST;
         }
-        let mut told: Vec<(u64, Told)> = self
-            .passed
-            .of(id.into())
-            .filter_map(|(place, record)| Some((place, self.read_again(id, &record)?)))
-            .collect();
+        let passed = self.lines.of(id.into()).chain(self.entries.of(id.into()));
+        let unread = passed.filter(|(_, record)| !record.is_read);
+        let mut told: Vec<(u64, Told)> =
+            unread.filter_map(|(place, record)| Some((place, self.read_again(id, &record)?))).collect();
         told.reverse();
         for (place, told) in told {
             let slot = self.seen.touch(id, told.host);
@@ -159,7 +158,9 @@ impl Join {
                 *secs = told.secs;
             }
             if told.log == LineKind::Mail {
-                self.passed.take(place);
+                self.lines.take(place);
+            } else {
+                self.entries.note_read(place);
             }
         }
     }
