@@ -92,7 +92,7 @@ pub struct Limits {
     /// Lines of evidence, and aborts, under one queue id.
     pub per_message: usize,
     /// Bytes of ordinary mail lines that are not read unless their message matters, and of entries that may be issued
-    /// again; rounded down to a power of two.
+    /// again: half for each, rounded down to a power of two.
     pub passed_bytes: usize,
     /// Queue ids that are remembered as seen; rounded up to a power of two.
     pub seen_ids: usize,

@@ -101,7 +101,7 @@ impl Join {
             // Only its first line counts.
             LineKind::Mail => clocks.wants(key) && self.lines.last_time(key).is_none(),
             // An entry comes behind its message's lines, nearly always.
-            LineKind::MessageLog => self.lines.last_time(key).is_none_or(is_new),
+            LineKind::MessageLog => clocks.mail.latest.is_some() && self.lines.last_time(key).is_none_or(is_new),
         };
         if wanted {
             self.compare_logs(look, id, host);

@@ -1,0 +1,123 @@
+//! What is told at a glance, and what is read in full, gives the same: the same records behind the same events, the same
+//! dispositions, the same counters. The cases are those by which an attack told the two apart.
+
+use abort_reason::{Config, Disposition, Engine, Input, Output, Source, Stats};
+
+const ABORT: &str = "2026-11-23T13:01:07 q=6AND1501014000 f=<a@b> a=c/abort";
+const FROM: &str = "from=<a@b>, size=9, class=0, nrcpts=1, msgid=<x@y>, proto=ESMTP, relay=z [192.0.2.1]";
+
+fn mail(host: &str, id: &str, text: &str) -> String {
+    let pid = id.get(8..).unwrap_or_default();
+    format!("Nov 23 13:01:06 {host} sendmail[{pid}]: {id}: {text}")
+}
+
+fn of_x(text: &str) -> String {
+    mail("mx1", "6AND1501014000", text)
+}
+
+/// A record that is nothing but a line.
+fn record(line: &str) -> String {
+    serde_json::json!({ "message": line }).to_string()
+}
+
+/// Ordinary traffic, by which a glance learns: 40 messages of each host in both logs.
+fn warm_up(hosts: &[&str]) -> Vec<String> {
+    let of = |host: &&str| {
+        let host = (*host).to_owned();
+        (0..40).flat_map(move |n| {
+            let id = format!("6AND0500{n:06}");
+            let entry = format!("2026-11-23T13:01:05 q={id} f=<a@b> tm=0.10 a=a/eom");
+            [record(&mail(&host, &id, FROM)), record(&entry)]
+        })
+    };
+    hosts.iter().flat_map(of).collect()
+}
+
+fn run(config: &str, glance: bool, records: &[String]) -> (Vec<Disposition>, Vec<Output>, Stats) {
+    let config = config.replacen('{', &format!(r#"{{"glance": {glance}, "hold_secs": 1, "#), 1).replace(", }", "}");
+    let mut engine = Engine::new(&Config::from_json(&config).unwrap());
+    let mut dispositions = Vec::new();
+    for (ticket, record) in (1..).zip(records) {
+        dispositions.push(engine.push(Source::Auto, Input::Record(record.as_bytes()), ticket, 0));
+    }
+    engine.finish();
+    let outputs = std::iter::from_fn(|| engine.poll()).collect();
+    (dispositions, outputs, *engine.stats())
+}
+
+/// Runs records both ways; gives what was issued of the message.
+fn both(name: &str, config: &str, hosts: &[&str], records: &[String]) -> String {
+    let all: Vec<String> = warm_up(hosts).into_iter().chain(records.iter().cloned()).collect();
+    let (dispositions, outputs, stats) = run(config, true, &all);
+    let in_full = run(config, false, &all);
+    assert!(stats.unread > 20, "{name}: {stats:?}");
+    assert_eq!(outputs, in_full.1, "{name}");
+    assert_eq!(dispositions, in_full.0, "{name}");
+    assert_eq!(Stats { unread: 0, bytes: 0, ..stats }, Stats { bytes: 0, ..in_full.2 }, "{name}");
+    outputs.iter().map(|output| String::from_utf8_lossy(&output.data).into_owned() + "\n").collect()
+}
+
+#[test]
+fn a_line_ends_where_its_string_does() {
+    let with = |line: &str, rest: &str| record(line).replace("\"}", rest);
+    let issued = both("an abort", "{}", &["mx1"], &[with(ABORT, r#"","note":"x a=a/eom"}"#)]);
+    assert!(issued.contains(r#""queue_id":"6AND1501014000""#));
+    let later = of_x("to=<b@c>, delay=00:00:00, pri=30024, stat=Please try again later");
+    let records = [with(&later, r#"","note":"x, stat=Sent"}"#), record(ABORT)];
+    assert!(both("a verdict", "{}", &["mx1"], &records).contains("filter_failure_suspected"));
+    let enriched = with(&of_x(FROM), r#"","abort":{},"x":"y"}"#);
+    both("enriched", "{}", &["mx1"], &[record(ABORT), enriched.clone()]);
+    both("enriched, others end here", r#"{"others": "drop"}"#, &["mx1"], &[enriched]);
+    both("unreadable", "{}", &["mx1"], &[record(ABORT), with(&of_x(FROM), r#"\q"}"#)]);
+}
+
+#[test]
+fn escapes_are_undone() {
+    let line = of_x("Milter (PureMessage): timeout before data read, where=eom");
+    let escaped = record(&line).replace("Milter", r"\u004dilter");
+    assert!(both("an escape", "{}", &["mx1"], &[escaped, record(ABORT)]).contains("filter_timeout"));
+    for (start, text) in [(r#"virus \""#, "virus \"x"), ("Überlast ", "Überlast x"), ("in/out: ", "in/out: x")] {
+        let config =
+            format!(r#"{{"rules": [{{"id": "U-1", "class": "filter_closed", "start": "{start}", "rest": ".*"}}]}}"#);
+        let line = record(&of_x(text)).replace("in/out", r"in\/out").replace('Ü', r"\u00dc");
+        assert!(both(text, &config, &["mx1"], &[line, record(ABORT)]).contains("U-1"), "{text}");
+    }
+}
+
+#[test]
+fn each_host_is_known_by_its_own_lines() {
+    let records =
+        [record(&of_x(FROM)), record(&mail("mx2", "6AND1501014000", "done; delay=00:00:01, ntries=1")), record(ABORT)];
+    assert!(both("two hosts", "{}", &["mx1", "mx2"], &records).contains("ambiguous_host"));
+}
+
+#[test]
+fn mail_lines_take_no_entries_place() {
+    let config = r#"{"limits": {"passed_bytes": 16384}}"#;
+    let others: Vec<String> = (0..200).map(|n| record(&mail("mx1", &format!("6AND0600{n:06}"), FROM))).collect();
+    let entry = |rest: &str| vec![record(&format!("2026-11-23T13:01:06 q=6AND1501014000 f=<a@b> {rest}"))];
+    let failed = record(&of_x("Milter (PureMessage): timeout before data read, where=eom"));
+    let records = [entry("tm=0.10 a=a/eom"), others.clone(), vec![failed]].concat();
+    assert!(both("unnoticed", config, &["mx1"], &records).contains(r#""kind":"unnoticed""#));
+    let refused = record(&of_x("Milter: from=<a@b>, reject=550 5.7.1 Command rejected"));
+    let lost = record(&of_x("lost input channel from x [1.2.3.4] to MTA after rcpt"));
+    let records = [entry("a=r/envfrom"), others, vec![refused, record(ABORT), lost]].concat();
+    assert!(both("the second message", config, &["mx1"], &records).contains("peer_disconnected"));
+}
+
+#[test]
+fn the_year_is_the_queue_ids() {
+    let line = |n: usize| format!("Nov 23 13:02:00 mx1 sendmail[{n:06}]: 7AND0600{n:06}: {FROM}");
+    let records: Vec<String> = [record(ABORT)].into_iter().chain((0..60).map(|n| record(&line(n)))).collect();
+    both("a year later", "{}", &["mx1"], &records);
+}
+
+#[test]
+fn what_is_no_id_makes_nothing_lost() {
+    let config = r#"{"limits": {"passed_bytes": 16384}}"#;
+    let strange = record("Nov 23 13:01:06 mx1 sendmail[1]: zzzzzzzzz12345: whatever");
+    let others = (0..200).map(|n| record(&mail("mx1", &format!("6AND0600{n:06}"), FROM)));
+    let abort = "2026-11-23T13:01:07 q=6AND1y00014000 f=<a@b> a=c/abort";
+    let records: Vec<String> = [strange].into_iter().chain(others).chain([record(abort)]).collect();
+    assert!(both("no id", config, &["mx1"], &records).contains("no_mail_lines"));
+}
