@@ -160,18 +160,6 @@ impl Join {
         self.pushed = ticket;
     }
 
-    /// How far the mail log of a host has come.
-    #[inline]
-    pub(crate) fn latest(&self, host: HostIndex) -> Option<i64> {
-        self.hosts.clocks(host).mail.latest
-    }
-
-    /// The place of a host that wrote a line of sendmail's, if later lines of it can be told by their beginning.
-    pub(crate) fn writer(&self, line: &MailLine<'_>) -> Option<HostIndex> {
-        let known = self.hosts.known(line.host).filter(|host| *host != NAMELESS);
-        known.filter(|_| self.programs.is_named(&self.config.mail_programs, line.program))
-    }
-
     /// Takes a mail line; true if it was kept.
     pub(crate) fn mail_line(&mut self, line: &MailLine<'_>, raw: &[u8], ticket: u64) -> bool {
         let place = self.hosts.place(line.host);

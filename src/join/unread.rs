@@ -14,7 +14,7 @@ use crate::queue_id::{QueueId, ShortId};
 
 use super::Join;
 use super::clock::Mark;
-use super::hosts::{HostIndex, host_name};
+use super::hosts::{HostIndex, NAMELESS, host_name};
 use super::passed::{Key, Record};
 use super::said::Said;
 use super::seen::{Found, flag, host_number};
@@ -28,6 +28,18 @@ struct Told {
 }
 
 impl Join {
+    /// How far the mail log of a host has come.
+    #[inline]
+    pub(crate) fn latest(&self, host: HostIndex) -> Option<i64> {
+        self.hosts.clocks(host).mail.latest
+    }
+
+    /// The place of a host that wrote a line of sendmail's, if later lines of it can be told by their beginning.
+    pub(crate) fn writer(&self, line: &MailLine<'_>) -> Option<HostIndex> {
+        let known = self.hosts.known(line.host).filter(|host| *host != NAMELESS);
+        known.filter(|_| self.programs.is_named(&self.config.mail_programs, line.program))
+    }
+
     /// Takes what was told at a glance; false if it has to be read in full. `host` is the one that the record around an
     /// entry names.
     #[inline(always)]
