@@ -231,9 +231,12 @@ impl Glance {
         let Some(rest) = time.and_then(|time| line.get(time..)) else { return };
         let Some(end) = rest.iter().take(LONGEST_TAG).position(|b| *b == b'[') else { return };
         let tag = &rest[..=end];
+        if read.host.is_empty() || self.places.contains_key(tag) {
+            return;
+        }
         // Nothing else may stand between the two names.
         let plain = [b" ", read.host, b" ", read.program, b"["].concat() == tag && !tag.contains(&b':');
-        if !plain || read.host.is_empty() || self.places.contains_key(tag) {
+        if !plain {
             return;
         }
         if self.starts.len() >= STARTS {

@@ -136,11 +136,7 @@ impl Filter {
     /// Answers a call.
     #[inline]
     pub(crate) fn call(&mut self, tag: &[u8], sec: u32, nsec: u32, record: &[u8]) -> Answer {
-        let changes = self.tag.changes;
-        let kind = self.tag.kind(tag, &self.settings);
-        if self.tag.changes != changes {
-            self.engine.set_stateless(self.stateless());
-        }
+        let kind = self.kind(tag);
         if kind == TagKind::Tick {
             return self.tick(u64::from(sec) * 1_000 + u64::from(nsec) / 1_000_000);
         }
@@ -165,10 +161,21 @@ impl Filter {
         if kind == TagKind::Evidence && of_mail_log || !disposition.forward { self.slot() } else { Answer::Given }
     }
 
+    /// What a tag is for. A second one shows that this instance outlives a chunk.
+    #[inline]
+    fn kind(&mut self, tag: &[u8]) -> TagKind {
+        let changes = self.tag.changes;
+        let kind = self.tag.kind(tag, &self.settings);
+        if self.tag.changes != changes {
+            self.engine.set_stateless(self.stateless());
+        }
+        kind
+    }
+
     /// Answers a call whose record the host did not pass.
     #[inline(never)]
     pub(crate) fn not_passed(&mut self, tag: &[u8], sec: u32, nsec: u32, length: usize) -> Answer {
-        if self.tag.kind(tag, &self.settings) == TagKind::Tick {
+        if self.kind(tag) == TagKind::Tick {
             return self.tick(u64::from(sec) * 1_000 + u64::from(nsec) / 1_000_000);
         }
         self.counts.records += 1;
@@ -283,6 +290,15 @@ mod tests {
             Answer::Record(record) => String::from_utf8_lossy(&record).contains(r#""rule":"U-1""#),
             _ => false,
         })
+    }
+
+    #[test]
+    fn a_second_tag_is_noticed_in_any_call() {
+        let mut filter = Filter::new(Settings::from_json("").unwrap());
+        filter.call(b"pmx", 0, 0, &record("2026-11-23T13:01:05 q=6AND15V7014028 f=<a@b> tm=0.10 a=a/eom"));
+        filter.not_passed(b"maillog", 0, 0, 9);
+        let abort = record("2026-11-23T13:01:05 q=6AND15V7014029 f=<a@b> tm=0.10 a=c/abort");
+        assert_eq!(filter.call(b"maillog", 0, 0, &abort), Answer::Nothing, "it waits for its reason");
     }
 
     #[test]
