@@ -1,7 +1,7 @@
 //! How the cost grows with what a stranger can make grow: twice the input should take twice the time, and no more. Each
 //! row pushes a size and the double of it through new engines, to the end.
 //!
-//! `cargo bench --bench growth`
+//! `cargo bench --bench growth [-- PART OF A ROW'S NAME]`
 
 #![allow(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)] // Those rules are the core's.
 
@@ -78,12 +78,17 @@ fn main() {
     const KEPT: [&str; 2] = ["MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"];
     if KEPT.iter().any(|name| std::env::var_os(name).is_none()) {
         let program = std::env::current_exe().expect("the name of this program");
-        let done = Command::new(program).envs(KEPT.map(|name| (name, "33554432"))).status().expect("this program");
+        let done = Command::new(program)
+            .args(std::env::args().skip(1))
+            .envs(KEPT.map(|name| (name, "33554432")))
+            .status()
+            .expect("this program");
         std::process::exit(done.code().unwrap_or(1));
     }
     println!("{:<52} {:>9} {:>11} {:>11} {:>7}", "what grows", "size", "time", "of twice", "ratio");
     let mut failed = false;
-    for (name, size, make) in ROWS {
+    let wanted = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
+    for (name, size, make) in ROWS.into_iter().filter(|(name, ..)| name.contains(&wanted)) {
         let (once, twice) = (make(size), make(2 * size));
         // The machine does other things, too: the best of three.
         let measured =

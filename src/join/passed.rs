@@ -23,10 +23,15 @@ const TAKEN: u32 = 0;
 /// The bit of a record's kind that says that it was read.
 const READ: u8 = 4;
 
-/// Bytes of the ring for each list.
-const BYTES_PER_LIST: usize = 1_024;
+/// Bits of a record's number that stand in its list: most others are told from it without a look at what was written long
+/// ago. The place has the other bits, enough for 281 TB.
+const TAG_BITS: u32 = 16;
 
-/// The ring is given up in so many pieces, the oldest first: then no record that was given up is looked at.
+/// Bytes of the ring for each list.
+const BYTES_PER_LIST: usize = 256;
+
+/// The ring consists of so many blocks, each given up whole, the oldest first: then no record that was given up is looked
+/// at, and the ring grows without a copy.
 const BLOCKS: usize = 16;
 
 /// Something that has passed.
@@ -57,12 +62,11 @@ pub(crate) struct Key {
 /// The records, within a number of bytes.
 #[derive(Debug, Clone)]
 pub(crate) struct Passed {
-    /// As long as it was written so far, up to `most`.
-    ring: Vec<u8>,
-    most: usize,
-    /// The place of the last record of each list, plus one; 0 for none.
-    lists: Vec<u64>,
     blocks: [Block; BLOCKS],
+    /// Bytes of a block, a power of two; 0 where nothing is kept.
+    block_bytes: usize,
+    /// The last record of each list: its place, plus one, and behind it [`TAG_BITS`] of its number; 0 for none.
+    lists: Vec<u64>,
     /// Bytes written since the start: the next record's place, taken modulo the ring's size.
     head: u64,
     /// The place of the oldest record.
@@ -71,10 +75,12 @@ pub(crate) struct Passed {
     lost: u64,
 }
 
-/// A piece of the ring: what is known of the records in it.
-#[derive(Debug, Clone, Copy, Default)]
+/// A piece of the ring. Each record stands in one.
+#[derive(Debug, Clone, Default)]
 struct Block {
-    /// How many of them are entries.
+    /// As far as it was written, each record behind its header.
+    bytes: Vec<u8>,
+    /// How many of the records are entries.
     entries: u64,
     /// The youngest message of a mail line.
     age: u64,
@@ -150,13 +156,14 @@ impl Header {
     }
 
     #[inline(always)]
-    fn write(&self, place: &mut [u8; HEADER]) {
-        let (words, _) = place.as_chunks_mut::<8>();
+    fn to_bytes(self) -> [u8; HEADER] {
+        let mut bytes = [0; HEADER];
         let first = u64::from(self.length) | u64::from(self.kind) << 32 | u64::from(self.host) << 40;
         let third = u64::from(self.number) | u64::from(self.secs) << 32;
-        for (place, word) in words.iter_mut().zip([first, self.before, third, self.word]) {
+        for (place, word) in bytes.as_chunks_mut().0.iter_mut().zip([first, self.before, third, self.word]) {
             *place = word.to_le_bytes();
         }
+        bytes
     }
 
     fn log(&self) -> LineKind {
@@ -166,7 +173,12 @@ impl Header {
 
 /// Bytes of the ring for a record of this length.
 fn size(length: usize) -> usize {
-    (HEADER + length + 7) & !7
+    HEADER + length
+}
+
+/// The upper bits: the lower ones choose the list.
+fn tag(number: u32) -> u16 {
+    (number >> (32 - TAG_BITS)) as u16
 }
 
 fn kind(log: LineKind, input: Input<'_>) -> u8 {
@@ -179,10 +191,9 @@ impl Passed {
         let bytes = if most < BLOCKS * 2 * HEADER { 0 } else { 1 << most.ilog2() };
         let lists = (bytes / BYTES_PER_LIST).next_power_of_two();
         Passed {
-            ring: Vec::new(),
-            most: bytes,
+            blocks: Default::default(),
+            block_bytes: bytes / BLOCKS,
             lists: vec![0; lists],
-            blocks: [Block::default(); BLOCKS],
             head: 0,
             tail: 0,
             lost: 0,
@@ -197,21 +208,29 @@ impl Passed {
     /// Whether there is a place for something as long.
     #[inline(always)]
     pub(crate) fn has_place_for(&self, input: Input<'_>) -> bool {
-        size(bytes(input).len()) <= self.block_bytes()
+        size(bytes(input).len()) <= self.block_bytes
     }
 
-    /// Whether a line of a host is here about the message.
+    /// Whether the last record of the message's list is a line of it, of this host. Where it is another, the message may
+    /// be here all the same: to search for it would cost more than to keep one more of its lines.
     #[inline(always)]
     pub(crate) fn knows(&self, key: Key, host: HostIndex) -> bool {
-        self.places(key.number).any(|(_, header)| header.host == host && header.word == key.age)
+        self.last(key.number).is_some_and(|header| header.host == host && header.word == key.age)
     }
 
     /// The time of the last record of a message, in seconds, where no other message's came behind it.
     #[inline(always)]
     pub(crate) fn last_time(&self, key: Key) -> Option<u32> {
-        let place = self.lists[self.index(key.number)].checked_sub(1).filter(|place| *place >= self.tail)?;
-        let header = Header::read(self.ring.get(self.offset(place)..)?)?;
-        (header.number == key.number).then_some(header.secs)
+        self.last(key.number).map(|header| header.secs)
+    }
+
+    /// The last record of a list, if it has this number.
+    #[inline(always)]
+    fn last(&self, number: u32) -> Option<Header> {
+        let list = self.lists[self.index(number)];
+        let place =
+            (list >> TAG_BITS).checked_sub(1).filter(|place| *place >= self.tail && list as u16 == tag(number))?;
+        self.header(place).filter(|header| header.number == number)
     }
 
     /// The time of the first record of a message, in seconds.
@@ -240,55 +259,44 @@ impl Passed {
 
     #[inline(always)]
     fn add(&mut self, header: Header, bytes: &[u8]) -> u64 {
-        let size = size(bytes.len()) as u64;
-        let block = self.block_bytes() as u64;
+        let block = self.block_bytes as u64;
+        let room = block - (self.head & (block - 1));
         let mut forgotten = 0;
-        // Each record stands in one block.
-        if self.head & (block - 1) == 0 || (self.head ^ (self.head + size - 1)) & !(block - 1) != 0 {
+        if room == block || room < size(bytes.len()) as u64 {
             self.head = self.head.next_multiple_of(block);
             forgotten = self.begin_block();
         }
-        let in_block = &mut self.blocks[(self.head / block) as usize % BLOCKS];
+        let index = self.index(header.number);
+        let list = (self.head + 1) << TAG_BITS | u64::from(tag(header.number));
+        let before = std::mem::replace(&mut self.lists[index], list) >> TAG_BITS;
+        let at = self.block(self.head);
+        let block = &mut self.blocks[at];
         if header.log() == LineKind::Mail {
             // What is no id names no time.
-            if header.word > in_block.age && queue_id::is_time(header.word) {
-                in_block.age = header.word;
+            if header.word > block.age && queue_id::is_time(header.word) {
+                block.age = header.word;
             }
         } else {
-            in_block.entries += 1;
+            block.entries += 1;
         }
-        let index = self.index(header.number);
-        let before = std::mem::replace(&mut self.lists[index], self.head + 1);
         let header = Header { length: bytes.len() as u32, before, ..header };
-        let at = self.offset(self.head);
-        if let Some((place, rest)) = self.ring.get_mut(at..).and_then(|rest| rest.split_first_chunk_mut())
-            && let Some(place_of_bytes) = rest.get_mut(..bytes.len())
-        {
-            header.write(place);
-            place_of_bytes.copy_from_slice(bytes);
-        }
-        self.head += size;
+        block.bytes.extend_from_slice(&header.to_bytes());
+        block.bytes.extend_from_slice(bytes);
+        self.head += size(bytes.len()) as u64;
         forgotten
     }
 
     /// Gives up what stands in the block that begins here; gives the number of entries in it.
     #[inline(never)]
     fn begin_block(&mut self) -> u64 {
-        let block = self.block_bytes() as u64;
-        let given_up = std::mem::take(&mut self.blocks[(self.head / block) as usize % BLOCKS]);
-        self.lost = self.lost.max(given_up.age);
-        self.tail = self.tail.max((self.head + block).saturating_sub(self.most as u64));
-        let end = self.offset(self.head) + self.block_bytes();
-        if self.ring.len() < end {
-            self.ring.resize(end, 0);
-        }
-        given_up.entries
-    }
-
-    /// Bytes of a block.
-    #[inline(always)]
-    fn block_bytes(&self) -> usize {
-        self.most / BLOCKS
+        let at = self.block(self.head);
+        let block = &mut self.blocks[at];
+        block.bytes.clear();
+        block.bytes.reserve_exact(self.block_bytes);
+        self.lost = self.lost.max(std::mem::take(&mut block.age));
+        let others = (BLOCKS - 1) * self.block_bytes;
+        self.tail = self.tail.max(self.head.saturating_sub(others as u64));
+        std::mem::take(&mut block.entries)
     }
 
     /// Whether a line about the message may have been given up unread.
@@ -310,46 +318,70 @@ impl Passed {
     }
 
     fn bytes_of(&self, place: u64, header: &Header) -> Option<&[u8]> {
-        self.ring.get(self.offset(place) + HEADER..)?.get(..header.length as usize)
+        self.at(place)?.get(HEADER..)?.get(..header.length as usize)
     }
 
     /// A mail line was read after all.
     pub(crate) fn take(&mut self, place: u64) {
-        let at = self.offset(place) + 16;
-        if let Some(number) = self.ring.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
+        if let Some(number) = self.at_mut(place + 16).and_then(|rest| rest.first_chunk_mut()) {
             *number = TAKEN.to_le_bytes();
         }
     }
 
     /// An entry was read after all, and stays.
     pub(crate) fn note_read(&mut self, place: u64) {
-        let at = self.offset(place) + 4;
-        if let Some(kind) = self.ring.get_mut(at) {
+        if let Some(kind) = self.at_mut(place + 4).and_then(|rest| rest.first_mut()) {
             *kind |= READ;
         }
     }
 
+    /// The records with a number, the latest first.
     fn places(&self, number: u32) -> impl Iterator<Item = (u64, Header)> {
-        let places = self.list_places(self.lists[self.index(number)]);
-        let read = |place| Some((place, Header::read(self.ring.get(self.offset(place)..)?)?));
-        places.filter_map(read).filter(move |(_, header)| header.number == number)
+        self.list(number).filter(move |(_, header)| header.number == number)
     }
 
-    /// The places of a list, the latest first.
-    fn list_places(&self, last: u64) -> impl Iterator<Item = u64> {
-        let mut next = last;
+    /// The list in which the records with a number stand, the latest first.
+    fn list(&self, number: u32) -> impl Iterator<Item = (u64, Header)> {
+        self.list_from(self.lists[self.index(number)])
+    }
+
+    fn list_from(&self, list: u64) -> impl Iterator<Item = (u64, Header)> {
+        let mut next = list >> TAG_BITS;
         std::iter::from_fn(move || {
             let place = next.checked_sub(1).filter(|place| *place >= self.tail)?;
-            let header = Header::read(self.ring.get(self.offset(place)..)?)?;
+            let header = self.header(place)?;
             // A record is always behind the one before it.
             next = if header.before < next { header.before } else { 0 };
-            Some(place)
+            Some((place, header))
         })
     }
 
     #[inline(always)]
+    fn header(&self, place: u64) -> Option<Header> {
+        Header::read(self.at(place)?)
+    }
+
+    /// What was written at a place and behind it in its block.
+    #[inline(always)]
+    fn at(&self, place: u64) -> Option<&[u8]> {
+        self.blocks[self.block(place)].bytes.get(self.offset(place)..)
+    }
+
+    fn at_mut(&mut self, place: u64) -> Option<&mut [u8]> {
+        let (block, offset) = (self.block(place), self.offset(place));
+        self.blocks[block].bytes.get_mut(offset..)
+    }
+
+    /// The block of a place.
+    #[inline(always)]
+    fn block(&self, place: u64) -> usize {
+        (place >> self.block_bytes.trailing_zeros()) as usize % BLOCKS
+    }
+
+    /// Where in its block a place is.
+    #[inline(always)]
     fn offset(&self, place: u64) -> usize {
-        place as usize & self.most.saturating_sub(1)
+        place as usize & self.block_bytes.saturating_sub(1)
     }
 
     #[inline(always)]
@@ -358,15 +390,14 @@ impl Passed {
     }
 
     pub(crate) fn stored(&self) -> Stored {
-        let mut places: Vec<u64> = self.lists.iter().flat_map(|last| self.list_places(*last)).collect();
-        places.sort_unstable();
-        let record = |place| {
-            let header = Header::read(self.ring.get(self.offset(place)..)?)?;
+        let mut headers: Vec<(u64, Header)> = self.lists.iter().flat_map(|last| self.list_from(*last)).collect();
+        headers.sort_unstable_by_key(|(place, _)| *place);
+        let record = |(place, header): (u64, Header)| {
             let Header { kind, host, number, secs, word, .. } = header;
             let bytes = self.bytes_of(place, &header)?.into();
             (number != TAKEN).then_some(StoredRecord { kind, host, number, secs, word, bytes })
         };
-        let records = places.into_iter().filter_map(record).collect();
+        let records = headers.into_iter().filter_map(record).collect();
         Stored { lost: self.lost, records }
     }
 
@@ -374,7 +405,7 @@ impl Passed {
         let mut passed = Passed::new(most);
         passed.lost = stored.lost;
         for StoredRecord { kind, host, number, secs, word, bytes } in stored.records {
-            if size(bytes.len()) <= passed.block_bytes() {
+            if size(bytes.len()) <= passed.block_bytes {
                 passed.add(Header { length: 0, kind, host, before: 0, number, secs, word }, &bytes);
             }
         }
