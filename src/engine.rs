@@ -4,100 +4,15 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::case::Taken;
 use crate::config::{Config, Others};
 use crate::entry::Entry;
+use crate::event::{Batch, Disposition, Input, Output, Source, What};
 use crate::glance::Glance;
 use crate::input::{self, Reading};
 use crate::join::Join;
 use crate::mail_line::MailLine;
-use crate::peek::LineKind;
 use crate::stats::Stats;
-
-/// Which log a record belongs to, as far as the host knows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Source {
-    /// Tell it by the content.
-    #[default]
-    Auto,
-    /// sendmail's log.
-    Mail,
-    /// PureMessage's `message_log`.
-    MessageLog,
-}
-
-/// What is pushed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Input<'a> {
-    /// A bare log line, without its line end; a record issued for it is `{"message": <the line>, "abort": {…}}`.
-    Line(&'a [u8]),
-    /// A JSON object that holds the line in one of [`Config::message_fields`].
-    Record(&'a [u8]),
-}
-
-/// What becomes of what was pushed. The two are independent: evidence is passed on and kept, too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Disposition {
-    /// The host passes it on, unchanged, now.
-    pub forward: bool,
-    /// The engine needs it until it gives the ticket back by [`Engine::poll_released`].
-    pub keep: bool,
-    /// What it was.
-    pub what: What,
-}
-
-/// What a record was, each by the counter of [`Stats`] that it is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
-    /// A line of sendmail's log.
-    MailLine,
-    /// An entry of `message_log`.
-    Entry,
-    /// It can be read, and is neither.
-    Other,
-    /// It carries the object already.
-    Enriched,
-    /// No JSON object, or one without a line.
-    Unreadable,
-}
-
-impl Disposition {
-    /// Of what no engine takes in.
-    const fn past(what: What) -> Disposition {
-        Disposition { forward: true, keep: false, what }
-    }
-}
-
-impl From<LineKind> for What {
-    fn from(log: LineKind) -> What {
-        match log {
-            LineKind::Mail => What::MailLine,
-            LineKind::MessageLog => What::Entry,
-        }
-    }
-}
-
-/// A record that the engine issues.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Output {
-    /// A JSON object, without a line end.
-    pub data: Vec<u8>,
-    /// The ticket of the event that it replaces or repeats; 0 if there is none.
-    pub ticket: u64,
-    /// The ticket of the event that was pushed last when it was issued: a host that pushes many at a time can put it
-    /// where it would stand if it had pushed one.
-    pub behind: u64,
-}
-
-/// What waits to be taken, as hosts take it that pay for each call.
-#[derive(Debug, Default)]
-pub struct Batch {
-    /// Records that are ready.
-    pub outputs: Vec<Output>,
-    /// Tickets that are given back; none before the output that ends the need for them.
-    pub released: Vec<u64>,
-    /// Whether more may wait.
-    pub more: bool,
-}
 
 /// Gives abort records their reasons.
 ///
@@ -180,7 +95,6 @@ impl Engine {
     }
 
     fn entry(&mut self, entry: &Entry<'_>, reading: &Reading<'_>, input: Input<'_>, ticket: u64) -> Disposition {
-        use crate::join::Taken;
         self.join.stats.entries += 1;
         let taken = self.join.entry(entry, reading, input, ticket);
         let pass = self.pass(What::Entry);

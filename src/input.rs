@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::config::Config;
-use crate::engine::{Input, Source};
+use crate::event::{Input, Source};
 use crate::json::{self, Members};
 use crate::mail_line::decimal;
 use crate::record::MEMBER;

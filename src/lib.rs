@@ -43,10 +43,12 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod case;
 mod config;
 mod engine;
 mod entry;
 mod envelope;
+mod event;
 mod glance;
 mod hash;
 mod input;
@@ -61,11 +63,12 @@ mod stats;
 mod time;
 mod words;
 
+pub use case::{Kind, Outcome, Status};
 pub use config::{Config, ConfigError, Limits, Mode, Others};
-pub use engine::{Batch, Disposition, Engine, Input, Output, RestoreError, Source, What};
-pub use join::{Outcome, Status, Watermark};
+pub use engine::{Engine, RestoreError};
+pub use event::{Batch, Disposition, Input, Output, Source, What};
+pub use join::Watermark;
 pub use peek::{LineKind, Peek, peek};
 pub use queue_id::QueueId;
-pub use record::Kind;
 pub use stats::Stats;
 pub use time::LogTime;

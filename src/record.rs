@@ -3,10 +3,10 @@
 use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};
 
-use crate::engine::Input;
-use crate::join::{Case, Evidence, Outcome, Status, Verdict};
+use crate::case::{Case, Evidence, Kind, Outcome, Status, Verdict};
+use crate::event::Input;
 use crate::json;
-use crate::reasons::{Matcher, Rank, advice, words};
+use crate::reasons::{Matcher, Rank, advice};
 use crate::time::{LogTime, TEXT};
 
 /// The name of the object that is added.
@@ -14,18 +14,6 @@ pub(crate) const MEMBER: &str = "abort";
 
 /// The version of the object's shape.
 const SCHEMA: &str = "1";
-
-words! {
-    /// What a record tells.
-    Kind {
-        /// An abort, with its reason.
-        Abort = "abort",
-        /// An entry that is no abort, with the failure that it doesn't tell.
-        Unnoticed = "unnoticed",
-        /// A message that passed without an entry, because the filter was down.
-        Unlogged = "unlogged",
-    }
-}
 
 /// Why an abort is unexplained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

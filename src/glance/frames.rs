@@ -3,7 +3,7 @@
 //! Where a record has the very bytes of one that was read before and another line, which needs no unescaping, it says the
 //! same as that one but for the line.
 
-use crate::engine::Source;
+use crate::event::Source;
 use crate::input::Reading;
 use crate::words::{Any, begins, ends};
 

@@ -15,7 +15,7 @@ mod times;
 
 use std::collections::HashMap;
 
-use crate::engine::{Input, Source};
+use crate::event::{Input, Source};
 use crate::hash::Mixed;
 use crate::input::Reading;
 use crate::join::HostIndex;

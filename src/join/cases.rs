@@ -1,33 +1,22 @@
 //! Entries become cases, cases wait, and leave as records.
 
+use crate::case::{Case, CaseState, EntryFacts, Kind, Taken, Told};
 use crate::config::Mode;
-use crate::engine::Input;
 use crate::entry::{Action, Entry};
+use crate::event::Input;
 use crate::input::Reading;
 use crate::peek::LineKind;
 use crate::queue_id::QueueId;
 use crate::reasons::{Class, Stage};
-use crate::record::{self, Kind};
+use crate::record;
 use crate::time::LogTime;
 
-use super::group::{Case, CaseState, Delivery, EntryFacts, Group};
-use super::hosts::{HostIndex, host_name, is_known, same_host};
+use super::group::{Delivery, Group};
+use super::names::{HostIndex, host_name, host_number, is_known, same_host};
 use super::passed::Record;
-use super::seen::{Found, flag, host_number};
-use super::verdict::Told;
+use super::seen::{Found, flag};
 use super::waits::Wait;
 use super::{About, Join, Mark};
-
-/// What becomes of an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Taken {
-    /// It passes on.
-    Passes,
-    /// It waits here, and will leave as a record.
-    Kept,
-    /// It came before.
-    Repeated,
-}
 
 /// An entry on its way in.
 #[derive(Clone, Copy)]

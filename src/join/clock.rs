@@ -9,7 +9,7 @@ use crate::mail_line::Stamp;
 use crate::peek::LineKind;
 use crate::time::{BsdTime, HALF_HOUR, LogTime};
 
-use super::hosts::HostIndex;
+use super::names::HostIndex;
 use super::passed::Key;
 
 /// A log that leaps by more than this is believed only when so many lines in a row agree.

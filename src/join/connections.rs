@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use crate::case::Evidence;
 use crate::queue_id::{ConnectionId, QueueId};
 
 use super::clock::was_set_back;
-use super::group::Evidence;
-use super::hosts::HostIndex;
+use super::names::HostIndex;
 use super::store::Map;
 
 /// How many connections with a failed filter are remembered, and how many lines of TLS trouble.

@@ -3,78 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::address;
+use crate::case::{self, Case, CaseState, EntryFacts, Evidence, Told};
 use crate::envelope::{FromLine, refused_sender};
-use crate::reasons::{Class, Matcher, Rank, Role, Stage};
-use crate::record::Kind;
-use crate::time::LogTime;
+use crate::reasons::{Class, Matcher, Rank, Role};
 
 use super::clock::{CLOCKS_MS, WIDEST_MS, half_hours, was_set_back};
-use super::hosts::HostIndex;
-use super::seen::host_number;
-use super::verdict::Told;
-
-/// A mail line that says something about why a transaction ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Evidence {
-    /// Order of arrival.
-    pub seq: u64,
-    pub time: Option<LogTime>,
-    /// Mail time, in milliseconds.
-    pub at: Option<i64>,
-    pub program: Box<str>,
-    pub pid: Option<u32>,
-    pub text: Box<str>,
-    pub rule: u16,
-    pub stage: Option<Stage>,
-    pub filter: Option<Box<str>>,
-    pub ticket: u64,
-}
-
-impl Evidence {
-    /// When the line was written: milliseconds, and nanoseconds beyond them.
-    fn moment(&self) -> Option<(i64, i64)> {
-        Some((self.at?, self.time.map_or(0, LogTime::nanos_beyond_ms)))
-    }
-}
-
-/// An entry that is issued as a record, now or later; or a message that has none.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Case {
-    pub seq: u64,
-    pub kind: Kind,
-    pub id: Box<str>,
-    /// The record that came in, a JSON object; empty for a message without an entry.
-    pub record: Box<str>,
-    pub entry: EntryFacts,
-    pub to: Vec<Box<str>>,
-    pub relay: Option<Box<str>>,
-    pub state: CaseState,
-    pub ticket: u64,
-}
-
-/// Where a case stands.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) enum CaseState {
-    /// Not yet put among those that wait.
-    New,
-    /// Waits for its reason, or for what else the log has to say of it ([`super::waits`] knows how).
-    Held { revision: u32, told: Option<Told> },
-    /// Was issued with this; remembered for a late reason.
-    Issued { revision: u32, told: Told },
-}
-
-/// What an entry says, as far as it tells entries of one queue id apart.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct EntryFacts {
-    pub time: Option<LogTime>,
-    /// Entry time, in milliseconds.
-    pub at: Option<i64>,
-    pub processing_ms: Option<u64>,
-    pub from: Option<Box<str>>,
-    pub has_size: bool,
-    /// PureMessage itself refused MAIL.
-    pub refuses_mail: bool,
-}
+use super::names::{HostIndex, host_number};
 
 /// One message: one queue id on one host.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -312,9 +246,9 @@ impl Group {
     pub(crate) fn weigh(&self) -> usize {
         let evidence: usize = self.evidence.iter().map(Evidence::weigh).sum();
         let cases: usize = self.cases.iter().map(Case::weigh).sum();
-        let others: usize = self.others.iter().map(|(_, entry)| 112 + length(entry.from.as_deref())).sum();
-        320 + length(self.host.as_deref())
-            + length(self.sender.as_deref())
+        let others: usize = self.others.iter().map(|(_, entry)| 112 + case::length(entry.from.as_deref())).sum();
+        320 + case::length(self.host.as_deref())
+            + case::length(self.sender.as_deref())
             + evidence
             + cases
             + others
@@ -340,24 +274,6 @@ impl Group {
         let entries = self.cases.iter().map(|case| &case.entry).chain(self.others.iter().map(|(_, entry)| entry));
         (self.evidence.iter().filter_map(|line| line.at).max(), entries.filter_map(|entry| entry.at).max())
     }
-}
-
-impl Evidence {
-    /// Bytes of memory.
-    pub(crate) fn weigh(&self) -> usize {
-        176 + self.text.len() + self.program.len() + length(self.filter.as_deref())
-    }
-}
-
-impl Case {
-    fn weigh(&self) -> usize {
-        let to: usize = self.to.iter().map(|to| to.len() + 16).sum();
-        360 + self.record.len() + to + length(self.relay.as_deref()) + length(self.entry.from.as_deref())
-    }
-}
-
-fn length(text: Option<&str>) -> usize {
-    text.map_or(0, str::len)
 }
 
 /// Which refused transaction each entry is of, in order; by time, too, where the difference of the clocks is given.

@@ -1,15 +1,11 @@
 //! Hosts: when two names mean one host, and the clocks of each.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::clock::Clocks;
-use super::seen::host_number;
-
-/// A host's place in [`Hosts`].
-pub(crate) type HostIndex = u16;
+use super::names::{HostIndex, NAMELESS, clipped, host_number, short_name};
 
 /// The hosts whose lines were seen, at most as many as the limits allow; those beyond share one place.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -26,12 +22,6 @@ pub(crate) struct Hosts {
     #[serde(skip)]
     last: Option<(Box<[u8]>, HostIndex)>,
 }
-
-/// The longest name of a host.
-const LONGEST: usize = 255;
-
-/// The place of hosts without a name, and of those beyond the limit.
-pub(crate) const NAMELESS: HostIndex = 0;
 
 impl Hosts {
     pub(crate) fn new(most: usize) -> Hosts {
@@ -192,51 +182,12 @@ impl Hosts {
     }
 }
 
-/// Whether a host has a place of its own, or is the one without a name: of those beyond the limit, which share that place,
-/// two may have the same queue id and processes of one number.
-pub(crate) fn is_known(place: HostIndex, host: &[u8]) -> bool {
-    place != NAMELESS || host.is_empty()
-}
-
-/// A host's name as far as it can be one.
-pub(crate) fn clipped(host: &[u8]) -> &[u8] {
-    &host[..host.len().min(LONGEST)]
-}
-
-/// A host's name; none if a line has none.
-pub(crate) fn host_name(host: &[u8]) -> Option<Cow<'_, str>> {
-    (!host.is_empty()).then(|| String::from_utf8_lossy(clipped(host)))
-}
-
-/// The first label of a host's name; an address is its own.
-pub(crate) fn short_name(host: &[u8]) -> &[u8] {
-    let address = host.iter().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b':')) || host.contains(&b':');
-    match host.iter().position(|b| *b == b'.') {
-        Some(dot) if !address => &host[..dot],
-        _ => host,
-    }
-}
-
-/// Whether two names may mean the same host: equal, or one is the other without its domain.
-pub(crate) fn same_host(a: &str, b: &str) -> bool {
-    if a.eq_ignore_ascii_case(b) {
-        return true;
-    }
-    let short = |name: &str| short_name(name.as_bytes()).len() == name.len();
-    (short(a) != short(b)) && short_name(a.as_bytes()).eq_ignore_ascii_case(short_name(b.as_bytes()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_of_one_host() {
-        assert!(same_host("mx1", "MX1.example.net"));
-        assert!(same_host("mx1.example.net", "mx1.example.net"));
-        assert!(!same_host("mx1.example.net", "mx1.example.org"));
-        assert!(!same_host("mx1", "mx2"));
-        assert!(!same_host("192.0.2.1", "192.0.2.2"));
+    fn a_short_name_and_a_full_one_share_a_place() {
         let mut hosts = Hosts::new(3);
         let (full, other) = (hosts.place(b"mx1.example.net"), hosts.place(b"mx2"));
         assert_eq!(hosts.place(b"mx1"), full);

@@ -2,12 +2,14 @@
 //!
 //! This file takes in mail lines; [`cases`] takes in entries; [`release`] issues records.
 
+mod bytes;
 mod cases;
 mod clock;
 mod connections;
 mod filters;
 mod group;
 mod hosts;
+mod names;
 mod parts;
 mod passed;
 mod programs;
@@ -22,9 +24,10 @@ mod waits;
 
 use std::collections::VecDeque;
 
+use crate::case::Evidence;
 use crate::config::Config;
-use crate::engine::Output;
 use crate::envelope::{FromLine, ToLine};
+use crate::event::Output;
 use crate::mail_line::{MailId, MailLine};
 use crate::peek::LineKind;
 use crate::queue_id::QueueId;
@@ -32,23 +35,20 @@ use crate::reasons::{Class, Matcher, Role};
 use crate::stats::Stats;
 use crate::time::LogTime;
 
-pub(crate) use cases::Taken;
 use clock::Mark;
 pub use clock::Watermark;
 use connections::Connections;
 use filters::Filters;
-pub(crate) use group::{Case, Evidence};
 use group::{Delivery, Group};
-pub(crate) use hosts::HostIndex;
-use hosts::{Hosts, NAMELESS, host_name};
+use hosts::Hosts;
+pub(crate) use names::HostIndex;
+use names::{NAMELESS, host_name, host_number};
 use parts::{Parts, Whole};
 use passed::Passed;
 use programs::Programs;
 use said::{Said, delivery, of_reception};
-use seen::{Seen, flag, host_number};
+use seen::{Seen, flag};
 use store::Store;
-pub(crate) use verdict::Verdict;
-pub use verdict::{Outcome, Status};
 use waits::Waits;
 
 /// All that is known, and what waits to leave.
@@ -188,7 +188,7 @@ impl Join {
             Some(id) => {
                 let about = About {
                     place,
-                    host: hosts::clipped(line.host),
+                    host: names::clipped(line.host),
                     id,
                     program: line.program,
                     pid: line.pid,
@@ -354,7 +354,7 @@ impl Join {
             seq: self.seq,
             time,
             at,
-            program: String::from_utf8_lossy(hosts::clipped(program)).into(),
+            program: String::from_utf8_lossy(names::clipped(program)).into(),
             pid,
             text: String::from_utf8_lossy(text).into(),
             rule,
@@ -382,7 +382,7 @@ impl Join {
             self.put(about.id, group);
             return false;
         }
-        if failed && hosts::is_known(about.place, about.host) {
+        if failed && names::is_known(about.place, about.host) {
             self.connections.failed(about.place, &about.id, &evidence, self.config.limits.join_bytes / 8);
         }
         if peer_left && let Some(tls) = self.connections.take_tls(about.place, &evidence) {
@@ -414,7 +414,7 @@ impl Join {
     ) -> bool {
         self.programs.learn(line.program, line.text);
         let Some(pid) = line.pid else { return false };
-        let known_host = hosts::is_known(place, line.host);
+        let known_host = names::is_known(place, line.host);
         if line.id != MailId::None || !line.text.starts_with(b"STARTTLS") || line.part.is_some() || !known_host {
             return false;
         }

@@ -10,7 +10,7 @@ use crate::mail_line::MailLine;
 use crate::queue_id::QueueId;
 use crate::time::LogTime;
 
-use super::hosts::{HostIndex, clipped};
+use super::names::{HostIndex, clipped};
 
 /// How many lines may be under way at once; beyond, the oldest is read as far as it came.
 const PENDING: usize = 256;

@@ -8,11 +8,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::Input;
+use crate::event::Input;
 use crate::peek::LineKind;
 use crate::queue_id::{self, QueueId, ShortId};
 
-use super::hosts::HostIndex;
+use super::names::HostIndex;
 
 /// Bytes before each record: four words, see [`Header`].
 const HEADER: usize = 32;
@@ -114,7 +114,7 @@ struct StoredRecord {
     number: u32,
     secs: u32,
     word: u64,
-    #[serde(with = "super::snapshot::bytes")]
+    #[serde(with = "super::bytes")]
     bytes: Box<[u8]>,
 }
 

@@ -1,17 +1,18 @@
 //! When cases leave, and how: settled ones at once, the others when the mail log has passed them or time is over.
 
+use crate::case::{Case, CaseState, EntryFacts, Kind, Status, Told, Verdict};
 use crate::config::Others;
 use crate::peek::LineKind;
 use crate::queue_id::QueueId;
 use crate::reasons::Class;
-use crate::record::{Issue, Kind, WhyNot};
+use crate::record::{Issue, WhyNot};
 
 use super::clock::WIDEST_MS;
-use super::group::{Case, CaseState, EntryFacts, Group, Transaction};
-use super::hosts::{HostIndex, NAMELESS};
+use super::group::{Group, Transaction};
+use super::names::{HostIndex, NAMELESS};
 use super::parts::Whole;
 use super::seen::{Found, flag};
-use super::verdict::{Facts, Status, Told, Verdict, judge};
+use super::verdict::{Facts, judge};
 use super::waits::{Awaited, Wait};
 use super::{Join, Mark};
 

@@ -156,18 +156,6 @@ fn may_be_same(a: u32, b: u32) -> bool {
     a == b || a == 0 || b == 0
 }
 
-/// A number for a host's name without its domain; 0 stands for no name.
-pub(crate) fn host_number(host: &[u8]) -> u32 {
-    let short = crate::join::hosts::short_name(host);
-    if short.is_empty() {
-        return 0;
-    }
-    let hash = short
-        .iter()
-        .fold(0x811c_9dc5u32, |hash, b| (hash ^ u32::from(b.to_ascii_lowercase())).wrapping_mul(0x0100_0193));
-    hash.max(1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
+use crate::event::Output;
 use crate::stats::Stats;
 
+use super::Join;
 use super::connections::{self, Connections};
 use super::filters::Filters;
 use super::hosts::Hosts;
@@ -16,7 +18,6 @@ use super::programs::Programs;
 use super::seen::Slot;
 use super::store::{self, Store};
 use super::waits::{Wait, Waits};
-use super::{Join, Output};
 
 /// Raised with every change of what is stored.
 const FORMAT: &str = concat!("abort-reason ", env!("CARGO_PKG_VERSION"), " 6");
@@ -104,21 +105,5 @@ impl Join {
         join.released = snapshot.released;
         join.stats = snapshot.stats;
         Ok(join)
-    }
-}
-
-/// Bytes as a string of one character for each, so that any bytes come back and text stays short.
-pub(super) mod bytes {
-    use std::borrow::Cow;
-
-    use serde::{Deserialize, Deserializer, Serializer, de};
-
-    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&bytes.iter().map(|byte| char::from(*byte)).collect::<String>())
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<[u8]>, D::Error> {
-        let text = Cow::<str>::deserialize(deserializer)?;
-        text.chars().map(|c| u8::try_from(c).map_err(|_| de::Error::custom("not a byte"))).collect()
     }
 }

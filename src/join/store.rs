@@ -13,7 +13,7 @@ use crate::queue_id::{QueueId, ShortId};
 use crate::reasons::Matcher;
 
 use super::group::Group;
-use super::hosts::same_host;
+use super::names::same_host;
 
 /// A map whose order of iteration is never looked at, with the same hashes in every run.
 pub(crate) type Map<K, V> = HashMap<K, V, Mixed>;

@@ -5,8 +5,8 @@
 
 #![allow(clippy::inline_always, reason = "an interpreter pays dearly for each call, and this is run for every record")]
 
-use crate::engine::Input;
 use crate::entry::Entry;
+use crate::event::Input;
 use crate::glance::{Look, Says};
 use crate::mail_line::{MailId, MailLine};
 use crate::peek::LineKind;
@@ -14,10 +14,10 @@ use crate::queue_id::{QueueId, ShortId};
 
 use super::Join;
 use super::clock::Mark;
-use super::hosts::{HostIndex, NAMELESS, host_name};
+use super::names::{HostIndex, NAMELESS, host_name, host_number};
 use super::passed::{Key, Record};
 use super::said::Said;
-use super::seen::{Found, flag, host_number};
+use super::seen::{Found, flag};
 
 /// What a line said that was read after all.
 struct Told {

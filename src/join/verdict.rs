@@ -2,92 +2,13 @@
 //!
 //! Pure: it reads evidence and changes nothing, so that it can be asked again whenever a line comes.
 
-use serde::{Deserialize, Serialize};
-
+use crate::case::{EntryFacts, Evidence, Kind, Outcome, Status, Verdict};
 use crate::config::Config;
 use crate::envelope::{FromLine, Reply, reply};
-use crate::reasons::{Class, Fault, Matcher, Rank, Role, Stage, words};
-use crate::record::Kind;
+use crate::reasons::{Class, Fault, Matcher, Rank, Role, Stage};
 
 use super::clock::CLOCKS_MS;
-use super::group::{Delivery, EntryFacts, Evidence, Transaction};
-
-words! {
-    /// How sure the reason is.
-    Status {
-        /// A line names it.
-        Explained = "explained",
-        /// Inferred from circumstantial evidence only.
-        Inferred = "inferred",
-        /// Nothing explains it.
-        Unexplained = "unexplained",
-        /// Issued before its reason could be known.
-        Provisional = "provisional",
-    }
-}
-
-words! {
-    /// What became of the mail.
-    Outcome {
-        /// Its text never came, or the client withdrew it.
-        NotReceived = "not_received",
-        /// The client was told to try again.
-        TempFailed = "tempfailed",
-        /// The client was told that it is refused.
-        Rejected = "rejected",
-        /// It was accepted and thrown away.
-        Discarded = "discarded",
-        /// It was delivered.
-        Delivered = "delivered",
-        /// It was delivered, and PureMessage had not given its verdict.
-        DeliveredUnscanned = "delivered_unscanned",
-        /// The log does not say.
-        Unknown = "unknown",
-    }
-}
-
-/// What was found out about a case.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Verdict<'g> {
-    pub status: Status,
-    pub class: Class,
-    pub outcome: Outcome,
-    pub stage: Option<Stage>,
-    pub timeout: Option<char>,
-    pub filter: Option<&'g str>,
-    pub own_filter: Option<bool>,
-    /// The lines, first the reason, with how strongly each speaks here.
-    pub evidence: Vec<(&'g Evidence, Rank)>,
-    /// The first of `evidence` is the reason, in words.
-    pub has_reason: bool,
-    /// The log has said all that it will say of it.
-    pub settled: bool,
-}
-
-/// What of a verdict makes another one worth issuing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Told {
-    pub status: Status,
-    pub class: Class,
-    pub outcome: Outcome,
-    pub settled: bool,
-}
-
-impl Verdict<'_> {
-    pub(crate) fn told(&self) -> Told {
-        Told { status: self.status, class: self.class, outcome: self.outcome, settled: self.settled }
-    }
-}
-
-impl Told {
-    /// Whether `new` says something that this did not: a reason where there was none or another, or what became of the
-    /// mail where that was unknown.
-    pub(crate) fn outdated_by(self, new: Told) -> bool {
-        self.class != new.class
-            || self.status != new.status
-            || self.outcome != new.outcome && new.outcome != Outcome::Unknown
-    }
-}
+use super::group::{Delivery, Transaction};
 
 /// What the judgement rests on, beside the lines of the transaction.
 pub(crate) struct Facts<'g> {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::peek::LineKind;
 use crate::queue_id::QueueId;
 
-use super::hosts::HostIndex;
+use super::names::HostIndex;
 
 /// How a case waits. Times of a log are in entry time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
