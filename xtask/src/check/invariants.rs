@@ -105,7 +105,7 @@ fn offences(text: &str) -> Vec<(usize, &'static str)> {
 }
 
 /// The core's source files, in order.
-fn sources() -> Result<Vec<(PathBuf, String)>> {
+pub(super) fn sources() -> Result<Vec<(PathBuf, String)>> {
     let mut files = Vec::new();
     collect(&root().join("src"), &mut files)?;
     files.sort();
@@ -125,7 +125,7 @@ fn collect(folder: &Path, files: &mut Vec<(PathBuf, String)>) -> Result<()> {
     Ok(())
 }
 
-fn none(found: impl Iterator<Item = String>, rule: &str) -> Result<()> {
+pub(super) fn none(found: impl Iterator<Item = String>, rule: &str) -> Result<()> {
     let found: Vec<String> = found.collect();
     if found.is_empty() { Ok(()) } else { Err(Failure::new(format!("{} ({rule})", found.join("; ")))) }
 }

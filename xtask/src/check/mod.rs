@@ -3,6 +3,7 @@
 //! Every check runs, also behind one that failed; the list at the end says what became of each. A check that can't run
 //! here is skipped loudly and fails nothing.
 
+mod circles;
 mod invariants;
 mod tools;
 
@@ -38,6 +39,7 @@ type Check = (&'static str, fn() -> Verdict);
 const CHECKS: &[Check] = &[
     ("format", || formatted().into()),
     ("no file of the core is too long", || invariants::short_files().into()),
+    ("no circle between files of the core", || circles::no_circles().into()),
     ("the core has no clock, files, environment, exports", || invariants::pure_sources().into()),
     ("the core's dependency tree", || invariants::dependency_tree().into()),
     ("lints", || lints().into()),
