@@ -316,10 +316,11 @@ impl Join {
             self.filters.note(name);
         }
         let rule = self.matcher.rule(found.rule);
-        // Deliveries keep the id but run in another process: their trouble is not the reception's.
-        let other_process = !of_reception(about.pid, &about.id);
-        if rule.role == Role::Connection || other_process && &*rule.id == "E-01" {
-            return false;
+        match rule.role {
+            Role::Connection => return false,
+            // Deliveries keep the id but run in another process: their trouble is not the reception's.
+            Role::Trouble if !of_reception(about.pid, &about.id) => return false,
+            _ => {}
         }
         let evidence = self.evidence(
             found.rule,

@@ -51,6 +51,8 @@ pub enum Role {
     RefusesRecipient,
     /// The client's connection broke under TLS: written without a queue id, joined by the process id.
     Connection,
+    /// Trouble of sendmail's own, in any of its processes: only that of the process that received the message counts.
+    Trouble,
     /// The end of an envelope whose text never came.
     EndOfEnvelope,
 }
@@ -329,7 +331,7 @@ pub const TABLE: &[Rule] = &[
     row("C-21", MtaError, ALL, "SYSERR(", concat!(user!(), "(?:Out of disk space for temp file|collect: Cannot write|collect: bfcommit|Cannot create|Cannot reopen|Cannot open|queueup: cannot)", text!()),
         "SYSERR(root): collect: Cannot write ./df6ANCgptt025619 (bfcommit, uid=0, gid=51): No space left on device"),
     row("E-01", MtaError, ALL, "SYSERR(", concat!(user!(), ".", text!()),
-        "SYSERR(root): hash map \"access\": missing map file /etc/mail/access.db: No such file or directory").ranked(Circumstantial),
+        "SYSERR(root): hash map \"access\": missing map file /etc/mail/access.db: No such file or directory").ranked(Circumstantial).role(Role::Trouble),
 ];
 
 /// Texts of `SYSERR` that are no evidence of sendmail's own trouble: those of deliveries, which come after the reception
