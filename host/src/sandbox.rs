@@ -154,11 +154,15 @@ impl Sandbox {
     /// Hands in events in the order in which they came; gives one disposition for each.
     pub fn push(&mut self, events: &[Event], now_ms: u64) -> Result<Vec<Disposition>> {
         let dispositions = self.calls.run(|store| self.world.call_push(store, events, now_ms))?;
-        if dispositions.len() == events.len() {
-            Ok(dispositions)
-        } else {
-            Err(SandboxError::Trapped(format!("{} dispositions for {} events", dispositions.len(), events.len())))
-        }
+        one_for_each(dispositions, events.len())
+    }
+
+    /// Hands in many records at once, each a line of `lines`, with tickets from `first_ticket` on; gives one disposition for
+    /// each.
+    pub fn push_lines(&mut self, lines: &[u8], first_ticket: u64, now_ms: u64) -> Result<Vec<Disposition>> {
+        let open = usize::from(lines.last().is_some_and(|last| *last != b'\n'));
+        let dispositions = self.calls.run(|store| self.world.call_push_lines(store, lines, first_ticket, now_ms))?;
+        one_for_each(dispositions, memchr::memchr_iter(b'\n', lines).count() + open)
     }
 
     /// Lets time pass without an event.
@@ -212,6 +216,14 @@ impl Calls {
             Some(Trap::Interrupt) => SandboxError::TimedOut(self.call_timeout),
             _ => SandboxError::Trapped(root_cause(&error)),
         })
+    }
+}
+
+fn one_for_each(dispositions: Vec<Disposition>, events: usize) -> Result<Vec<Disposition>> {
+    if dispositions.len() == events {
+        Ok(dispositions)
+    } else {
+        Err(SandboxError::Trapped(format!("{} dispositions for {events} events", dispositions.len())))
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn build_example(toolchain: &Toolchain) -> Result<PathBuf> {
 }
 
 fn make(toolchain: &Toolchain, package: &str, file: &str) -> Result<PathBuf> {
-    let module = toolchain.build(package, None)?.join(format!("{}.wasm", package.replace('-', "_")));
+    let module = toolchain.build(package, Some("+simd128"))?.join(format!("{}.wasm", package.replace('-', "_")));
     let module = std::fs::read(&module).map_err(io_failure(module.display()))?;
     let component = ComponentEncoder::default()
         .validate(true)

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 mod bindings;
 
-use bindings::abort_reason::transform::types::Output;
+use bindings::abort_reason::transform::types::{Output, Source};
 use bindings::{Batch, Disposition, Event, Guest};
 
 /// Milliseconds that a repetition waits.
@@ -97,6 +97,14 @@ impl Guest for Transform {
 
     fn push(events: Vec<Event>, now_ms: u64) -> Vec<Disposition> {
         STATE.with_borrow_mut(|state| events.iter().map(|event| state.push(event, now_ms)).collect())
+    }
+
+    fn push_lines(lines: Vec<u8>, first_ticket: u64, now_ms: u64) -> Vec<Disposition> {
+        let lines = lines.strip_suffix(b"\n").unwrap_or(&lines).split(|byte| *byte == b'\n');
+        let tickets = (0..).map(|at| if first_ticket == 0 { 0 } else { first_ticket + at });
+        let events =
+            lines.zip(tickets).map(|(line, ticket)| Event { source: Source::Auto, ticket, data: line.to_vec() });
+        Transform::push(events.collect(), now_ms)
     }
 
     fn advance(now_ms: u64) {

@@ -15,6 +15,7 @@
 use std::cell::RefCell;
 
 use abort_reason::{Config, Engine, Input, Source};
+use memchr::memchr;
 
 use bindings::abort_reason::transform::types;
 use bindings::{Batch, Disposition, Event, Guest};
@@ -44,6 +45,22 @@ impl Guest for Transform {
                 .map(disposition)
                 .collect()
         })
+    }
+
+    fn push_lines(lines: Vec<u8>, first_ticket: u64, now_ms: u64) -> Vec<Disposition> {
+        let mut rest = lines.as_slice();
+        let mut ticket = first_ticket;
+        let mut dispositions = Vec::new();
+        ENGINE.with_borrow_mut(|engine| {
+            while !rest.is_empty() {
+                let (line, behind) = rest.split_at(memchr(b'\n', rest).unwrap_or(rest.len()));
+                rest = behind.get(1..).unwrap_or_default();
+                let pushed = engine.push(Source::Auto, Input::Record(line.trim_ascii()), ticket, now_ms);
+                dispositions.push(disposition(pushed));
+                ticket += u64::from(ticket > 0);
+            }
+        });
+        dispositions
     }
 
     fn advance(now_ms: u64) {

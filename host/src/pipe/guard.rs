@@ -4,12 +4,13 @@
 //! component fails, a fresh one is given those records again, then the batch under way. If that fails again, the batch
 //! passes unchanged. The bound on what the component keeps is the core's, and so it is for the copies here.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::input::Piece;
+use super::input::{Block, LONGEST_LINE};
 use super::sink::Sink;
 use crate::failure::say;
 use crate::sandbox::{Component, Disposition, Event, Limits, Output, Sandbox, SandboxError, Source};
@@ -92,17 +93,18 @@ impl Guard {
         })
     }
 
-    /// Sends a batch of the input through the component.
-    pub(super) fn push(&mut self, pieces: &[Piece], now_ms: u64, out: &mut Sink<impl Write>) -> io::Result<()> {
+    /// Sends a stretch of the input through the component.
+    pub(super) fn push(&mut self, block: &Block, now_ms: u64, out: &mut Sink<impl Write>) -> io::Result<()> {
         self.now_ms = now_ms;
         if self.sandbox.is_none() && now_ms >= self.again_ms {
             self.start_afresh();
         }
+        let records = Records::of(block);
         let first_ticket = self.last_ticket + 1;
-        let events: Vec<Event> = pieces.iter().filter_map(record).map(|data| self.event(data)).collect();
-        self.counts.lines += pieces.len() as u64;
-        self.counts.no_records += (pieces.len() - events.len()) as u64;
-        let pushed = self.attempt(out, |sandbox| sandbox.push(&events, now_ms))?;
+        self.last_ticket += records.count as u64;
+        self.counts.lines += records.lines as u64;
+        self.counts.no_records += (records.lines - records.count) as u64;
+        let pushed = self.attempt(out, |sandbox| sandbox.push_lines(&records.bytes, first_ticket, now_ms))?;
         if pushed.is_some() {
             if self.clean {
                 self.failed_in_a_row = 0;
@@ -110,32 +112,40 @@ impl Guard {
             self.clean = true;
         }
         let dispositions = pushed.unwrap_or_else(|| {
-            self.counts.passed_after_failure += events.len() as u64;
-            vec![Disposition::FORWARD; events.len()]
+            self.counts.passed_after_failure += records.count as u64;
+            vec![Disposition::FORWARD; records.count]
         });
-        let answers: Vec<(u64, Disposition)> = (first_ticket..).zip(dispositions).collect();
-        let records = pieces.iter().filter(|piece| record(piece).is_some());
-        for ((ticket, disposition), piece) in answers.iter().zip(records) {
-            let forward = disposition.contains(Disposition::FORWARD);
-            if disposition.contains(Disposition::KEEP) {
-                let state = if forward { State::Forwarded } else { State::Owed };
-                self.kept.insert(*ticket, Kept { line: piece.bytes().to_vec(), state });
+        let mut answers = (first_ticket..).zip(dispositions);
+        let answers: Vec<Option<(u64, Disposition)>> =
+            records.are.iter().map(|is_record| if *is_record { answers.next() } else { None }).collect();
+        for ((line, _), answer) in block.lines().zip(&answers) {
+            if let Some((ticket, disposition)) = answer
+                && disposition.contains(Disposition::KEEP)
+            {
+                let state = if disposition.contains(Disposition::FORWARD) { State::Forwarded } else { State::Owed };
+                self.kept.insert(*ticket, Kept { line: line.to_vec(), state });
             }
         }
-        // Each output stands behind the event at which it was issued, however the input was cut into batches.
+        // Each output stands behind the event at which it was issued, however the input was cut into blocks.
         let mut outputs = self.take(out)?.into_iter().peekable();
-        let mut answers = answers.into_iter();
-        for piece in pieces {
-            let answer = record(piece).and_then(|_| answers.next());
-            if answer.is_none_or(|(_, disposition)| disposition.contains(Disposition::FORWARD)) {
-                out.pass(piece.bytes())?;
+        // What is forwarded in a row is written at once.
+        let (mut from, mut to) = (0, 0);
+        for ((_, end), answer) in block.lines().zip(&answers) {
+            let forward = answer.is_none_or(|(_, disposition)| disposition.contains(Disposition::FORWARD));
+            if !forward {
+                out.pass(&block.bytes[from..to])?;
+                from = end;
             }
+            to = end;
             while let Some((ticket, _)) = answer
-                && let Some(output) = outputs.next_if(|output| output.behind <= ticket)
+                && let Some(output) = outputs.next_if(|output| output.behind <= *ticket)
             {
+                out.pass(&block.bytes[from..to])?;
+                from = to;
                 out.record(&output.data)?;
             }
         }
+        out.pass(&block.bytes[from..to])?;
         outputs.try_for_each(|output| out.record(&output.data))
     }
 
@@ -169,11 +179,6 @@ impl Guard {
     /// How often the component failed, and how many lines passed unchanged for it.
     pub(super) fn failures(&self) -> (u64, u64) {
         (self.counts.failures, self.counts.passed_after_failure)
-    }
-
-    fn event(&mut self, data: &[u8]) -> Event {
-        self.last_ticket += 1;
-        Event { source: Source::Auto, ticket: self.last_ticket, data: data.to_vec() }
     }
 
     /// Makes a call; if the component fails, once more with a fresh one. `None` if that fails, too, and where the call took
@@ -317,11 +322,40 @@ impl Guard {
     }
 }
 
-/// The record in a piece of the input, if it looks like a JSON object; the component takes a closer look.
-fn record(piece: &Piece) -> Option<&[u8]> {
-    let Piece::Line(line) = piece else { return None };
+/// What of a block the component is given.
+struct Records<'a> {
+    /// Each on a line of its own.
+    bytes: Cow<'a, [u8]>,
+    /// Which of the block's lines they are.
+    are: Vec<bool>,
+    lines: usize,
+    count: usize,
+}
+
+impl Records<'_> {
+    fn of(block: &Block) -> Records<'_> {
+        // Nearly always all is UTF-8, and told so at once.
+        let is_utf8 = std::str::from_utf8(&block.bytes).is_ok();
+        let is_record = |line: &[u8]| !block.is_part && is_record(line, is_utf8);
+        let are: Vec<bool> = block.lines().map(|(line, _)| is_record(line)).collect();
+        let count = are.iter().filter(|is_record| **is_record).count();
+        let bytes = if count == are.len() {
+            Cow::Borrowed(block.bytes.as_slice())
+        } else {
+            let records = block.lines().zip(&are).filter(|(_, is_record)| **is_record);
+            records.flat_map(|((line, _), _)| [trimmed(line), b"\n"]).collect::<Vec<_>>().concat().into()
+        };
+        Records { bytes, lines: are.len(), are, count }
+    }
+}
+
+/// Whether a line looks like a JSON object; the component takes a closer look.
+fn is_record(line: &[u8], is_utf8: bool) -> bool {
     let data = trimmed(line);
-    (data.first() == Some(&b'{') && data.last() == Some(&b'}') && std::str::from_utf8(data).is_ok()).then_some(data)
+    line.len() <= LONGEST_LINE
+        && data.first() == Some(&b'{')
+        && data.last() == Some(&b'}')
+        && (is_utf8 || std::str::from_utf8(data).is_ok())
 }
 
 fn trimmed(line: &[u8]) -> &[u8] {

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync
 use std::thread;
 use std::time::Duration;
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter, memrchr};
 
 /// Bytes read at a time, at most.
 const READ: usize = 256 * 1024;
@@ -17,26 +17,30 @@ const WAITING: usize = 4;
 /// A line longer than this passes in pieces, unseen.
 pub(super) const LONGEST_LINE: usize = 1024 * 1024;
 
-/// A piece of the input. All pieces together are the input, byte for byte.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Piece {
-    /// A line with its line end; only the last line of the input may have none.
-    Line(Vec<u8>),
-    /// A part of a line that is too long.
-    Part(Vec<u8>),
+/// A stretch of the input: whole lines. All blocks together are the input, byte for byte.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Block {
+    /// Lines with their line ends; only the last line of the input may have none.
+    pub bytes: Vec<u8>,
+    /// It is a part of one line that is too long.
+    pub is_part: bool,
 }
 
-impl Piece {
-    /// The bytes, as they came.
-    pub(super) fn bytes(&self) -> &[u8] {
-        match self {
-            Piece::Line(bytes) | Piece::Part(bytes) => bytes,
-        }
+impl Block {
+    /// The lines, each with its line end, and where it ends.
+    pub(super) fn lines(&self) -> impl Iterator<Item = (&[u8], usize)> {
+        let mut start = 0;
+        let ends = memchr_iter(b'\n', &self.bytes).map(|at| at + 1).chain([self.bytes.len()]);
+        ends.filter_map(move |end| {
+            let line = self.bytes.get(start..end).filter(|line| !line.is_empty())?;
+            start = end;
+            Some((line, end))
+        })
     }
 }
 
 enum Message {
-    Pieces(Vec<Piece>),
+    Block(Block),
     Failed(io::Error),
     End,
 }
@@ -44,7 +48,7 @@ enum Message {
 /// What the input has to say.
 pub(super) enum Arrival {
     /// Lines, in order.
-    Pieces(Vec<Piece>),
+    Block(Block),
     /// Nothing came in the time given.
     Nothing,
     /// The input has ended.
@@ -101,7 +105,7 @@ impl Input {
 impl From<Message> for Arrival {
     fn from(message: Message) -> Arrival {
         match message {
-            Message::Pieces(pieces) => Arrival::Pieces(pieces),
+            Message::Block(block) => Arrival::Block(block),
             Message::Failed(error) => Arrival::Failed(error),
             Message::End => Arrival::End,
         }
@@ -110,14 +114,14 @@ impl From<Message> for Arrival {
 
 fn read_all(mut source: impl Read, sender: &SyncSender<Message>) {
     let mut cutter = Cutter::default();
-    let mut buffer = vec![0; READ];
     let last = loop {
-        match source.read(&mut buffer) {
+        match cutter.read(&mut source) {
             Ok(0) => break Message::End,
-            Ok(read) => {
-                let pieces = cutter.cut(&buffer[..read]);
-                if !pieces.is_empty() && sender.send(Message::Pieces(pieces)).is_err() {
-                    return;
+            Ok(_) => {
+                while let Some(block) = cutter.cut() {
+                    if sender.send(Message::Block(block)).is_err() {
+                        return;
+                    }
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -125,49 +129,54 @@ fn read_all(mut source: impl Read, sender: &SyncSender<Message>) {
         }
     };
     // The receiver may have gone: then nobody wants to know.
-    if let Some(piece) = cutter.rest()
-        && sender.send(Message::Pieces(vec![piece])).is_err()
+    if let Some(block) = cutter.rest()
+        && sender.send(Message::Block(block)).is_err()
     {
         return;
     }
     let _ = sender.send(last);
 }
 
-/// Cuts what arrives into pieces.
+/// Cuts what arrives into blocks.
 #[derive(Default)]
 struct Cutter {
-    /// A line that has not ended yet.
+    /// What has arrived and is in no block yet.
     open: Vec<u8>,
-    /// Whether the line under way is too long, and its first part has been given out.
+    /// The line under way is too long, and its first part has been given out.
     passing: bool,
 }
 
 impl Cutter {
-    fn cut(&mut self, mut bytes: &[u8]) -> Vec<Piece> {
-        let mut pieces = Vec::new();
-        while let Some(end) = memchr(b'\n', bytes) {
-            let (line, rest) = bytes.split_at(end + 1);
-            self.open.extend_from_slice(line);
-            pieces.extend(self.rest());
-            self.passing = false;
-            bytes = rest;
-        }
-        self.open.extend_from_slice(bytes);
-        if self.passing || self.open.len() > LONGEST_LINE {
-            self.passing = true;
-            pieces.extend(self.rest());
-        }
-        pieces
+    /// Reads once; gives the number of bytes.
+    fn read(&mut self, source: &mut impl Read) -> io::Result<usize> {
+        let open = self.open.len();
+        self.open.resize(open + READ, 0);
+        let read = source.read(&mut self.open[open..]);
+        self.open.truncate(open + read.as_ref().map_or(0, |read| *read));
+        read
     }
 
-    /// What is open, as it is.
-    fn rest(&mut self) -> Option<Piece> {
-        let bytes = std::mem::take(&mut self.open);
-        match bytes.len() {
-            0 => None,
-            length if self.passing || length > LONGEST_LINE => Some(Piece::Part(bytes)),
-            _ => Some(Piece::Line(bytes)),
+    /// What can be given out: the rest of a line that is too long, or whole lines, or a part of a line that is too long.
+    fn cut(&mut self) -> Option<Block> {
+        if self.open.is_empty() {
+            return None;
         }
+        let end = if self.passing { memchr(b'\n', &self.open) } else { memrchr(b'\n', &self.open) };
+        let is_part = self.passing || end.is_none() && self.open.len() > LONGEST_LINE;
+        let end = match end {
+            Some(end) => end + 1,
+            None if is_part => self.open.len(),
+            None => return None,
+        };
+        self.passing = is_part && self.open.get(end - 1) != Some(&b'\n');
+        let rest = self.open.split_off(end);
+        Some(Block { bytes: std::mem::replace(&mut self.open, rest), is_part })
+    }
+
+    /// What is open at the end of the input.
+    fn rest(&mut self) -> Option<Block> {
+        let bytes = std::mem::take(&mut self.open);
+        (!bytes.is_empty()).then_some(Block { bytes, is_part: self.passing })
     }
 }
 
@@ -204,19 +213,26 @@ fn listen_for_signals(_sender: SyncSender<Message>) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn pieces(text: &[u8], step: usize) -> Vec<Piece> {
+    /// The lines, and the parts of lines.
+    fn lines(text: &[u8], step: usize) -> Vec<(Vec<u8>, bool)> {
         let mut cutter = Cutter::default();
-        let mut all: Vec<Piece> = text.chunks(step).flat_map(|chunk| cutter.cut(chunk)).collect();
-        all.extend(cutter.rest());
-        all
+        let mut blocks = Vec::new();
+        for mut chunk in text.chunks(step) {
+            while cutter.read(&mut chunk).unwrap() > 0 {
+                blocks.extend(std::iter::from_fn(|| cutter.cut()));
+            }
+        }
+        blocks.extend(cutter.rest());
+        let lines = blocks.iter().flat_map(|block| block.lines().map(|(line, _)| (line.to_vec(), block.is_part)));
+        lines.collect()
     }
 
     #[test]
     fn any_cut_of_the_input_gives_the_same_lines() {
         let text = b"one\r\n\n\xff\ntwo";
-        let lines = [&b"one\r\n"[..], b"\n", b"\xff\n", b"two"].map(|line| Piece::Line(line.to_vec()));
+        let expected = [&b"one\r\n"[..], b"\n", b"\xff\n", b"two"].map(|line| (line.to_vec(), false));
         for step in 1..=text.len() {
-            assert_eq!(pieces(text, step), lines);
+            assert_eq!(lines(text, step), expected);
         }
     }
 
@@ -225,12 +241,11 @@ mod tests {
         let mut text = vec![b'{'; 3 * LONGEST_LINE];
         text.extend_from_slice(b"\n{}\n");
         for step in [4_096, READ, 4 * LONGEST_LINE] {
-            let pieces = pieces(&text, step);
-            let (last, parts) = pieces.split_last().unwrap();
-            assert_eq!(*last, Piece::Line(b"{}\n".to_vec()));
-            assert!(parts.iter().all(|part| matches!(part, Piece::Part(_))));
-            assert!(step == 4 * LONGEST_LINE || parts.iter().all(|part| part.bytes().len() <= LONGEST_LINE + step));
-            assert_eq!(pieces.iter().flat_map(|piece| piece.bytes().to_vec()).collect::<Vec<_>>(), text);
+            let lines = lines(&text, step);
+            let (last, parts) = lines.split_last().unwrap();
+            assert_eq!(*last, (b"{}\n".to_vec(), false));
+            assert!(parts.iter().all(|(part, is_part)| *is_part && part.len() <= LONGEST_LINE + READ));
+            assert_eq!(lines.iter().flat_map(|(part, _)| part.clone()).collect::<Vec<_>>(), text);
         }
     }
 }

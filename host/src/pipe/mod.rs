@@ -12,16 +12,13 @@ use crate::failure::{Exit, Failure, Result, say};
 use crate::sandbox::{Component, Limits, SandboxError};
 use crate::settings;
 use guard::Guard;
-use input::{Arrival, Input, Piece};
+use input::{Arrival, Input};
 use sink::Sink;
 
 mod guard;
 mod input;
 mod sink;
 
-/// A batch ends with this many lines or bytes, or where nothing more has arrived.
-const BATCH_LINES: usize = 1_000;
-const BATCH_BYTES: usize = 1024 * 1024;
 /// How often time is let pass, at most: a component that asks for more gets it later.
 const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 
@@ -64,11 +61,7 @@ fn work(guard: &mut Guard, mut input: Input, out: &mut Sink<impl io::Write>) -> 
         let due = guard.poll_timeout(out).map_err(writing)?;
         let wait = due.map(|due| Duration::from_millis(due.saturating_sub(now_ms())).max(SHORTEST_WAIT));
         match input.wait(wait) {
-            Arrival::Pieces(pieces) => {
-                for batch in batches(pieces) {
-                    guard.push(&batch, now_ms(), out).map_err(writing)?;
-                }
-            }
+            Arrival::Block(block) => guard.push(&block, now_ms(), out).map_err(writing)?,
             Arrival::Nothing => guard.advance(now_ms(), out).map_err(writing)?,
             Arrival::End => break Ok(()),
             Arrival::Failed(error) => break Err(reading(&error)),
@@ -77,23 +70,6 @@ fn work(guard: &mut Guard, mut input: Input, out: &mut Sink<impl io::Write>) -> 
     guard.finish(out).map_err(writing)?;
     out.flush().map_err(writing)?;
     end
-}
-
-/// Cuts what arrived into batches.
-fn batches(pieces: Vec<Piece>) -> impl Iterator<Item = Vec<Piece>> {
-    let mut pieces = pieces.into_iter().peekable();
-    std::iter::from_fn(move || {
-        let mut batch = Vec::new();
-        let mut bytes = 0;
-        while let Some(piece) = pieces.next_if(|piece| batch.is_empty() || bytes + piece.bytes().len() <= BATCH_BYTES) {
-            bytes += piece.bytes().len();
-            batch.push(piece);
-            if batch.len() == BATCH_LINES {
-                break;
-            }
-        }
-        (!batch.is_empty()).then_some(batch)
-    })
 }
 
 fn reading(error: &io::Error) -> Failure {

@@ -4,7 +4,7 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 /// Bodies of the world's functions, in WebAssembly text. An event in memory: ticket at 8, data at 16, its length at 20;
-/// 24 bytes.
+/// 24 bytes. Lines stand there as one, without the last line end.
 pub struct Bodies {
     /// Gives 0 for success.
     pub init: &'static str,
@@ -58,6 +58,22 @@ impl Bodies {
     (memory.fill (i32.load (i32.const 64)) (i32.const {disposition}) (local.get $count))
     (i32.const 64))
   (func (export "cabi_post_push") (param i32) (global.set $top (i32.const 4096)))
+  (func (export "push-lines") (param $lines i32) (param $length i32) (param i64 i64) (result i32)
+    (local $events i32) (local $count i32) (local $at i32)
+    (local.set $events (i32.const 256))
+    (i32.store offset=20 (local.get $events) (i32.sub (local.get $length) (i32.const 1)))
+    {push}
+    (local.set $at (local.get $length))
+    (loop $line
+      (local.set $at (i32.sub (local.get $at) (i32.const 1)))
+      (local.set $count (i32.add (local.get $count)
+        (i32.eq (i32.load8_u (i32.add (local.get $lines) (local.get $at))) (i32.const 10))))
+      (br_if $line (local.get $at)))
+    (i32.store (i32.const 64) (call $alloc (i32.const 0) (i32.const 0) (i32.const 1) (local.get $count)))
+    (i32.store (i32.const 68) (local.get $count))
+    (memory.fill (i32.load (i32.const 64)) (i32.const {disposition}) (local.get $count))
+    (i32.const 64))
+  (func (export "cabi_post_push-lines") (param i32) (global.set $top (i32.const 4096)))
   (func (export "advance") (param i64) {advance})
   (func (export "poll") (param i32) (result i32) (i32.const 128))
   (func (export "poll-timeout") (result i32) (i32.const 128))
