@@ -117,7 +117,7 @@ fn priority(line: &[u8]) -> (Option<&[u8]>, usize) {
     }
 }
 
-fn stamp(text: &[u8]) -> Option<(Stamp, usize)> {
+pub(crate) fn stamp(text: &[u8]) -> Option<(Stamp, usize)> {
     match text.first()? {
         b'0'..=b'9' => LogTime::parse_iso(text).map(|(time, used)| (Stamp::Full(time), used)),
         b'A'..=b'Z' => BsdTime::parse(text).map(|(time, used)| (Stamp::Bsd(time), used)),

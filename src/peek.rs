@@ -1,10 +1,15 @@
 //! A look at a line without an engine: for hosts that put files and streams in order.
 
+use memchr::memchr;
 use serde::{Deserialize, Serialize};
 
 use crate::entry::Entry;
-use crate::mail_line::{MailId, MailLine, Stamp};
+use crate::mail_line::{MailId, MailLine, Stamp, stamp};
+use crate::queue_id::QueueId;
 use crate::time::LogTime;
+
+/// The longest text between time and process id that is remembered.
+const LONGEST_TAG: usize = 96;
 
 /// Which log a line is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -46,4 +51,123 @@ pub fn peek(line: &[u8], near: Option<i64>) -> Option<Peek> {
     let (time, id) = Entry::head(line)?;
     let id_time = id.utc_secs().map(|secs| secs * 1_000);
     Some(Peek { kind: LineKind::MessageLog, time: time.map(LogTime::ms), id_time })
+}
+
+/// Looks at the lines of one log in their order: most begin like the one before, and need no more than to be compared.
+#[derive(Debug, Clone, Default)]
+pub struct Peeker {
+    /// The latest time, as it stands in a line.
+    near: Option<i64>,
+    alike: Option<Alike>,
+}
+
+/// How a line begins that tells of others what it told of itself.
+#[derive(Debug, Clone)]
+struct Alike {
+    peek: Peek,
+    /// Its time up to the second.
+    second: Box<[u8]>,
+    /// No more than that belongs to its time.
+    is_whole: bool,
+    /// What stands between the time and the process id of a mail line, or the id of an entry.
+    tag: Box<[u8]>,
+}
+
+impl Peeker {
+    /// Looks at a line as [`peek`] does. Of lines that begin like the one before, the time of the queue id is left out.
+    pub fn peek(&mut self, line: &[u8]) -> Option<Peek> {
+        if let Some(alike) = &self.alike
+            && let Some(peek) = alike.tells_of(line)
+        {
+            self.near = peek.time;
+            return Some(peek);
+        }
+        self.peek_in_full(line)
+    }
+
+    /// Looks at a line as [`peek`] does.
+    pub fn peek_in_full(&mut self, line: &[u8]) -> Option<Peek> {
+        let peek = peek(line, self.near)?;
+        self.near = peek.time.or(self.near);
+        self.alike = Alike::new(line, peek);
+        Some(peek)
+    }
+}
+
+impl Alike {
+    fn new(line: &[u8], peek: Peek) -> Option<Alike> {
+        peek.time?;
+        let second = if line.first()?.is_ascii_digit() { line.get(..19)? } else { line.get(..15)? };
+        let (_, end) = stamp(line)?;
+        let behind = line.get(end..)?;
+        let tag = match peek.kind {
+            LineKind::MessageLog => behind.get(..3).filter(|tag| *tag == b" q=")?,
+            LineKind::Mail => behind.get(..=memchr(b'[', behind.get(..LONGEST_TAG.min(behind.len()))?)?)?,
+        };
+        let is_whole = end == second.len();
+        let peek_of_others = Peek { id_time: None, ..peek };
+        let alike = Alike { peek: peek_of_others, second: second.into(), is_whole, tag: tag.into() };
+        (alike.tells_of(line)?.time == peek.time).then_some(alike)
+    }
+
+    /// What is told of a line; nothing if it begins in another way.
+    fn tells_of(&self, line: &[u8]) -> Option<Peek> {
+        let behind = line.strip_prefix(&*self.second)?;
+        let (time, behind) = match behind.first()? {
+            b' ' if self.is_whole => (self.peek.time, behind),
+            _ => {
+                let (time, end) = LogTime::parse_iso(line)?;
+                (Some(time.ms()), line.get(end..)?)
+            }
+        };
+        let rest = behind.strip_prefix(&*self.tag)?;
+        let is_one = match self.peek.kind {
+            LineKind::Mail => {
+                let digits = rest.iter().take(10).take_while(|b| b.is_ascii_digit()).count();
+                rest[digits..].starts_with(b"]: ")
+            }
+            LineKind::MessageLog => QueueId::any(&rest[..memchr(b' ', rest).unwrap_or(rest.len())]).is_some(),
+        };
+        is_one.then_some(Peek { time, ..self.peek })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LineKind, Peeker, peek};
+
+    #[test]
+    fn what_begins_alike_is_told_alike() {
+        let mail = "Nov 23 13:01:05 mx1 sendmail[14029]: 6AND15V7014029: Milter (f): to error state";
+        let lines = [
+            mail,
+            "Nov 23 13:01:05 mx1 sendmail[7]: NOQUEUE: x",
+            "Nov 23 13:01:05 mx1 sendmail[x]: y",
+            "Nov 23 13:01:05 mx1 sendmail[7] y",
+            "Nov 23 13:01:05 mx1 dovecot: y",
+            "Nov 23 13:01:06 mx1 sendmail[7]: NOQUEUE: x",
+            "2026-11-23T13:01:05.100Z mx1 sendmail[7]: x",
+            "2026-11-23T13:01:05.900Z mx1 sendmail[8]: x",
+            "2026-11-23T13:01:05Z mx1 sendmail[8]: x",
+            "2026-11-23T13:01:05 q=6AND15V7014029 f=<a@b>",
+            "2026-11-23T13:01:05 q=6AND15V7014030 a=c/abort",
+            "2026-11-23T13:01:05 q=6AND15V7014030",
+            "2026-11-23T13:01:05 q=<> a=c/abort",
+            "2026-11-23T13:01:05 mx1 sendmail[8]: x",
+            "garbage",
+        ];
+        let near = peek(mail.as_bytes(), None).unwrap().time;
+        let mut told = 0;
+        for (first, second) in lines.iter().flat_map(|first| lines.iter().map(move |second| (first, second))) {
+            let mut peeker = Peeker::default();
+            peeker.peek_in_full(mail.as_bytes());
+            peeker.peek_in_full(first.as_bytes());
+            let (looked, full) = (peeker.peek(second.as_bytes()), peek(second.as_bytes(), near));
+            let shown = |peek: super::Peek| (peek.kind, peek.time);
+            assert_eq!(looked.map(shown), full.map(shown), "{first}: {second}");
+            told += usize::from(looked.is_some_and(|looked| looked.id_time != full.unwrap().id_time));
+        }
+        assert!(told > 10, "{told}");
+        assert_eq!(peek(lines[9].as_bytes(), None).unwrap().kind, LineKind::MessageLog);
+    }
 }

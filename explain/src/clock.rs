@@ -7,7 +7,7 @@
 //! queue don't shift it, and neither does an id that is none. Later lines go on to be counted, because local time
 //! changes twice a year.
 
-use abort_reason::{Peek, peek};
+use abort_reason::{Peek, Peeker};
 
 const HALF_HOUR_MS: i64 = 1_800_000;
 /// Different distances counted at a time. More of them only occur where there is no common one.
@@ -23,15 +23,20 @@ pub(crate) struct Clock {
     offset_half_hours: Option<i64>,
     window: Distances,
     window_began: Option<i64>,
-    /// The latest time seen, as it stands in the line.
-    last_seen: Option<i64>,
+    lines: Peeker,
 }
 
 impl Clock {
-    /// Looks at a line of this clock's log. Classic syslog names no year: it is the one nearest to the line before.
+    /// Looks at a line of this clock's log. Of the lines of one second, one tells how the clock goes.
     pub(crate) fn peek(&mut self, line: &[u8]) -> Option<Peek> {
-        let peek = peek(line, self.last_seen)?;
-        self.last_seen = peek.time.or(self.last_seen);
+        let peek = self.lines.peek(line)?;
+        self.observe(&peek);
+        Some(peek)
+    }
+
+    /// The same, and every line tells how the clock goes.
+    pub(crate) fn peek_in_full(&mut self, line: &[u8]) -> Option<Peek> {
+        let peek = self.lines.peek_in_full(line)?;
         self.observe(&peek);
         Some(peek)
     }

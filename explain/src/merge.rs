@@ -55,7 +55,6 @@ struct Stream {
     /// those behind it from no place.
     time: Option<i64>,
     come: Watermark,
-    line: Vec<u8>,
     order: usize,
 }
 
@@ -81,19 +80,30 @@ impl Merge {
 
     /// The next line, without its line end, and its log.
     pub(crate) fn next_line(&mut self) -> Result<Option<(Source, &[u8])>> {
+        let mut next = None;
         if let Some(at) = self.current.take() {
-            self.read(at)?;
+            next = self.read(at)?.map(|due| (due, at));
         }
         loop {
-            let next = self.heads.peek().map(|Reverse((due, _))| *due);
+            let first = self.heads.peek().map(|Reverse(head)| *head).into_iter().chain(next).min();
             match self.waiting.last() {
-                Some((due, _)) if next.is_none_or(|next| *due <= next) => self.open_next()?,
-                _ => break,
+                Some((due, _)) if first.is_none_or(|(first, _)| *due <= first) => {
+                    // The next line of the one at hand is now one of several.
+                    self.heads.extend(next.take().map(Reverse));
+                    self.open_next()?;
+                }
+                // Most lines are followed by others of the same file.
+                _ if first == next => break,
+                _ => {
+                    self.heads.extend(next.take().map(Reverse));
+                    next = self.heads.pop().map(|Reverse(head)| head);
+                    break;
+                }
             }
         }
-        let Some(Reverse((_, at))) = self.heads.pop() else { return Ok(None) };
-        self.current = Some(at);
-        Ok(self.open[at].as_ref().map(|stream| (stream.source, stream.line.as_slice())))
+        self.current = next.map(|(_, at)| at);
+        let stream = self.current.and_then(|at| self.open[at].as_ref());
+        Ok(stream.map(|stream| (stream.source, stream.lines.line())))
     }
 
     /// What has been read so far.
@@ -114,24 +124,26 @@ impl Merge {
         let lines = LineReader::new(probed.into_reader(&Rc::clone(&self.bytes_read))?);
         let mut come = Watermark::default();
         time.map(|time| come.see(time));
-        let stream = Stream { name, source, lines, clock, time, come, line: Vec::new(), order };
+        let stream = Stream { name, source, lines, clock, time, come, order };
         let at = self.open.iter().position(Option::is_none).unwrap_or_else(|| {
             self.open.push(None);
             self.open.len() - 1
         });
         self.open[at] = Some(stream);
-        self.read(at)
+        let due = self.read(at)?;
+        self.heads.extend(due.map(|due| Reverse((due, at))));
+        Ok(())
     }
 
-    /// Reads the next line of an open file, or closes it.
-    fn read(&mut self, at: usize) -> Result<()> {
-        let Some(stream) = self.open[at].as_mut() else { return Ok(()) };
-        if !stream.lines.read(&mut stream.line).map_err(|error| Trouble::unreadable(&stream.name, &error))? {
+    /// Reads the next line of an open file, and tells when it is due; or closes the file.
+    fn read(&mut self, at: usize) -> Result<Option<Due>> {
+        let Some(stream) = self.open[at].as_mut() else { return Ok(None) };
+        if !stream.lines.read().map_err(|error| Trouble::unreadable(&stream.name, &error))? {
             self.counts.cut += stream.lines.cut;
             self.open[at] = None;
-            return Ok(());
+            return Ok(None);
         }
-        let peek = stream.clock.peek(&stream.line);
+        let peek = stream.clock.peek(stream.lines.line());
         // What can't be dated goes with the line before it.
         if let Some(time) = peek.as_ref().and_then(|peek| stream.clock.utc(peek)) {
             stream.come.see(time);
@@ -146,8 +158,7 @@ impl Merge {
             LineKind::MessageLog
         };
         counts.unreadable += u64::from(peek.is_none_or(|peek| peek.kind != kind));
-        self.heads.push(Reverse((due(stream.time, stream.source, stream.order), at)));
-        Ok(())
+        Ok(Some(due(stream.time, stream.source, stream.order)))
     }
 }
 

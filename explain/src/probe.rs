@@ -82,11 +82,10 @@ impl Seen {
         let mut seen = Seen { strange: strange(beginning), ..Seen::default() };
         let mut with_id = 0;
         let mut lines = LineReader::new(beginning);
-        let mut line = Vec::new();
         // Reading from memory never fails.
-        while (with_id < ENOUGH_LINES || seen.one_second.is_some()) && lines.read(&mut line).unwrap_or(false) {
-            seen.lines += usize::from(!line.is_empty());
-            let Some(peek) = seen.clock.peek(&line) else { continue };
+        while (with_id < ENOUGH_LINES || seen.one_second.is_some()) && lines.read().unwrap_or(false) {
+            seen.lines += usize::from(!lines.line().is_empty());
+            let Some(peek) = seen.clock.peek_in_full(lines.line()) else { continue };
             match peek.kind {
                 LineKind::Mail => seen.mail += 1,
                 LineKind::MessageLog => seen.message_log += 1,

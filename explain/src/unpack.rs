@@ -9,7 +9,8 @@ use flate2::bufread::GzDecoder;
 use crate::log::Log;
 use crate::trouble::{Result, Trouble, What};
 
-const BUFFER: usize = 128 * 1024;
+/// Larger reads go past it.
+const BUFFER: usize = 64 * 1024;
 
 /// What an xz file may ask for; its strongest preset takes 65 MiB.
 #[cfg(feature = "xz-zstd")]
