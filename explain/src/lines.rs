@@ -11,6 +11,10 @@ pub const LONGEST_LINE: usize = 1024 * 1024;
 /// Bytes that are read at a time, at most.
 const READ: usize = 256 * 1024;
 
+/// Bytes before what is read, for the beginning of a line of which that is the rest; and where it begins.
+const FRONT: usize = 4 * 1024;
+const ALIGN: usize = 64;
+
 /// Reads lines of bytes. Each stands where it was read to until the next one is asked for.
 #[derive(Debug)]
 pub struct LineReader<R> {
@@ -71,7 +75,13 @@ impl<R: Read> LineReader<R> {
 
     /// Reads more behind what is open.
     fn fill(&mut self) -> io::Result<()> {
-        if self.open.start > 0 {
+        // Systems copy to an aligned place several times as fast.
+        let aligned = FRONT + self.buffer.as_ptr().align_offset(ALIGN);
+        if aligned < self.buffer.len() && self.open.len() <= aligned {
+            let start = aligned - self.open.len();
+            self.buffer.copy_within(self.open.clone(), start);
+            self.open = start..aligned;
+        } else if self.open.start > 0 {
             self.buffer.copy_within(self.open.clone(), 0);
             self.open = 0..self.open.len();
         }

@@ -40,8 +40,9 @@ pub(crate) struct Merge {
     /// The next line of each open file.
     heads: BinaryHeap<Reverse<(Due, usize)>>,
     open: Vec<Option<Stream>>,
-    /// The file whose line was given last.
+    /// The file whose line was given last, and when the first line of the others is due.
     current: Option<usize>,
+    until: Option<Due>,
     bytes_read: BytesRead,
     counts: Counts,
 }
@@ -73,6 +74,7 @@ impl Merge {
             heads: BinaryHeap::new(),
             open: Vec::new(),
             current: None,
+            until: None,
             bytes_read,
             counts: Counts::default(),
         })
@@ -80,30 +82,33 @@ impl Merge {
 
     /// The next line, without its line end, and its log.
     pub(crate) fn next_line(&mut self) -> Result<Option<(Source, &[u8])>> {
-        let mut next = None;
         if let Some(at) = self.current.take() {
-            next = self.read(at)?.map(|due| (due, at));
-        }
-        loop {
-            let first = self.heads.peek().map(|Reverse(head)| *head).into_iter().chain(next).min();
-            match self.waiting.last() {
-                Some((due, _)) if first.is_none_or(|(first, _)| *due <= first) => {
-                    // The next line of the one at hand is now one of several.
-                    self.heads.extend(next.take().map(Reverse));
-                    self.open_next()?;
-                }
-                // Most lines are followed by others of the same file.
-                _ if first == next => break,
-                _ => {
-                    self.heads.extend(next.take().map(Reverse));
-                    next = self.heads.pop().map(|Reverse(head)| head);
-                    break;
-                }
+            let next = self.read(at)?;
+            // Most lines are followed by others of the same file.
+            if let Some(due) = next
+                && self.until.is_none_or(|until| due < until)
+            {
+                self.current = Some(at);
+                return Ok(self.line());
             }
+            self.heads.extend(next.map(|due| Reverse((due, at))));
         }
-        self.current = next.map(|(_, at)| at);
-        let stream = self.current.and_then(|at| self.open[at].as_ref());
-        Ok(stream.map(|stream| (stream.source, stream.lines.line())))
+        while let Some((due, _)) = self.waiting.last()
+            && self.heads.peek().is_none_or(|Reverse((first, _))| due <= first)
+        {
+            self.open_next()?;
+        }
+        self.current = self.heads.pop().map(|Reverse((_, at))| at);
+        let head = self.heads.peek().map(|Reverse((due, _))| *due);
+        let waiting = self.waiting.last().map(|(due, _)| *due);
+        self.until = head.into_iter().chain(waiting).min();
+        Ok(self.line())
+    }
+
+    /// The line at hand, and its log.
+    fn line(&self) -> Option<(Source, &[u8])> {
+        let stream = self.open[self.current?].as_ref()?;
+        Some((stream.source, stream.lines.line()))
     }
 
     /// What has been read so far.
