@@ -1,0 +1,354 @@
+//! A journal in one file: what a filter holds outlives its process.
+//!
+//! It keeps *records*, as they came in, by the ticket under which the engine has them, until the ticket is given back; and
+//! what *waits* to leave, by numbers of its own, until it is gone. An entry is written before the call returns that needs
+//! it to be, so that the end of the process, however it comes, takes nothing with it. The system's own end may: nothing
+//! waits for the disk, but for the file as a whole when it is written anew.
+//!
+//! A torn end is cut off, a spoilt entry left out, both counted. Entries are records, not state: another version reads
+//! them as well as this one. The file is written anew, with what is still needed, when most of it is not.
+
+mod disk;
+mod frame;
+
+use std::collections::BTreeMap;
+
+pub use disk::{Disk, Trouble};
+use frame::{Read, Verb};
+
+/// How every journal begins.
+const MAGIC: &[u8] = b"abort-reason journal 1\n";
+
+/// Bytes read and written at a time.
+const CHUNK: usize = 64 << 10;
+
+/// A file of more bytes than this, and than three times what is needed of it, is written anew.
+const LEAST: u64 = 1 << 20;
+
+/// Bytes of a file that are read. No journal grows to so many.
+const MOST: u64 = 256 << 20;
+
+/// Bytes that may wait to be written while the disk fails. What is too much is forgotten: then something may come twice.
+const PENDING: usize = 1 << 20;
+
+/// A journal on a disk.
+#[derive(Debug)]
+pub struct Journal<D> {
+    disk: D,
+    /// Bytes of the file.
+    size: u64,
+    records: BTreeMap<u64, Place>,
+    waiting: BTreeMap<u64, Place>,
+    /// Bytes of the entries that are needed.
+    needed: u64,
+    pending: Vec<u8>,
+    /// The file is not written anew before it has grown to this.
+    due: u64,
+    last_number: u64,
+    lost: u64,
+    trouble: Option<Trouble>,
+}
+
+/// Where an entry's bytes stand.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    offset: u64,
+    length: usize,
+    /// Nobody else has the record.
+    held: bool,
+}
+
+impl<D: Disk> Journal<D> {
+    /// Opens a journal, or begins one. A file that is none is left alone.
+    pub fn open(mut disk: D) -> Result<Journal<D>, Trouble> {
+        let length = disk.open()?;
+        let mut journal = Journal {
+            disk,
+            size: 0,
+            records: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            needed: 0,
+            pending: Vec::new(),
+            due: LEAST,
+            last_number: 0,
+            lost: 0,
+            trouble: None,
+        };
+        let mut magic = [0; MAGIC.len()];
+        let read = journal.disk.read_at(0, &mut magic)?;
+        if !MAGIC.starts_with(&magic[..read]) {
+            return Err(Trouble { tried: "open", said: "this file is no journal of abort-reason" });
+        }
+        if read < MAGIC.len() {
+            journal.disk.truncate(0)?;
+            journal.disk.append(MAGIC)?;
+            journal.size = MAGIC.len() as u64;
+            return Ok(journal);
+        }
+        journal.size = journal.scan(length.min(MOST))?;
+        if journal.size < length {
+            journal.lost += length - journal.size;
+            journal.disk.truncate(journal.size)?;
+        }
+        Ok(journal)
+    }
+
+    /// Reads the entries; gives where they end.
+    fn scan(&mut self, length: u64) -> Result<u64, Trouble> {
+        let mut at = MAGIC.len() as u64;
+        let (mut buffer, mut start, mut wanted) = (Vec::new(), 0, 1);
+        // Spoilt bytes that may be followed by an entry.
+        let mut doubtful = 0;
+        loop {
+            while buffer.len() - start < wanted {
+                buffer.drain(..start);
+                start = 0;
+                let room = CHUNK.max(wanted).min((length - at) as usize);
+                let read = fill(&mut self.disk, &mut buffer, at, room)?;
+                if read < wanted {
+                    return Ok(at - doubtful);
+                }
+            }
+            wanted = 1;
+            match frame::read(&buffer[start..]) {
+                Read::Needs(bytes) => {
+                    wanted = bytes;
+                    continue;
+                }
+                Read::Nothing => return Ok(at - doubtful),
+                Read::Spoilt(bytes) => {
+                    doubtful += bytes as u64;
+                    (at, start) = (at + bytes as u64, start + bytes);
+                }
+                Read::Entry { verb, number, bytes } => {
+                    self.lost += std::mem::take(&mut doubtful);
+                    let length = bytes.len();
+                    self.note(verb, number, at, length);
+                    let whole = frame::HEADER + length;
+                    (at, start) = (at + whole as u64, start + whole);
+                }
+            }
+            if at == length {
+                return Ok(at - doubtful);
+            }
+        }
+    }
+
+    /// What an entry at a place changes.
+    fn note(&mut self, verb: Verb, number: u64, at: u64, length: usize) {
+        self.last_number = self.last_number.max(number);
+        let offset = at + frame::HEADER as u64;
+        let place = Place { offset, length, held: verb == Verb::Hold };
+        let gone = match verb {
+            Verb::Hold | Verb::Keep => self.records.insert(number, place),
+            Verb::Wait => self.waiting.insert(number, place),
+            Verb::Release => self.records.remove(&number),
+            Verb::Go => self.waiting.remove(&number),
+            Verb::Leave => {
+                if let Some(record) = self.records.get_mut(&number) {
+                    record.held = false;
+                }
+                None
+            }
+        };
+        let whole = |length: usize| (frame::HEADER + length) as u64;
+        if matches!(verb, Verb::Hold | Verb::Keep | Verb::Wait) {
+            self.needed += whole(length);
+        }
+        self.needed -= gone.map_or(0, |place| whole(place.length));
+    }
+
+    /// The tickets of the records, in their order, each with whether it is held.
+    pub fn records(&self) -> Vec<(u64, bool)> {
+        self.records.iter().map(|(ticket, place)| (*ticket, place.held)).collect()
+    }
+
+    /// The numbers of what waits to leave, in their order.
+    pub fn waiting(&self) -> Vec<u64> {
+        self.waiting.keys().copied().collect()
+    }
+
+    /// A record.
+    pub fn record(&mut self, ticket: u64) -> Result<Vec<u8>, Trouble> {
+        let place = self.records.get(&ticket).copied();
+        place.map_or(Ok(Vec::new()), |place| self.bytes(place))
+    }
+
+    /// What waits under a number.
+    pub fn waits(&mut self, number: u64) -> Result<Vec<u8>, Trouble> {
+        let place = self.waiting.get(&number).copied();
+        place.map_or(Ok(Vec::new()), |place| self.bytes(place))
+    }
+
+    fn bytes(&mut self, place: Place) -> Result<Vec<u8>, Trouble> {
+        if let Some(at) = place.offset.checked_sub(self.size) {
+            return Ok(self
+                .pending
+                .get(at as usize..)
+                .and_then(|rest| rest.get(..place.length))
+                .unwrap_or_default()
+                .into());
+        }
+        let mut bytes = vec![0; place.length];
+        let read = self.disk.read_at(place.offset, &mut bytes)?;
+        if read < place.length {
+            return Err(Trouble { tried: "read", said: "the file is shorter than it was" });
+        }
+        Ok(bytes)
+    }
+
+    /// The highest ticket or number that is in use, or was.
+    pub fn last_number(&self) -> u64 {
+        self.last_number
+    }
+
+    /// Bytes that were torn or spoilt.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Bytes of the file.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Why nothing can be written at present.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.trouble
+    }
+
+    /// A record that the engine needs until its ticket is given back. It is held if nobody else has it.
+    pub fn keep(&mut self, ticket: u64, held: bool, record: &[u8]) {
+        self.add(if held { Verb::Hold } else { Verb::Keep }, ticket, record);
+    }
+
+    /// A held record has left, or something about it.
+    pub fn leave(&mut self, ticket: u64) {
+        if self.records.get(&ticket).is_some_and(|record| record.held) {
+            self.add(Verb::Leave, ticket, b"");
+        }
+    }
+
+    /// A ticket is given back.
+    pub fn release(&mut self, ticket: u64) {
+        if self.records.contains_key(&ticket) {
+            self.add(Verb::Release, ticket, b"");
+        }
+    }
+
+    /// Something waits to leave.
+    pub fn wait(&mut self, number: u64, bytes: &[u8]) {
+        self.add(Verb::Wait, number, bytes);
+    }
+
+    /// It is gone.
+    pub fn go(&mut self, number: u64) {
+        if self.waiting.contains_key(&number) {
+            self.add(Verb::Go, number, b"");
+        }
+    }
+
+    fn add(&mut self, verb: Verb, number: u64, bytes: &[u8]) {
+        let whole = frame::HEADER + bytes.len();
+        let is_full = self.trouble.is_some() && self.pending.len() + whole > PENDING;
+        if whole > frame::LONGEST || is_full {
+            return;
+        }
+        self.note(verb, number, self.size + self.pending.len() as u64, bytes.len());
+        frame::write(&mut self.pending, verb, number, bytes);
+    }
+
+    /// Writes what has been noted. After an error it is kept for the next attempt.
+    pub fn flush(&mut self) -> Result<(), Trouble> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let written = self.write();
+        self.trouble = written.err();
+        written?;
+        if self.size > self.due.max(3 * self.needed) {
+            self.due = match self.write_anew() {
+                Ok(()) => LEAST,
+                // The file at hand is as good as it was.
+                Err(_) => self.size + LEAST,
+            };
+        }
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<(), Trouble> {
+        if self.disk.length()? != Some(self.size) {
+            return Err(Trouble { tried: "write", said: "somebody else has changed the file" });
+        }
+        if let Err(trouble) = self.disk.append(&self.pending) {
+            // What was written of it would be taken for a torn end.
+            let _ = self.disk.truncate(self.size);
+            return Err(trouble);
+        }
+        self.size += self.pending.len() as u64;
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// Writes what is needed into a new file, which takes the place of the old one.
+    fn write_anew(&mut self) -> Result<(), Trouble> {
+        self.disk.begin_new()?;
+        let mut moved = Moved { chunk: MAGIC.to_vec(), written: 0 };
+        let all = [(Verb::Keep, self.records.clone()), (Verb::Wait, self.waiting.clone())];
+        let mut places = Vec::new();
+        for (verb, entries) in all {
+            let mut new = BTreeMap::new();
+            for (number, place) in entries {
+                let verb = if place.held { Verb::Hold } else { verb };
+                let bytes = self.bytes(place)?;
+                let offset = moved.add(&mut self.disk, verb, number, &bytes)?;
+                new.insert(number, Place { offset, ..place });
+            }
+            places.push(new);
+        }
+        moved.flush(&mut self.disk)?;
+        self.disk.commit_new()?;
+        self.size = moved.written;
+        (self.waiting, self.records) = (places.pop().unwrap_or_default(), places.pop().unwrap_or_default());
+        Ok(())
+    }
+}
+
+/// A new file on its way.
+struct Moved {
+    chunk: Vec<u8>,
+    written: u64,
+}
+
+impl Moved {
+    /// Adds an entry; gives where its bytes stand.
+    fn add<D: Disk>(&mut self, disk: &mut D, verb: Verb, number: u64, bytes: &[u8]) -> Result<u64, Trouble> {
+        let at = self.written + self.chunk.len() as u64;
+        frame::write(&mut self.chunk, verb, number, bytes);
+        if self.chunk.len() > CHUNK {
+            self.flush(disk)?;
+        }
+        Ok(at + frame::HEADER as u64)
+    }
+
+    fn flush<D: Disk>(&mut self, disk: &mut D) -> Result<(), Trouble> {
+        disk.append_new(&self.chunk)?;
+        self.written += self.chunk.len() as u64;
+        self.chunk.clear();
+        Ok(())
+    }
+}
+
+/// Reads until a buffer, whose first byte stands at a place of the file, has so many bytes; gives how many it has.
+fn fill<D: Disk>(disk: &mut D, buffer: &mut Vec<u8>, at: u64, bytes: usize) -> Result<usize, Trouble> {
+    while buffer.len() < bytes {
+        let had = buffer.len();
+        buffer.resize(bytes, 0);
+        let read = disk.read_at(at + had as u64, &mut buffer[had..]);
+        buffer.truncate(had + *read.as_ref().unwrap_or(&0));
+        if read? == 0 {
+            break;
+        }
+    }
+    Ok(buffer.len())
+}

@@ -1,0 +1,260 @@
+//! A journal on a disk in memory, which can be cut, spoilt, filled and taken over.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros, reason = "a test")]
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use abort_reason_journal::{Disk, Journal, Trouble};
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+
+/// What is on the disk, for all who have it open.
+#[derive(Debug, Default)]
+struct Files {
+    file: Vec<u8>,
+    new: Vec<u8>,
+    /// Raised when another file gets the name.
+    generation: u32,
+    /// Bytes that both may have together.
+    room: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Memory {
+    files: Rc<RefCell<Files>>,
+    generation: u32,
+}
+
+impl Memory {
+    fn new(file: &[u8]) -> Memory {
+        let files = Files { file: file.to_vec(), room: usize::MAX, ..Files::default() };
+        Memory { files: Rc::new(RefCell::new(files)), generation: 0 }
+    }
+
+    fn file(&self) -> Vec<u8> {
+        self.files.borrow().file.clone()
+    }
+
+    /// A disk with the same bytes, as the next process finds it.
+    fn afterwards(&self) -> Memory {
+        Memory::new(&self.files.borrow().file)
+    }
+}
+
+const FULL: Trouble = Trouble { tried: "write", said: "no space is left" };
+
+impl Disk for Memory {
+    fn open(&mut self) -> Result<u64, Trouble> {
+        self.generation = self.files.borrow().generation;
+        Ok(self.files.borrow().file.len() as u64)
+    }
+
+    fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize, Trouble> {
+        let files = self.files.borrow();
+        let rest = files.file.get(offset as usize..).unwrap_or_default();
+        // Short reads are allowed to anybody but at the end of a small one.
+        let length = rest.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&rest[..length]);
+        Ok(length)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
+        let mut files = self.files.borrow_mut();
+        let room = files.room.saturating_sub(files.file.len() + files.new.len());
+        files.file.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        if bytes.len() > room { Err(FULL) } else { Ok(()) }
+    }
+
+    fn truncate(&mut self, length: u64) -> Result<(), Trouble> {
+        self.files.borrow_mut().file.truncate(length as usize);
+        Ok(())
+    }
+
+    fn length(&mut self) -> Result<Option<u64>, Trouble> {
+        let files = self.files.borrow();
+        Ok((files.generation == self.generation).then_some(files.file.len() as u64))
+    }
+
+    fn begin_new(&mut self) -> Result<(), Trouble> {
+        self.files.borrow_mut().new.clear();
+        Ok(())
+    }
+
+    fn append_new(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
+        let mut files = self.files.borrow_mut();
+        if files.file.len() + files.new.len() + bytes.len() > files.room {
+            return Err(FULL);
+        }
+        files.new.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn commit_new(&mut self) -> Result<(), Trouble> {
+        let mut files = self.files.borrow_mut();
+        files.file = std::mem::take(&mut files.new);
+        files.generation += 1;
+        self.generation = files.generation;
+        Ok(())
+    }
+}
+
+/// What a journal should hold.
+type Held = (BTreeMap<u64, (bool, Vec<u8>)>, BTreeMap<u64, Vec<u8>>);
+
+fn held(journal: &mut Journal<Memory>) -> Held {
+    let records = journal.records().into_iter().map(|(ticket, held)| (ticket, (held, journal.record(ticket).unwrap())));
+    let records = records.collect();
+    (records, journal.waiting().into_iter().map(|number| (number, journal.waits(number).unwrap())).collect())
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Keep(u64, bool, Vec<u8>),
+    Leave(u64),
+    Release(u64),
+    Wait(u64, Vec<u8>),
+    Go(u64),
+    Flush,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let bytes = prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..40),
+        (0_usize..40_000, any::<u8>()).prop_map(|(length, byte)| vec![byte; length])
+    ];
+    prop_oneof![
+        3 => (0_u64..20, any::<bool>(), bytes.clone()).prop_map(|(ticket, held, bytes)| Step::Keep(ticket, held, bytes)),
+        1 => (0_u64..20).prop_map(Step::Leave),
+        2 => (0_u64..20).prop_map(Step::Release),
+        2 => (0_u64..20, bytes).prop_map(|(number, bytes)| Step::Wait(number, bytes)),
+        2 => (0_u64..20).prop_map(Step::Go),
+        3 => Just(Step::Flush),
+    ]
+}
+
+fn run(journal: &mut Journal<Memory>, step: &Step) -> Result<(), Trouble> {
+    match step {
+        Step::Keep(ticket, held, bytes) => journal.keep(*ticket, *held, bytes),
+        Step::Leave(ticket) => journal.leave(*ticket),
+        Step::Release(ticket) => journal.release(*ticket),
+        Step::Wait(number, bytes) => journal.wait(*number, bytes),
+        Step::Go(number) => journal.go(*number),
+        Step::Flush => return journal.flush(),
+    }
+    Ok(())
+}
+
+fn expect(model: &mut Held, step: &Step) {
+    match step {
+        Step::Keep(ticket, held, bytes) => drop(model.0.insert(*ticket, (*held, bytes.clone()))),
+        Step::Leave(ticket) => {
+            if let Some((held, _)) = model.0.get_mut(ticket) {
+                *held = false;
+            }
+        }
+        Step::Release(ticket) => drop(model.0.remove(ticket)),
+        Step::Wait(number, bytes) => drop(model.1.insert(*number, bytes.clone())),
+        Step::Go(number) => drop(model.1.remove(number)),
+        Step::Flush => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, rng_seed: RngSeed::Fixed(7), ..ProptestConfig::default() })]
+
+    /// What was written is there afterwards, and nothing else; also where the disk was full for a while.
+    #[test]
+    fn what_was_flushed_is_there_afterwards(steps in prop::collection::vec(step(), 0..120), full in 0_usize..60) {
+        let disk = Memory::new(b"");
+        let mut journal = Journal::open(disk.clone()).unwrap();
+        let (mut model, mut flushed) = (Held::default(), Held::default());
+        for (at, step) in steps.iter().enumerate() {
+            let is_full = (full..full + 10).contains(&at);
+            let length = disk.file().len();
+            disk.files.borrow_mut().room = if is_full { length + 100 } else { usize::MAX };
+            expect(&mut model, step);
+            let done = run(&mut journal, step);
+            prop_assert!(held(&mut journal) == model, "{at}");
+            prop_assert!(done.is_ok() || is_full && journal.trouble() == Some(FULL));
+            if matches!(step, Step::Flush) && done.is_ok() {
+                flushed = model.clone();
+            }
+            if matches!(step, Step::Flush) {
+                let mut next = Journal::open(disk.afterwards()).unwrap();
+                prop_assert!(held(&mut next) == flushed && next.lost() == 0, "{at}");
+            }
+        }
+        // What is needed bounds the file.
+        if journal.flush().is_ok() {
+            let needed: usize = model.0.values().map(|(_, bytes)| bytes.len() + 17).sum::<usize>()
+                + model.1.values().map(|bytes| bytes.len() + 17).sum::<usize>();
+            prop_assert!(journal.size() as usize <= 3 * needed + (2 << 20) + 80_000);
+        }
+    }
+
+    /// A file that was cut anywhere gives what stands before the cut, and goes on.
+    #[test]
+    fn a_torn_end_is_cut_off(numbers in prop::collection::vec(0_u64..9, 1..20), cut in any::<prop::sample::Index>()) {
+        let disk = Memory::new(b"");
+        let mut journal = Journal::open(disk.clone()).unwrap();
+        let mut states = vec![(disk.file().len(), held(&mut journal))];
+        for number in numbers {
+            journal.keep(number, true, format!("record {number}").as_bytes());
+            journal.flush().unwrap();
+            states.push((disk.file().len(), held(&mut journal)));
+        }
+        let cut = cut.index(disk.file().len() + 1);
+        let disk = Memory::new(&disk.file()[..cut]);
+        let mut journal = Journal::open(disk.clone()).unwrap();
+        let (end, state) = states.iter().rev().find(|(end, _)| *end <= cut).unwrap_or(&states[0]).clone();
+        prop_assert_eq!(&held(&mut journal), &state);
+        prop_assert_eq!(journal.lost() as usize, cut.saturating_sub(end));
+        journal.keep(99, false, b"and on");
+        journal.flush().unwrap();
+        prop_assert_eq!(held(&mut Journal::open(disk.afterwards()).unwrap()), held(&mut journal));
+    }
+
+    /// Whatever stands in the file, nothing ends the program, and what is read is bounded.
+    #[test]
+    fn a_spoilt_file_is_survived(bytes in prop::collection::vec(any::<u8>(), 0..300), at in any::<prop::sample::Index>()) {
+        let mut file = b"abort-reason journal 1\n".to_vec();
+        file.extend_from_slice(&bytes);
+        let _ = Journal::open(Memory::new(&file)).map(|mut journal| held(&mut journal));
+
+        let disk = Memory::new(b"");
+        let mut journal = Journal::open(disk.clone()).unwrap();
+        (0..4).for_each(|number| journal.keep(number, true, b"record"));
+        journal.flush().unwrap();
+        let mut file = disk.file();
+        let at = 23 + at.index(file.len() - 23);
+        file[at] ^= 0x10;
+        let mut journal = Journal::open(Memory::new(&file)).unwrap();
+        // An entry whose length was not hit costs none of the others.
+        let (spoilt, offset) = ((at - 23) / 23, (at - 23) % 23);
+        let (records, _) = held(&mut journal);
+        prop_assert!(journal.lost() >= 23 && records.len() < 4);
+        prop_assert!(offset < 4 || records.len() == 3, "{spoilt} {offset} {records:?}");
+    }
+}
+
+#[test]
+fn what_is_no_journal_is_left_alone() {
+    let disk = Memory::new(b"somebody's letters\n");
+    assert!(Journal::open(disk.clone()).is_err());
+    assert_eq!(disk.file(), b"somebody's letters\n");
+}
+
+#[test]
+fn two_that_write_are_noticed() {
+    let disk = Memory::new(b"");
+    let mut first = Journal::open(disk.clone()).unwrap();
+    first.keep(1, true, b"one");
+    first.flush().unwrap();
+    let mut second = Journal::open(disk.clone()).unwrap();
+    second.keep(2, true, b"two");
+    second.flush().unwrap();
+    first.keep(3, true, b"three");
+    assert_eq!(first.flush().unwrap_err().said, "somebody else has changed the file");
+    assert_eq!(Journal::open(disk.afterwards()).unwrap().records(), [(1, true), (2, true)]);
+}
