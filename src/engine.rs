@@ -110,8 +110,9 @@ impl Engine {
         self.join.advance(now_ms);
     }
 
-    /// While `stateless` is true, aborts leave at once, as in [`Mode::Annotate`](crate::Mode): for hosts that may have
-    /// made this engine for a few records only, so that what it holds would be lost.
+    /// While `stateless` is true, aborts leave at once, as in [`Mode::Annotate`](crate::Mode), and those that were held leave
+    /// now: for hosts that may have made this engine for a few records only, or can't take what it would issue later, so that
+    /// what it holds would be lost.
     pub fn set_stateless(&mut self, stateless: bool) {
         self.join.set_stateless(stateless);
     }

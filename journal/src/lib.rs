@@ -260,7 +260,7 @@ impl<D: Disk> Journal<D> {
 
     /// Writes what has been noted. After an error it is kept for the next attempt.
     pub fn flush(&mut self) -> Result<(), Trouble> {
-        if self.pending.is_empty() {
+        if self.pending.is_empty() && self.trouble.is_none() {
             return Ok(());
         }
         let written = self.write();

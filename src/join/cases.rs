@@ -113,7 +113,8 @@ impl Join {
             let case = Case { ticket, ..new_case(kind, name, record, entry, reading) };
             self.hold(place, &entry.id, &mut group, case, 0);
             if kind == Kind::Abort && (self.stateless || self.config.mode == Mode::Annotate) {
-                self.issue_provisional(&entry.id, &mut group);
+                let index = group.cases.len() - 1;
+                self.issue_provisional(&entry.id, &mut group, index);
             }
             self.reconsider(place, &entry.id, &mut group, None);
         }

@@ -130,6 +130,9 @@ impl Join {
     }
 
     pub(crate) fn set_stateless(&mut self, stateless: bool) {
+        if stateless && !std::mem::replace(&mut self.stateless, stateless) {
+            self.let_go();
+        }
         self.stateless = stateless;
     }
 

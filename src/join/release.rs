@@ -86,8 +86,8 @@ impl Join {
         self.hosts.name(self.seen.host(id)?)
     }
 
-    pub(super) fn issue_provisional(&mut self, id: &QueueId, group: &mut Group) {
-        let index = group.cases.len() - 1;
+    /// Issues a case that goes on waiting for its reason.
+    pub(super) fn issue_provisional(&mut self, id: &QueueId, group: &mut Group, index: usize) {
         let (record, told) = self.record(id, group, index, 0, true);
         if told.settled {
             return;
@@ -186,16 +186,34 @@ impl Join {
     /// Issues the case with this number.
     pub(super) fn settle(&mut self, id: QueueId, seq: u64) {
         self.unwait(seq);
-        let found = self
-            .store
-            .get(&id)
-            .iter()
-            .enumerate()
-            .find_map(|(at, group)| group.cases.iter().position(|case| case.seq == seq).map(|index| (at, index)));
-        let Some((at, index)) = found else { return };
-        let Some(mut group) = self.store.take_at(&id, at) else { return };
+        let Some((mut group, index)) = self.take_case(&id, seq) else { return };
         self.issue(&id, &mut group, index);
         self.put(id, group);
+    }
+
+    /// Takes a message out, for one of its cases.
+    fn take_case(&mut self, id: &QueueId, seq: u64) -> Option<(Group, usize)> {
+        let mut groups = self.store.get(id).iter().enumerate();
+        let (at, index) =
+            groups.find_map(|(at, group)| Some((at, group.cases.iter().position(|case| case.seq == seq)?)))?;
+        Some((self.store.take_at(id, at)?, index))
+    }
+
+    /// Issues all aborts that wait, as provisional: they go on waiting for their reasons.
+    pub(super) fn let_go(&mut self) {
+        let held: Vec<(u64, QueueId)> = self.waits.all().collect();
+        for (seq, id) in held {
+            let Some((mut group, index)) = self.take_case(&id, seq) else { continue };
+            let case = &group.cases[index];
+            if case.kind == Kind::Abort && matches!(case.state, CaseState::Held { told: None, .. }) {
+                self.issue_provisional(&id, &mut group, index);
+                // What is said for good needs no second word.
+                if matches!(group.cases[index].state, CaseState::Held { told: None, .. }) {
+                    self.issue(&id, &mut group, index);
+                }
+            }
+            self.put(id, group);
+        }
     }
 
     /// Issues all that waits in a group; gives their number.

@@ -150,7 +150,12 @@ impl Waits {
 
     /// The first of all, with what it is about.
     pub(crate) fn first(&self) -> Option<(u64, QueueId)> {
-        self.all.first_key_value().map(|(seq, wait)| (*seq, wait.id))
+        self.all().next()
+    }
+
+    /// All of them, in the order of their entries.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (u64, QueueId)> {
+        self.all.iter().map(|(seq, wait)| (*seq, wait.id))
     }
 
     /// Whether anything waits for a log that a line of it could end.

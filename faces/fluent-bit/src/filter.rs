@@ -1,11 +1,12 @@
 //! One call of Fluent Bit: what goes out in place of the record that came in.
 
-use std::collections::BTreeMap;
-
 use abort_reason::{Engine, Input, Output, Source, What};
 
-use crate::report::{self, Counts};
+use crate::memory::{Memory, Remembered};
+use crate::report::{self, Counts, State};
 use crate::settings::Settings;
+use crate::slots::Slots;
+use crate::system;
 
 /// Longer records pass without being looked at.
 const LONGEST: usize = 1 << 20;
@@ -34,9 +35,11 @@ pub(crate) struct Filter {
     settings: Settings,
     engine: Engine,
     tag: TagMemo,
-    /// Records that wait for a slot, by the number of their abort, so that the oldest leaves first.
-    waiting: BTreeMap<(u64, u64), Vec<u8>>,
-    waiting_bytes: usize,
+    slots: Slots,
+    /// None before the first call: what a stored module begins with is no process yet.
+    memory: Option<Memory>,
+    /// The process before had slots, so this one will.
+    had_slots: bool,
     sequence: u64,
     now: u64,
     /// Time of the first tick, of the last one, and of the last report, in milliseconds.
@@ -112,8 +115,9 @@ impl Filter {
         Filter {
             engine,
             tag: TagMemo::default(),
-            waiting: BTreeMap::new(),
-            waiting_bytes: 0,
+            slots: Slots::default(),
+            memory: None,
+            had_slots: false,
             sequence: 0,
             now: 0,
             ticks: None,
@@ -136,6 +140,9 @@ impl Filter {
     /// Answers a call.
     #[inline]
     pub(crate) fn call(&mut self, tag: &[u8], sec: u32, nsec: u32, record: &[u8]) -> Answer {
+        if self.memory.is_none() {
+            self.start();
+        }
         let kind = self.kind(tag);
         if kind == TagKind::Tick {
             return self.tick(u64::from(sec) * 1_000 + u64::from(nsec) / 1_000_000);
@@ -146,7 +153,7 @@ impl Filter {
             self.counts.too_long += 1;
             return Answer::Given;
         }
-        if self.waiting_bytes > MOST_WAITING && kind == TagKind::Other && !record.ends_with(b"/abort\"}") {
+        if self.slots.bytes() > MOST_WAITING && kind == TagKind::Other && !record.ends_with(b"/abort\"}") {
             // It takes no record with it: nothing is lost but reasons.
             self.counts.unread += 1;
             return Answer::Given;
@@ -154,11 +161,97 @@ impl Filter {
         self.sequence += 1;
         let ticket = self.sequence;
         let disposition = self.engine.push(Source::Auto, Input::Record(record), ticket, self.now);
-        if let Some(own) = self.collect(ticket) {
+        if disposition.keep {
+            self.keep(ticket, !disposition.forward, record);
+        }
+        let mut own = self.collect(ticket);
+        if disposition.keep {
+            own = own.or_else(|| self.secure(ticket, !disposition.forward));
+        }
+        if let Some(own) = own {
             return Answer::Record(own);
         }
         let of_mail_log = matches!(disposition.what, What::MailLine | What::Other);
-        if kind == TagKind::Evidence && of_mail_log || !disposition.forward { self.slot() } else { Answer::Given }
+        if kind == TagKind::Evidence && of_mail_log {
+            self.slots.note();
+            return self.slot();
+        }
+        if disposition.forward { Answer::Given } else { self.slot() }
+    }
+
+    /// Goes on where the process before has ended.
+    #[inline(never)]
+    fn start(&mut self) {
+        let mut memory = Memory::open(&self.settings.state_file);
+        self.had_slots = memory.has_slots(&self.settings.tick_tag);
+        self.sequence = memory.last_number();
+        for (number, record) in memory.waiting() {
+            self.slots.add(number, number, record);
+        }
+        let records = memory.records();
+        self.memory = Some(memory);
+        if self.had_slots {
+            self.slots.note();
+        }
+        self.update();
+        for (ticket, held) in records {
+            let Some(remembered) = self.memory.as_mut().and_then(|memory| memory.record(ticket, held)) else {
+                continue;
+            };
+            self.push_again(remembered);
+        }
+        self.flush();
+    }
+
+    /// Hands in a record that the process before had.
+    fn push_again(&mut self, remembered: Remembered) {
+        let Remembered { ticket, held, record } = remembered;
+        let disposition = self.engine.push(Source::Auto, Input::Record(&record), ticket, self.now);
+        if let Some(own) = self.collect(ticket) {
+            self.add(ticket, own);
+        } else if held && disposition.forward {
+            // Under another configuration it may be no abort any more: it leaves as it came.
+            self.add(ticket, record);
+        }
+        if !disposition.keep
+            && let Some(memory) = &mut self.memory
+        {
+            memory.release(ticket);
+        }
+    }
+
+    /// Notes a record that the engine needs.
+    #[inline(never)]
+    fn keep(&mut self, ticket: u64, held: bool, record: &[u8]) {
+        if let Some(memory) = &mut self.memory {
+            memory.keep(ticket, held, record);
+        }
+    }
+
+    /// Makes sure that what is kept outlives the process. What is held without that, or without slots to come, leaves now.
+    #[inline(never)]
+    fn secure(&mut self, ticket: u64, held: bool) -> Option<Vec<u8>> {
+        let is_safe = self.flush();
+        if held && !(is_safe && self.slots.come(system::now_ms())) {
+            self.update();
+            return self.collect(ticket);
+        }
+        None
+    }
+
+    /// Writes the journal; whether all is safe.
+    fn flush(&mut self) -> bool {
+        self.memory.as_mut().is_none_or(Memory::flush)
+    }
+
+    /// Tells the engine whether aborts can wait.
+    fn update(&mut self) {
+        let stateless = self.stateless() || !self.slots.come(system::now_ms()) || !self.is_safe();
+        self.engine.set_stateless(stateless);
+    }
+
+    fn is_safe(&self) -> bool {
+        self.memory.as_ref().is_none_or(Memory::is_safe)
     }
 
     /// What a tag is for. A second one shows that this instance outlives a chunk.
@@ -167,7 +260,7 @@ impl Filter {
         let changes = self.tag.changes;
         let kind = self.tag.kind(tag, &self.settings);
         if self.tag.changes != changes {
-            self.engine.set_stateless(self.stateless());
+            self.update();
         }
         kind
     }
@@ -185,6 +278,8 @@ impl Filter {
 
     /// The next of what is held or waits, whether or not it is time: for a filter that has failed.
     pub(crate) fn give_up(&mut self) {
+        // What is in the journal comes again after a restart.
+        self.memory.iter_mut().for_each(Memory::abandon);
         self.engine.finish();
         self.collect(0);
     }
@@ -192,13 +287,11 @@ impl Filter {
     /// The record that has waited longest.
     #[inline(never)]
     pub(crate) fn next_waiting(&mut self) -> Option<Vec<u8>> {
-        let (_, record) = self.waiting.pop_first()?;
-        self.waiting_bytes -= record.len();
-        Some(record)
+        self.slots.next()
     }
 
     fn slot(&mut self) -> Answer {
-        if self.waiting_bytes == 0 {
+        if self.slots.bytes() == 0 {
             return Answer::Nothing;
         }
         self.next_waiting().map_or(Answer::Nothing, Answer::Record)
@@ -213,8 +306,18 @@ impl Filter {
             passed = passed.min(BUSY_TICK);
         }
         self.now += passed;
+        for number in self.slots.tick() {
+            self.memory.iter_mut().for_each(|memory| memory.go(number));
+        }
+        self.flush();
+        self.note_slots();
+        self.update();
         self.engine.advance(self.now);
         self.collect(0);
+        if self.memory.as_mut().is_some_and(Memory::news) {
+            self.ticks = Some((first, time.max(last), time));
+            return Answer::Record(self.report(""));
+        }
         let mut answer = self.slot();
         if answer == Answer::Nothing
             && self.settings.report_secs > 0
@@ -229,22 +332,62 @@ impl Filter {
 
     /// Whether this instance may be one of many, each made for one chunk.
     fn stateless(&self) -> bool {
-        self.tag.changes < 2
+        self.tag.changes < 2 && !self.had_slots
+    }
+
+    /// Remembers for the next process that slots come to one that outlives a chunk.
+    fn note_slots(&mut self) {
+        if self.had_slots || self.stateless() {
+            return;
+        }
+        self.had_slots = true;
+        self.memory.iter_mut().for_each(|memory| memory.note_slots(&self.settings.tick_tag));
     }
 
     /// The record with the counters.
     #[inline(never)]
-    pub(crate) fn report(&self, failure: &str) -> Vec<u8> {
-        let age = self.ticks.map_or(0, |(first, last, _)| (last - first) / 1_000);
-        report::write(&self.counts, self.engine.stats(), self.waiting.len(), age, self.stateless(), failure)
+    pub(crate) fn report(&mut self, failure: &str) -> Vec<u8> {
+        let memory = self.memory.as_ref();
+        let (journal_bytes, journal_lost) = memory.map_or((0, 0), Memory::bytes);
+        let journal_trouble = memory.map(Memory::trouble).unwrap_or_default();
+        let state = State {
+            age_secs: self.ticks.map_or(0, |(first, last, _)| (last - first) / 1_000),
+            stateless: self.stateless(),
+            slots: self.slots.come(system::now_ms()),
+            waiting: self.slots.len(),
+            journal_bytes,
+            journal_lost,
+            journal_trouble,
+        };
+        report::write(&self.counts, self.engine.stats(), &state, failure)
     }
 
     /// Takes what the engine issues; gives back what answers the record with this ticket.
     #[inline]
     fn collect(&mut self, ticket: u64) -> Option<Vec<u8>> {
-        while self.engine.poll_released().is_some() {}
-        let first = self.engine.poll()?;
-        self.collect_from(first, ticket)
+        let first = self.engine.poll();
+        let own = first.and_then(|first| self.collect_from(first, ticket));
+        if let Some(released) = self.engine.poll_released() {
+            self.release(released);
+        }
+        own
+    }
+
+    /// Notes what the engine gives back.
+    #[inline(never)]
+    fn release(&mut self, first: u64) {
+        let mut next = Some(first);
+        while let Some(ticket) = next {
+            self.memory.iter_mut().for_each(|memory| memory.release(ticket));
+            next = self.engine.poll_released();
+        }
+    }
+
+    /// Adds a record to those that wait for a slot.
+    fn add(&mut self, place: u64, record: Vec<u8>) {
+        self.sequence += 1;
+        self.memory.iter_mut().for_each(|memory| memory.wait(self.sequence, &record));
+        self.slots.add(place, self.sequence, record);
     }
 
     #[inline(never)]
@@ -253,14 +396,13 @@ impl Filter {
         let mut next = Some(first);
         while let Some(output) = next {
             next = self.engine.poll();
+            self.memory.iter_mut().for_each(|memory| memory.leave(output.ticket));
             if own.is_none() && ticket != 0 && output.ticket == ticket {
                 own = Some(output.data);
                 continue;
             }
-            self.sequence += 1;
-            let place = if output.ticket == 0 { self.sequence } else { output.ticket };
-            self.waiting_bytes += output.data.len();
-            self.waiting.insert((place, self.sequence), output.data);
+            let place = if output.ticket == 0 { self.sequence + 1 } else { output.ticket };
+            self.add(place, output.data);
         }
         own
     }
@@ -271,13 +413,21 @@ mod tests {
     use super::{Answer, Filter};
     use crate::settings::Settings;
 
+    /// Settings without a journal: there are no files here.
+    fn settings(text: &str) -> Settings {
+        let mut settings = Settings::from_json(text).unwrap();
+        settings.state_file.clear();
+        settings
+    }
+
     fn record(line: &str) -> Vec<u8> {
         format!("{{\"log\":{}}}", serde_json::Value::from(line)).into_bytes()
     }
 
     /// Whether an abort is explained by a line that looks ordinary, after many that are.
     fn explained(configuration: &str, text: &str) -> bool {
-        let mut filter = Filter::new(Settings::from_json(configuration).unwrap());
+        let mut filter = Filter::new(settings(configuration));
+        filter.call(b"abort_reason.tick", 0, 0, b"{}");
         let ordinary = "from=<a@example.org>, size=9, class=0, nrcpts=1, msgid=<x@y>, relay=x [192.0.2.1]";
         let mut call = |tag: &str, line: &str| filter.call(tag.as_bytes(), 0, 0, &record(line));
         for n in 0..200 {
@@ -294,8 +444,8 @@ mod tests {
 
     #[test]
     fn a_second_tag_is_noticed_in_any_call() {
-        let mut filter = Filter::new(Settings::from_json("").unwrap());
-        filter.call(b"pmx", 0, 0, &record("2026-11-23T13:01:05 q=6AND15V7014028 f=<a@b> tm=0.10 a=a/eom"));
+        let mut filter = Filter::new(settings(""));
+        filter.call(b"abort_reason.tick", 0, 0, b"{}");
         filter.not_passed(b"maillog", 0, 0, 9);
         let abort = record("2026-11-23T13:01:05 q=6AND15V7014029 f=<a@b> tm=0.10 a=c/abort");
         assert_eq!(filter.call(b"maillog", 0, 0, &abort), Answer::Nothing, "it waits for its reason");

@@ -6,6 +6,9 @@
 //! | `abi` | the exported functions and all `unsafe` code: pointers in, a pointer out |
 //! | `filter` | one call: what goes out in place of the record that came in |
 //! | `settings` | the configuration that is baked into the module |
+//! | `slots` | what waits to leave, and whether slots come |
+//! | `memory` | what outlives the process: the journal |
+//! | `system` | the file and the clock that Fluent Bit gives a module |
 //! | `report` | the record with the counters |
 //!
 //! Fluent Bit takes at most one record out for each that goes in, and never asks again. So every call whose own record
@@ -19,5 +22,8 @@
 
 mod abi;
 mod filter;
+mod memory;
 mod report;
 mod settings;
+mod slots;
+mod system;

@@ -20,20 +20,30 @@ pub(crate) struct Counts {
     pub unread: u64,
 }
 
-/// Writes the record. `age_secs` is the age of the module's state by the ticks: where it stays near 0, and `stateless`
-/// true, the host makes a new module again and again.
-pub(crate) fn write(
-    counts: &Counts,
-    stats: &Stats,
-    waiting: usize,
-    age_secs: u64,
-    stateless: bool,
-    failure: &str,
-) -> Vec<u8> {
+/// How the filter is.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct State {
+    /// The age of the module's state by the ticks: where it stays near 0, and `stateless` true, the host makes a new module
+    /// again and again.
+    pub age_secs: u64,
+    pub stateless: bool,
+    /// Slots come.
+    pub slots: bool,
+    /// Records that wait for one.
+    pub waiting: usize,
+    /// Bytes of the journal, those of it that could not be read, and why it can't be written.
+    pub journal_bytes: u64,
+    pub journal_lost: u64,
+    pub journal_trouble: String,
+}
+
+/// Writes the record.
+pub(crate) fn write(counts: &Counts, stats: &Stats, state: &State, failure: &str) -> Vec<u8> {
     let mut report = json!({
         "version": VERSION,
-        "state_age_secs": age_secs,
-        "stateless_host": stateless,
+        "state_age_secs": state.age_secs,
+        "stateless_host": state.stateless,
+        "slots": state.slots,
         "records": counts.records,
         "lines": stats.mail_lines,
         "entries": stats.entries,
@@ -48,7 +58,7 @@ pub(crate) fn write(
         "unlogged": stats.unlogged,
         "revisions": stats.revisions,
         "held": stats.held,
-        "waiting": waiting,
+        "waiting": state.waiting,
         "evicted": stats.evicted,
         "expired": stats.expired,
         "released_early": stats.released_early,
@@ -57,6 +67,10 @@ pub(crate) fn write(
         "unread": counts.unread,
         "bytes": stats.bytes,
     });
+    report["journal"] = json!({ "bytes": state.journal_bytes, "lost_bytes": state.journal_lost });
+    if !state.journal_trouble.is_empty() {
+        report["journal"]["trouble"] = Value::from(state.journal_trouble.as_str());
+    }
     if !failure.is_empty() {
         report["failure"] = Value::from(failure);
     }

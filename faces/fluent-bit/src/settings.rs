@@ -12,6 +12,8 @@ pub(crate) struct Settings {
     pub tick_tag: String,
     /// Mail lines whose tag begins so end here.
     pub evidence_prefix: String,
+    /// The file in the first of `accessible_paths` that keeps what must outlive the process; empty for none.
+    pub state_file: String,
     /// Seconds between two records with the counters; 0 for none.
     pub report_secs: u64,
     /// The text that the settings were read from.
@@ -25,7 +27,7 @@ const DEFAULTS: &str = r#"{
     "limits": {"join_bytes": 16777216, "messages": 50000, "passed_bytes": 4194304, "seen_ids": 16384}
 }"#;
 
-const KEYS: [&str; 3] = ["tick_tag", "evidence_prefix", "report_secs"];
+const KEYS: [&str; 4] = ["tick_tag", "evidence_prefix", "report_secs", "state_file"];
 
 impl Settings {
     /// Reads a JSON object; empty text gives the defaults. An error names the key, the value, and what is allowed.
@@ -39,6 +41,7 @@ impl Settings {
             tick_tag: "abort_reason.tick".to_owned(),
             evidence_prefix: "evidence.".to_owned(),
             report_secs: 0,
+            state_file: "abort_reason.journal".to_owned(),
             text: text.to_owned(),
         };
         if let Some(own) = own {
@@ -59,6 +62,12 @@ impl Settings {
             match key.as_str() {
                 "tick_tag" => self.tick_tag = text()?,
                 "evidence_prefix" => self.evidence_prefix = text()?,
+                "state_file" => {
+                    let is_name = |name: &&str| name.len() <= 200 && !name.contains(['/', '\\', '\0']);
+                    let name = value.as_str().filter(is_name);
+                    let allowed = "a file's name, without a folder, or an empty text for none";
+                    self.state_file = name.ok_or_else(|| refused(&path, value, allowed))?.to_owned();
+                }
                 "report_secs" => {
                     self.report_secs = value
                         .as_u64()
@@ -123,6 +132,10 @@ mod tests {
             (r#"{"fluent_bit": {"tag": "x"}}"#, "fluent_bit.tag: unknown key; known are tick_tag,"),
             (r#"{"fluent_bit": {"tick_tag": ""}}"#, "fluent_bit.tick_tag: \"\" is not allowed; allowed is a text"),
             (r#"{"fluent_bit": {"tick_tag": "evidence.x"}}"#, "fluent_bit.tick_tag: \"evidence.x\" is not allowed"),
+            (
+                r#"{"fluent_bit": {"state_file": "a/b"}}"#,
+                "fluent_bit.state_file: \"a/b\" is not allowed; allowed is a file's",
+            ),
             (r#"{"fluent_bit": 1}"#, "fluent_bit: 1 is not allowed; allowed is an object"),
             (r#"{"hold_secs": "x"}"#, "hold_secs: \"x\" is not allowed"),
             ("[]", "configuration: [] is not allowed; allowed is an object"),

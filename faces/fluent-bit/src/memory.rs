@@ -1,0 +1,145 @@
+//! What outlives the process: a journal in a file, and what is said where it can't be used.
+
+use abort_reason_journal::{Journal, Trouble};
+
+use crate::system::File;
+
+/// Under this number the journal remembers that slots came, and under which tag.
+const SLOTS: u64 = 0;
+
+/// The journal, if there is to be one.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    journal: Option<Journal<File>>,
+    trouble: Option<Trouble>,
+    /// The trouble has been told since it began.
+    told: bool,
+}
+
+/// What a record was to the process before.
+#[derive(Debug)]
+pub(crate) struct Remembered {
+    pub ticket: u64,
+    /// Nobody else has it.
+    pub held: bool,
+    pub record: Vec<u8>,
+}
+
+impl Memory {
+    /// Opens the file with a name; none is wanted where it is empty.
+    pub(crate) fn open(name: &str) -> Memory {
+        if name.is_empty() {
+            return Memory::default();
+        }
+        match Journal::open(File::new(name)) {
+            Ok(journal) => Memory { journal: Some(journal), ..Memory::default() },
+            Err(trouble) => Memory { trouble: Some(trouble), ..Memory::default() },
+        }
+    }
+
+    /// Whether nothing gets lost that is noted here, or nobody wants that.
+    pub(crate) fn is_safe(&self) -> bool {
+        self.trouble.is_none()
+    }
+
+    /// The trouble, once.
+    pub(crate) fn news(&mut self) -> bool {
+        let is_new = self.trouble.is_some() && !self.told;
+        self.told = self.trouble.is_some();
+        is_new
+    }
+
+    pub(crate) fn trouble(&self) -> String {
+        self.trouble.map(|trouble| trouble.to_string()).unwrap_or_default()
+    }
+
+    /// Bytes of the file, and those of it that were torn or spoilt.
+    pub(crate) fn bytes(&self) -> (u64, u64) {
+        self.journal.as_ref().map_or((0, 0), |journal| (journal.size(), journal.lost()))
+    }
+
+    /// Whether slots came to the process before, under this tag.
+    pub(crate) fn has_slots(&mut self, tag: &str) -> bool {
+        self.journal.as_mut().is_some_and(|journal| journal.record(SLOTS).is_ok_and(|known| known == tag.as_bytes()))
+    }
+
+    /// Remembers that slots come.
+    pub(crate) fn note_slots(&mut self, tag: &str) {
+        if let Some(journal) = &mut self.journal {
+            journal.keep(SLOTS, false, tag.as_bytes());
+        }
+    }
+
+    /// The records that the process before had, in their order.
+    pub(crate) fn records(&mut self) -> Vec<(u64, bool)> {
+        let all = self.journal.as_ref().map(Journal::records).unwrap_or_default();
+        all.into_iter().filter(|(ticket, _)| *ticket != SLOTS).collect()
+    }
+
+    /// One of them; none if it can't be read any more.
+    pub(crate) fn record(&mut self, ticket: u64, held: bool) -> Option<Remembered> {
+        let record = self.journal.as_mut()?.record(ticket);
+        let record = record.map_err(|trouble| self.trouble = Some(trouble)).ok()?;
+        Some(Remembered { ticket, held, record })
+    }
+
+    /// What waited to leave, by its numbers.
+    pub(crate) fn waiting(&mut self) -> Vec<(u64, Vec<u8>)> {
+        let Some(journal) = &mut self.journal else { return Vec::new() };
+        let numbers = journal.waiting().into_iter();
+        numbers.filter_map(|number| Some((number, journal.waits(number).ok()?))).collect()
+    }
+
+    /// The highest ticket or number that was used.
+    pub(crate) fn last_number(&self) -> u64 {
+        self.journal.as_ref().map_or(0, Journal::last_number)
+    }
+
+    /// A record is kept; held, if nobody else has it.
+    pub(crate) fn keep(&mut self, ticket: u64, held: bool, record: &[u8]) {
+        if let Some(journal) = &mut self.journal {
+            journal.keep(ticket, held, record);
+        }
+    }
+
+    /// A record has left, or something about it.
+    pub(crate) fn leave(&mut self, ticket: u64) {
+        if let Some(journal) = &mut self.journal {
+            journal.leave(ticket);
+        }
+    }
+
+    /// A record is not needed any more.
+    pub(crate) fn release(&mut self, ticket: u64) {
+        if let Some(journal) = &mut self.journal {
+            journal.release(ticket);
+        }
+    }
+
+    /// A record of our own waits for a slot.
+    pub(crate) fn wait(&mut self, number: u64, record: &[u8]) {
+        if let Some(journal) = &mut self.journal {
+            journal.wait(number, record);
+        }
+    }
+
+    /// It is gone.
+    pub(crate) fn go(&mut self, number: u64) {
+        if let Some(journal) = &mut self.journal {
+            journal.go(number);
+        }
+    }
+
+    /// Writes what was noted; whether all is safe. While it is not, each call tries again.
+    pub(crate) fn flush(&mut self) -> bool {
+        if let Some(journal) = &mut self.journal {
+            self.trouble = journal.flush().err();
+        }
+        self.is_safe()
+    }
+
+    /// Leaves the file as it is: what is in it comes again after a restart.
+    pub(crate) fn abandon(&mut self) {
+        std::mem::forget(self.journal.take());
+    }
+}

@@ -1,0 +1,101 @@
+//! Records that wait for a slot, and whether slots come at all.
+
+use std::collections::{BTreeMap, VecDeque};
+
+/// Where no slot came for so long, none is expected: what would wait leaves in its own call. Milliseconds.
+const EXPECTED_MS: u64 = 5_000;
+
+/// What waits, and what has left so lately that Fluent Bit may not have it yet.
+#[derive(Debug, Default)]
+pub(crate) struct Slots {
+    /// By the number of their abort, so that the oldest leaves first, and a number of their own.
+    waiting: BTreeMap<(u64, u64), Vec<u8>>,
+    bytes: usize,
+    /// Own numbers of what has left, and at which tick.
+    left: VecDeque<(u64, u64)>,
+    ticks: u64,
+    /// A slot came since the clock was looked at.
+    came: bool,
+    /// When that was noticed, and whether it ever came.
+    last_ms: u64,
+    ever: bool,
+}
+
+impl Slots {
+    /// Records that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Bytes of them.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Adds a record; `place` is the number of its abort.
+    pub(crate) fn add(&mut self, place: u64, number: u64, record: Vec<u8>) {
+        self.bytes += record.len();
+        self.waiting.insert((place, number), record);
+    }
+
+    /// The record that has waited longest.
+    pub(crate) fn next(&mut self) -> Option<Vec<u8>> {
+        let ((_, number), record) = self.waiting.pop_first()?;
+        self.bytes -= record.len();
+        self.left.push_back((number, self.ticks));
+        Some(record)
+    }
+
+    /// A slot has come.
+    pub(crate) fn note(&mut self) {
+        self.came = true;
+    }
+
+    /// A tick has come; gives the numbers of what left before the tick before it: Fluent Bit has taken that over.
+    pub(crate) fn tick(&mut self) -> impl Iterator<Item = u64> {
+        self.came = true;
+        self.ticks += 1;
+        let ticks = self.ticks;
+        std::iter::from_fn(move || {
+            let (number, _) = self.left.pop_front_if(|(_, tick)| *tick + 1 < ticks)?;
+            Some(number)
+        })
+    }
+
+    /// Whether slots come, by a clock; where there is none, whether one has come.
+    pub(crate) fn come(&mut self, now_ms: Option<u64>) -> bool {
+        let now = now_ms.unwrap_or_default();
+        if std::mem::take(&mut self.came) {
+            (self.last_ms, self.ever) = (now, true);
+        }
+        self.ever && now.saturating_sub(self.last_ms) <= EXPECTED_MS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Slots;
+
+    #[test]
+    fn slots_are_expected_while_they_come() {
+        let mut slots = Slots::default();
+        assert!(!slots.come(Some(7)));
+        slots.note();
+        assert!(slots.come(Some(10)) && slots.come(Some(5_010)) && !slots.come(Some(5_011)));
+        slots.tick().for_each(drop);
+        assert!(slots.come(Some(9_000)));
+    }
+
+    #[test]
+    fn what_left_is_gone_two_ticks_later() {
+        let mut slots = Slots::default();
+        slots.add(2, 8, b"second".to_vec());
+        slots.add(1, 9, b"first".to_vec());
+        assert_eq!(slots.next(), Some(b"first".to_vec()));
+        assert_eq!(slots.tick().count(), 0);
+        assert_eq!(slots.next(), Some(b"second".to_vec()));
+        assert_eq!(slots.tick().collect::<Vec<_>>(), [9]);
+        assert_eq!(slots.tick().collect::<Vec<_>>(), [8]);
+        assert_eq!((slots.len(), slots.bytes()), (0, 0));
+    }
+}
