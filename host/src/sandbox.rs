@@ -91,12 +91,15 @@ impl Component {
         Component::new(&std::fs::read(path)?)
     }
 
-    /// The same, with what was compiled kept in a folder for the next time. The folder is trusted: what is found there is
-    /// run. Where it can't be used, the component is compiled as without it.
-    pub fn load_cached(path: &Path, folder: &Path) -> Result<Component> {
+    /// The same, with what was compiled kept in a folder for the next time, or where the user's caches are (on Unix
+    /// `$XDG_CACHE_HOME/wasmtime`, `~/.cache/wasmtime`). The folder is trusted: what is found there is run. Where it can't be
+    /// used, the component is compiled as without it.
+    pub fn load_cached(path: &Path, folder: Option<&Path>) -> Result<Component> {
         let bytes = std::fs::read(path)?;
         let mut cache = CacheConfig::new();
-        cache.with_directory(folder);
+        if let Some(folder) = folder {
+            cache.with_directory(folder);
+        }
         Component::compile(&bytes, Cache::new(cache).ok())
     }
 

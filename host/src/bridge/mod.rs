@@ -104,7 +104,7 @@ pub fn run(options: &cli::Bridge) -> Result<()> {
 fn recipe(settings: &Settings) -> Result<Arc<Recipe>> {
     let path = component::path(settings.component.as_deref())?;
     let unusable = |error| component::unusable(&path, &error);
-    let component = Component::load_cached(&path, &settings.cache_dir).map_err(unusable)?;
+    let component = Component::load_cached(&path, Some(&settings.cache_dir)).map_err(unusable)?;
     let recipe = Recipe { component, config_json: settings.transform.clone(), limits: settings.limits };
     recipe.instance().map_err(unusable)?;
     Ok(Arc::new(recipe))

@@ -28,7 +28,7 @@ pub fn run(options: &cli::Pipe) -> Result<()> {
     let settings = settings::load(&options.settings)?.within(memory_bytes);
     let path = component::path(options.component.as_deref())?;
     let failed = |error: &SandboxError| component::unusable(&path, error);
-    let component = Component::load(&path).map_err(|error| failed(&error))?;
+    let component = Component::load_cached(&path, None).map_err(|error| failed(&error))?;
     let limits = Limits { memory_bytes, call_timeout: options.call_timeout };
     let mut guard = Guard::new(component, settings.json, limits).map_err(|error| failed(&error))?;
     let input = Input::start(io::stdin()).map_err(|error| reading(&error))?;
