@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use wasmtime::{Config, Engine, Instance, Memory, Module, Store, StoreLimits, StoreLimitsBuilder, TypedFunc, Val};
+use wasmtime::{
+    Config, Engine, Instance, Linker, Memory, Module, Store, StoreLimits, StoreLimitsBuilder, TypedFunc, Val,
+};
 use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
 
 use crate::cli::Configure;
@@ -88,8 +90,10 @@ impl Running {
         let mut store = Store::new(&engine, StoreLimitsBuilder::new().memory_size(MEMORY_BYTES).build());
         store.limiter(|limits| limits);
         store.set_fuel(FUEL).map_err(problem)?;
-        // It is given nothing: no files, clock or network.
-        let instance = Instance::new(&mut store, &compiled, &[]).map_err(problem)?;
+        // It is given nothing here: no files, clock or network. What it imports for its journal traps.
+        let mut linker = Linker::new(&engine);
+        linker.define_unknown_imports_as_traps(&compiled).map_err(problem)?;
+        let instance = linker.instantiate(&mut store, &compiled).map_err(problem)?;
         let memory = instance.get_memory(&mut store, "memory").ok_or_else(|| unfit(path, "it has no memory"))?;
         let running = Running { path: path.to_owned(), store, instance, memory };
         Ok((running, to_store.then(|| (wizer, module.to_vec()))))
