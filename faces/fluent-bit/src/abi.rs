@@ -165,6 +165,10 @@ fn give_back(pointer: *mut u8) {
     }
 }
 
+/// Tells hosts that a module which uses system calls is no program: nothing is left to be done here.
+#[cfg_attr(target_family = "wasm", unsafe(export_name = "_initialize"))]
+extern "C" fn initialize() {}
+
 /// Fluent Bit's call for a record: gives the pointer of what goes out.
 #[cfg_attr(target_family = "wasm", unsafe(export_name = "abort_reason"))]
 extern "C" fn abort_reason(
