@@ -1,6 +1,6 @@
 //! One call of Fluent Bit: what goes out in place of the record that came in.
 
-use abort_reason::{Engine, Input, Output, Source, What};
+use abort_reason::{Disposition, Engine, Input, Output, Source, What};
 
 use crate::memory::{Memory, Remembered};
 use crate::report::{self, Counts, State};
@@ -141,7 +141,12 @@ impl Filter {
     #[inline]
     pub(crate) fn call(&mut self, tag: &[u8], sec: u32, nsec: u32, record: &[u8]) -> Answer {
         if self.memory.is_none() {
-            self.start();
+            self.open();
+            // Here, and not deeper: the stack has room for one record's reading, and little more.
+            while let Some(next) = self.next_remembered() {
+                let disposition = self.engine.push(Source::Auto, Input::Record(&next.record), next.ticket, self.now);
+                self.pushed_again(next, disposition);
+            }
         }
         let kind = self.kind(tag);
         if kind == TagKind::Tick {
@@ -179,34 +184,32 @@ impl Filter {
         if disposition.forward { Answer::Given } else { self.slot() }
     }
 
-    /// Goes on where the process before has ended.
+    /// Opens the journal: what the process before had is handed in again, by [`Filter::next_remembered`].
     #[inline(never)]
-    fn start(&mut self) {
+    fn open(&mut self) {
         let mut memory = Memory::open(&self.settings.state_file);
         self.had_slots = memory.has_slots(&self.settings.tick_tag);
         self.sequence = memory.last_number();
         for (number, record) in memory.waiting() {
             self.slots.add(number, number, record);
         }
-        let records = memory.records();
         self.memory = Some(memory);
         if self.had_slots {
             self.slots.note();
         }
         self.update();
-        for (ticket, held) in records {
-            let Some(remembered) = self.memory.as_mut().and_then(|memory| memory.record(ticket, held)) else {
-                continue;
-            };
-            self.push_again(remembered);
-        }
-        self.flush();
     }
 
-    /// Hands in a record that the process before had.
-    fn push_again(&mut self, remembered: Remembered) {
+    /// The next record that the process before had.
+    #[inline(never)]
+    fn next_remembered(&mut self) -> Option<Remembered> {
+        self.memory.as_mut()?.next_remembered()
+    }
+
+    /// What becomes of it now.
+    #[inline(never)]
+    fn pushed_again(&mut self, remembered: Remembered, disposition: Disposition) {
         let Remembered { ticket, held, record } = remembered;
-        let disposition = self.engine.push(Source::Auto, Input::Record(&record), ticket, self.now);
         if let Some(own) = self.collect(ticket) {
             self.add(ticket, own);
         } else if held && disposition.forward {

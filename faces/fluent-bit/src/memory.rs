@@ -14,6 +14,8 @@ pub(crate) struct Memory {
     trouble: Option<Trouble>,
     /// The trouble has been told since it began.
     told: bool,
+    /// Tickets of the process before, and whether their records are held.
+    remembered: std::vec::IntoIter<(u64, bool)>,
 }
 
 /// What a record was to the process before.
@@ -32,7 +34,11 @@ impl Memory {
             return Memory::default();
         }
         match Journal::open(File::new(name)) {
-            Ok(journal) => Memory { journal: Some(journal), ..Memory::default() },
+            Ok(journal) => {
+                let mut remembered = journal.records();
+                remembered.retain(|(ticket, _)| *ticket != SLOTS);
+                Memory { journal: Some(journal), remembered: remembered.into_iter(), ..Memory::default() }
+            }
             Err(trouble) => Memory { trouble: Some(trouble), ..Memory::default() },
         }
     }
@@ -70,17 +76,16 @@ impl Memory {
         }
     }
 
-    /// The records that the process before had, in their order.
-    pub(crate) fn records(&mut self) -> Vec<(u64, bool)> {
-        let all = self.journal.as_ref().map(Journal::records).unwrap_or_default();
-        all.into_iter().filter(|(ticket, _)| *ticket != SLOTS).collect()
-    }
-
-    /// One of them; none if it can't be read any more.
-    pub(crate) fn record(&mut self, ticket: u64, held: bool) -> Option<Remembered> {
-        let record = self.journal.as_mut()?.record(ticket);
-        let record = record.map_err(|trouble| self.trouble = Some(trouble)).ok()?;
-        Some(Remembered { ticket, held, record })
+    /// The next record that the process before had, in their order.
+    pub(crate) fn next_remembered(&mut self) -> Option<Remembered> {
+        let journal = self.journal.as_mut()?;
+        loop {
+            let (ticket, held) = self.remembered.next()?;
+            match journal.record(ticket) {
+                Ok(record) => return Some(Remembered { ticket, held, record }),
+                Err(trouble) => self.trouble = Some(trouble),
+            }
+        }
     }
 
     /// What waited to leave, by its numbers.

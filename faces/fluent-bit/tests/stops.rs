@@ -77,7 +77,10 @@ fn growing_logs(name: &str) {
     wait(|| last_classes(&whole(&running.lines("issued"))) == expected);
     let got = last_classes(&whole(&running.lines("issued")));
     let differ: Vec<_> = expected.iter().filter(|(id, class)| got.get(*id) != Some(class)).collect();
-    assert!(differ.is_empty() && got.len() == expected.len(), "{} of {}: {differ:?}", differ.len(), expected.len());
+    if !differ.is_empty() || got.len() != expected.len() {
+        let log = running.lines("log").join("\n");
+        panic!("{} of {}: {differ:?}; Fluent Bit says:\n{log}", differ.len(), expected.len());
+    }
     // What passes as it is tells what Fluent Bit loses by itself.
     let passed = running.lines("passed").join("\n");
     let lost = entries_of_all.iter().filter(|line| !passed.contains(**line)).count();
