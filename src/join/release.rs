@@ -200,6 +200,7 @@ impl Join {
     }
 
     /// Issues all aborts that wait, as provisional: they go on waiting for their reasons.
+    #[inline(never)]
     pub(super) fn let_go(&mut self) {
         let held: Vec<(u64, QueueId)> = self.waits.all().collect();
         for (seq, id) in held {

@@ -40,6 +40,8 @@ pub(crate) struct Filter {
     memory: Option<Memory>,
     /// The process before had slots, so this one will.
     had_slots: bool,
+    /// Aborts can't wait.
+    stateless: bool,
     sequence: u64,
     now: u64,
     /// Time of the first tick, of the last one, and of the last report, in milliseconds.
@@ -118,6 +120,7 @@ impl Filter {
             slots: Slots::default(),
             memory: None,
             had_slots: false,
+            stateless: true,
             sequence: 0,
             now: 0,
             ticks: None,
@@ -142,7 +145,7 @@ impl Filter {
     pub(crate) fn call(&mut self, tag: &[u8], sec: u32, nsec: u32, record: &[u8]) -> Answer {
         if self.memory.is_none() {
             self.open();
-            // Here, and not deeper: the stack has room for one record's reading, and little more.
+            self.engine.set_stateless(self.stateless);
             while let Some(next) = self.next_remembered() {
                 let disposition = self.engine.push(Source::Auto, Input::Record(&next.record), next.ticket, self.now);
                 self.pushed_again(next, disposition);
@@ -170,8 +173,9 @@ impl Filter {
             self.keep(ticket, !disposition.forward, record);
         }
         let mut own = self.collect(ticket);
-        if disposition.keep {
-            own = own.or_else(|| self.secure(ticket, !disposition.forward));
+        if disposition.keep && own.is_none() && !self.is_secure(!disposition.forward) {
+            self.engine.set_stateless(true);
+            own = self.collect(ticket);
         }
         if let Some(own) = own {
             return Answer::Record(own);
@@ -231,15 +235,15 @@ impl Filter {
         }
     }
 
-    /// Makes sure that what is kept outlives the process. What is held without that, or without slots to come, leaves now.
+    /// Makes sure that what is kept outlives the process; whether what is held may wait: not without that, and not without
+    /// slots to come.
     #[inline(never)]
-    fn secure(&mut self, ticket: u64, held: bool) -> Option<Vec<u8>> {
+    fn is_secure(&mut self, held: bool) -> bool {
         let is_safe = self.flush();
         if held && !(is_safe && self.slots.come(system::now_ms())) {
-            self.update();
-            return self.collect(ticket);
+            self.stateless = true;
         }
-        None
+        !(held && self.stateless)
     }
 
     /// Writes the journal; whether all is safe.
@@ -247,10 +251,11 @@ impl Filter {
         self.memory.as_mut().is_none_or(Memory::flush)
     }
 
-    /// Tells the engine whether aborts can wait.
+    /// Looks whether aborts can wait. The engine is told by the call itself, and not from here: Fluent Bit's stack has room
+    /// for few calls in calls.
+    #[inline(never)]
     fn update(&mut self) {
-        let stateless = self.stateless() || !self.slots.come(system::now_ms()) || !self.is_safe();
-        self.engine.set_stateless(stateless);
+        self.stateless = self.is_one_of_many() || !self.slots.come(system::now_ms()) || !self.is_safe();
     }
 
     fn is_safe(&self) -> bool {
@@ -264,6 +269,7 @@ impl Filter {
         let kind = self.tag.kind(tag, &self.settings);
         if self.tag.changes != changes {
             self.update();
+            self.engine.set_stateless(self.stateless);
         }
         kind
     }
@@ -315,6 +321,7 @@ impl Filter {
         self.flush();
         self.note_slots();
         self.update();
+        self.engine.set_stateless(self.stateless);
         self.engine.advance(self.now);
         self.collect(0);
         if self.memory.as_mut().is_some_and(Memory::news) {
@@ -334,13 +341,13 @@ impl Filter {
     }
 
     /// Whether this instance may be one of many, each made for one chunk.
-    fn stateless(&self) -> bool {
+    fn is_one_of_many(&self) -> bool {
         self.tag.changes < 2 && !self.had_slots
     }
 
     /// Remembers for the next process that slots come to one that outlives a chunk.
     fn note_slots(&mut self) {
-        if self.had_slots || self.stateless() {
+        if self.had_slots || self.is_one_of_many() {
             return;
         }
         self.had_slots = true;
@@ -355,7 +362,7 @@ impl Filter {
         let journal_trouble = memory.map(Memory::trouble).unwrap_or_default();
         let state = State {
             age_secs: self.ticks.map_or(0, |(first, last, _)| (last - first) / 1_000),
-            stateless: self.stateless(),
+            stateless: self.is_one_of_many(),
             slots: self.slots.come(system::now_ms()),
             waiting: self.slots.len(),
             journal_bytes,

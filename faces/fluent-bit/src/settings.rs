@@ -66,7 +66,7 @@ impl Settings {
                     let is_name = |name: &&str| name.len() <= 200 && !name.contains(['/', '\\', '\0']);
                     let name = value.as_str().filter(is_name);
                     let allowed = "a file's name, without a folder, or an empty text for none";
-                    self.state_file = name.ok_or_else(|| refused(&path, value, allowed))?.to_owned();
+                    name.ok_or_else(|| refused(&path, value, allowed))?.clone_into(&mut self.state_file);
                 }
                 "report_secs" => {
                     self.report_secs = value
