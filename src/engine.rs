@@ -12,6 +12,7 @@ use crate::glance::Glance;
 use crate::input::{self, Reading};
 use crate::join::Join;
 use crate::mail_line::MailLine;
+use crate::peek::LineKind;
 use crate::stats::Stats;
 
 /// Gives abort records their reasons.
@@ -35,15 +36,22 @@ impl Engine {
     }
 
     /// Takes one record or line. `ticket` is the host's name for it, 0 if it keeps no account.
+    #[inline]
     pub fn push(&mut self, source: Source, input: Input<'_>, ticket: u64, now_ms: u64) -> Disposition {
         self.join.begin(ticket, now_ms);
-        if let Some(glance) = &mut self.glance
-            && let Some(look) = glance.look(source, input, |host| self.join.latest(host))
-            && self.join.pass_unread(&look, glance.host_of(input), input)
-        {
-            return self.pass(look.log.into());
+        match self.at_a_glance(source, input) {
+            Some(log) => self.pass(log.into()),
+            None => self.read(source, input, ticket),
         }
-        self.read(source, input, ticket)
+    }
+
+    /// The log of what does not matter, as far as that is told at a glance. Not a part of what is done where it is not: an
+    /// interpreter may have a stack of 8 KiB.
+    #[inline(never)]
+    fn at_a_glance(&mut self, source: Source, input: Input<'_>) -> Option<LineKind> {
+        let glance = self.glance.as_mut()?;
+        let look = glance.look(source, input, |host| self.join.latest(host))?;
+        self.join.pass_unread(&look, glance.host_of(input), input).then_some(look.log)
     }
 
     /// What does not matter, as it came.
