@@ -2,9 +2,14 @@
 #![allow(dead_code, reason = "each test uses a part")]
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "reads files; those rules are the core's")]
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
+use system::{Folder, System};
 use wasmi::{Config, Engine, Instance, Linker, Memory, Module, Store, TypedFunc};
+
+pub(crate) mod system;
 
 /// How Fluent Bit brings a record into the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +35,7 @@ type Call = TypedFunc<(u32, u32, u32, u32, u32, u32), u32>;
 
 /// An instance of the module, for as long as Fluent Bit would keep it.
 pub(crate) struct Filter {
-    store: Store<()>,
+    store: Store<System>,
     memory: Memory,
     call: Call,
     malloc: TypedFunc<u32, u32>,
@@ -64,23 +69,36 @@ impl Filter {
         Filter::with(module, heap, false)
     }
 
+    /// A fresh instance that finds a folder as another has left it, or shares it with one.
+    pub(crate) fn in_folder(folder: &Rc<RefCell<Folder>>) -> Filter {
+        let module = std::fs::read(module_path()).expect("the module");
+        Filter::start(&module, Heap::Own, false, Rc::clone(folder))
+    }
+
     /// A fresh instance of a module; where instructions are counted, [`Filter::instructions`] tells their number.
     pub(crate) fn with(module: &[u8], heap: Heap, counts: bool) -> Filter {
+        Filter::start(module, heap, counts, Rc::default())
+    }
+
+    fn start(module: &[u8], heap: Heap, counts: bool, folder: Rc<RefCell<Folder>>) -> Filter {
         // What Fluent Bit's interpreter has: none of the newer proposals.
         let mut config = Config::default();
         config.wasm_tail_call(false).wasm_multi_memory(false).consume_fuel(counts);
         let engine = Engine::new(&config);
         let module = Module::new(&engine, module).expect("a module");
-        assert_eq!(module.imports().count(), 0, "the module may import nothing");
+        let foreign = module.imports().find(|import| import.module() != "wasi_snapshot_preview1");
+        assert!(foreign.is_none(), "the module may import system calls, and nothing else");
         let mut functions: Vec<_> =
             module.exports().filter(|export| export.ty().func().is_some()).map(|export| export.name()).collect();
         functions.sort_unstable();
         assert_eq!(functions, ["abort_reason", "free", "malloc"]);
-        let mut store = Store::new(&engine, ());
+        let mut store = Store::new(&engine, System::new(folder));
         if counts {
             store.set_fuel(u64::MAX).expect("counting is on");
         }
-        let instance = Linker::new(&engine).instantiate_and_start(&mut store, &module).expect("an instance");
+        let mut linker = Linker::new(&engine);
+        system::define(&mut linker);
+        let instance = linker.instantiate_and_start(&mut store, &module).expect("an instance");
         let memory = instance.get_memory(&store, "memory").expect("a memory");
         let call = typed(instance, &store, "abort_reason");
         let malloc = instance.get_typed_func(&store, "malloc").expect("malloc");
@@ -101,6 +119,7 @@ impl Filter {
         let record = record.split(|byte| *byte == 0).next().unwrap_or_default();
         let tag_at = self.copy_in(tag.as_bytes(), 0);
         let record_at = self.copy_in(record, 256);
+        self.store.data_mut().now_ms = time_ms;
         let (sec, nsec) = ((time_ms / 1_000) as u32, (time_ms % 1_000) as u32 * 1_000_000);
         let arguments = (tag_at, tag.len() as u32, sec, nsec, record_at, record.len() as u32);
         let outcome = match self.call.call(&mut self.store, arguments) {
@@ -154,7 +173,7 @@ impl Filter {
     }
 }
 
-fn typed(instance: Instance, store: &Store<()>, name: &str) -> Call {
+fn typed(instance: Instance, store: &Store<System>, name: &str) -> Call {
     instance.get_typed_func(store, name).expect(name)
 }
 

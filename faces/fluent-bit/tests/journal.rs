@@ -1,0 +1,228 @@
+//! The journal of the module: ends of the process, disks that fail, ticks that don't come.
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "those rules are the core's")]
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use abort_reason_simulator::worlds;
+use host::system::Folder;
+use host::{Filter, Outcome, records, scenarios};
+use proptest::prelude::Rng;
+use proptest::test_runner::{RngAlgorithm, TestRng};
+use serde_json::Value;
+
+mod host;
+
+const NAME: &str = "abort_reason.journal";
+const START: u64 = 1_800_000_000_000;
+
+/// What leaves, over all processes.
+#[derive(Default)]
+struct Taken {
+    issued: Vec<Value>,
+    passed: Vec<Vec<u8>>,
+    reports: Vec<Value>,
+}
+
+impl Taken {
+    fn take(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Record(text, true) => self.passed.push(text.into_bytes()),
+            Outcome::Record(text, false) => {
+                let value: Value = serde_json::from_str(&text).expect("a record");
+                let of = if value.get("abort").is_some() { &mut self.issued } else { &mut self.reports };
+                of.push(value);
+            }
+            Outcome::Dropped => {}
+            Outcome::Lost(error) => panic!("lost: {error}"),
+        }
+    }
+
+    /// The class of each abort, by the last word on it.
+    fn classes(&self) -> BTreeMap<String, String> {
+        let aborts = self.issued.iter().map(|record| &record["abort"]).filter(|abort| abort["kind"] == "abort");
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        aborts.map(|abort| (text(&abort["id"]), text(&abort["class"]))).collect()
+    }
+}
+
+/// A record and whether it is of the mail log.
+type Event = (bool, Vec<u8>);
+
+/// The events of a scenario in the order of both logs, as far as whole seconds tell it.
+fn events(name: &str) -> Vec<Event> {
+    let folder = scenarios().into_iter().find(|folder| folder.ends_with(name)).expect("the scenario");
+    let second = |record: &[u8]| record.get(8..27).map(<[u8]>::to_vec);
+    let mut events: Vec<Event> = Vec::new();
+    for (file, of_mail) in [("maillog.iso", true), ("message_log", false)] {
+        events.extend(records(&folder, file).into_iter().map(|record| (of_mail, record)));
+    }
+    events.sort_by_key(|(_, record)| second(record));
+    events
+}
+
+fn tag(of_mail: bool) -> &'static str {
+    if of_mail { "evidence.maillog" } else { "pmx.message_log" }
+}
+
+/// Lets time pass, with as many slots as anything may need.
+fn ticks(filter: &mut Filter, taken: &mut Taken, now: &mut u64) {
+    for _ in 0..30 {
+        *now += 1_000;
+        (0..100).for_each(|_| taken.take(filter.tick(*now)));
+    }
+}
+
+/// Runs events through filters that are ended before some of them.
+fn with_ends(events: &[Event], mut ends: impl FnMut(usize) -> bool, folder: &Rc<RefCell<Folder>>) -> Taken {
+    let (mut taken, mut now) = (Taken::default(), START);
+    let mut filter = Filter::in_folder(folder);
+    taken.take(filter.tick(now));
+    for (at, (of_mail, record)) in events.iter().enumerate() {
+        if ends(at) {
+            filter = Filter::in_folder(folder);
+            taken.take(filter.tick(now));
+        }
+        taken.take(filter.record(tag(*of_mail), now, record));
+        now += 10;
+        if at % 100 == 99 {
+            taken.take(filter.tick(now));
+        }
+    }
+    ticks(&mut filter, &mut taken, &mut now);
+    taken
+}
+
+#[test]
+fn nothing_is_lost_wherever_the_process_ends() {
+    let mut random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    for name in ["mixed", "levels-L14"] {
+        let events = events(name);
+        let expected = with_ends(&events, |_| false, &Rc::default()).classes();
+        for _ in 0..4 {
+            let taken = with_ends(&events, |_| random.next_u32().is_multiple_of(60), &Rc::default());
+            assert_eq!(taken.classes(), expected, "{name}");
+            let others = events.iter().filter(|(_, record)| !record.ends_with(b"/abort\"}"));
+            let others = others.filter(|(of_mail, _)| !of_mail).count();
+            assert!(taken.passed.len() >= others, "{name}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_lost_in_simulated_worlds() {
+    let mut random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    worlds(3_100_000, 20, &mut |world, shipping| {
+        let steps = shipping.interleaved(world);
+        let events: Vec<Event> =
+            steps.iter().map(|step| (step.record.contains(" sendmail["), step.record.as_bytes().to_vec())).collect();
+        let expected = with_ends(&events, |_| false, &Rc::default()).classes();
+        let got = with_ends(&events, |_| random.next_u32().is_multiple_of(40), &Rc::default()).classes();
+        for (id, class) in &expected {
+            // What only unread lines said is gone with the process; a wrong reason there never is.
+            let now = got.get(id).map(String::as_str);
+            assert!(now == Some(class) || now == Some("unexplained"), "{id}: {class}, now {now:?}");
+        }
+        Ok(())
+    })
+    .unwrap_or_else(|wrong| panic!("{wrong}"));
+}
+
+#[test]
+fn a_full_disk_holds_nothing_up() {
+    let events = events("mixed");
+    let expected = with_ends(&events, |_| false, &Rc::default()).classes();
+    for room in [0, 10, 200, 4_000] {
+        let folder: Rc<RefCell<Folder>> = Rc::default();
+        folder.borrow_mut().room = room;
+        // The very record that the disk has no room for leaves in its own call: an end behind it loses nothing.
+        let taken = with_ends(&events, |at| at % 50 == 49, &folder);
+        let ids = |classes: BTreeMap<String, String>| classes.into_keys().collect::<Vec<_>>();
+        assert_eq!(ids(taken.classes()), ids(expected.clone()), "{room}");
+        let told = |report: &&Value| report["abort_reason"]["journal"]["trouble"].is_string();
+        assert!(taken.reports.iter().any(|report| told(&report)), "{room}");
+    }
+}
+
+#[test]
+fn without_slots_aborts_leave_in_their_own_call() {
+    let folder: Rc<RefCell<Folder>> = Rc::default();
+    let abort = br#"{"log":"2026-11-23T13:01:06 q=6AND15V7014029 f=<a@b> tm=1.00 a=c/abort"}"#;
+    let other = br#"{"log":"Nov 23 13:01:05 mx1 dovecot: x"}"#;
+    let mut filter = Filter::in_folder(&folder);
+    filter.record("maillog", START, other);
+    let provisional = |outcome: &Outcome| {
+        matches!(outcome, Outcome::Record(text, false) if text.contains(r#""status":"provisional""#)
+            && text.contains(r#""why_not":"stateless_host""#))
+    };
+    // No tick has come, or one under another tag.
+    filter.record("tick", START, br#"{"tick": true}"#);
+    assert!(provisional(&filter.record("pmx.message_log", START, abort)));
+    // They come, and stop.
+    filter.tick(START + 1_000);
+    let later = |id: u32| String::from_utf8_lossy(abort).replace("014029", &format!("{id:06}")).into_bytes();
+    assert_eq!(filter.record("pmx.message_log", START + 2_000, &later(14_030)), Outcome::Dropped);
+    assert!(provisional(&filter.record("pmx.message_log", START + 7_000, &later(14_031))));
+    // What was held until then leaves with the first slot.
+    let (mut taken, mut now) = (Taken::default(), START + 8_000);
+    ticks(&mut filter, &mut taken, &mut now);
+    assert_eq!(taken.classes().len(), 3);
+}
+
+#[test]
+fn a_second_filter_on_one_file_is_noticed() {
+    let folder: Rc<RefCell<Folder>> = Rc::default();
+    let events = events("mixed");
+    let (mut taken, mut now) = (Taken::default(), START);
+    let mut filters = [Filter::in_folder(&folder), Filter::in_folder(&folder)];
+    filters.iter_mut().for_each(|filter| taken.take(filter.tick(now)));
+    for (at, (of_mail, record)) in events.iter().enumerate() {
+        taken.take(filters[at % 2].record(tag(*of_mail), now, record));
+    }
+    filters.iter_mut().for_each(|filter| ticks(filter, &mut taken, &mut now));
+    let said = taken.reports.iter().filter_map(|report| report["abort_reason"]["journal"]["trouble"].as_str());
+    assert!(said.into_iter().any(|said| said.contains("somebody else has changed the file")));
+    assert_eq!(taken.classes().len(), with_ends(&events, |_| false, &Rc::default()).classes().len());
+}
+
+#[test]
+fn whatever_the_journal_holds_records_go_on() {
+    let mut random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let events = events("mixed");
+    let folder: Rc<RefCell<Folder>> = Rc::default();
+    with_ends(&events[..events.len() / 2], |_| false, &folder);
+    let whole = folder.borrow().file(NAME);
+    assert!(whole.len() > 10_000);
+    let expected = with_ends(&events, |_| false, &Rc::default()).classes();
+    for round in 0..12 {
+        let mut bytes = whole.clone();
+        match round % 3 {
+            0 => bytes.truncate(random.next_u32() as usize % bytes.len()),
+            1 => (0..20).for_each(|_| {
+                let at = 23 + random.next_u32() as usize % (bytes.len() - 23);
+                bytes[at] = random.next_u32() as u8;
+            }),
+            _ => bytes.extend((0..100_000).map(|_| random.next_u32() as u8)),
+        }
+        let folder: Rc<RefCell<Folder>> = Rc::default();
+        folder.borrow_mut().put(NAME, &bytes);
+        let taken = with_ends(&events, |_| false, &folder);
+        let now = taken.classes();
+        assert!(expected.keys().all(|id| now.contains_key(id)));
+    }
+    // A file that is somebody else's stays as it is.
+    let folder: Rc<RefCell<Folder>> = Rc::default();
+    folder.borrow_mut().put(NAME, b"letters");
+    let taken = with_ends(&events, |_| false, &folder);
+    assert_eq!(folder.borrow().file(NAME), b"letters");
+    assert_eq!(taken.classes().len(), expected.len());
+}
+
+#[test]
+fn without_a_folder_nothing_is_held() {
+    let folder: Rc<RefCell<Folder>> = Rc::default();
+    folder.borrow_mut().missing = true;
+    let taken = with_ends(&events("mixed"), |at| at % 9 == 8, &folder);
+    assert_eq!(taken.classes().len(), with_ends(&events("mixed"), |_| false, &Rc::default()).classes().len());
+}
