@@ -18,6 +18,8 @@ pub(crate) struct Counts {
     pub not_passed: u64,
     /// Mail lines not looked at because too many records waited for a slot.
     pub unread: u64,
+    /// Later words on records that had left, given up because no slots came.
+    pub dropped: u64,
 }
 
 /// How the filter is.
@@ -65,6 +67,7 @@ pub(crate) fn write(counts: &Counts, stats: &Stats, state: &State, failure: &str
         "unreadable": stats.unreadable + counts.too_long,
         "not_passed": counts.not_passed,
         "unread": counts.unread,
+        "dropped": counts.dropped,
         "bytes": stats.bytes,
     });
     report["journal"] = json!({ "bytes": state.journal_bytes, "lost_bytes": state.journal_lost });
