@@ -83,8 +83,9 @@ impl Running {
     fn start(module: &[u8], path: &Path, to_store: bool) -> Result<(Running, Option<Prepared>)> {
         let problem = |error: wasmtime::Error| unfit(path, &error.root_cause().to_string());
         let mut wizer = Wizer::new();
-        // The module tells hosts by it that it is no program.
-        wizer.init_func("_initialize").keep_init_func(true);
+        wizer.keep_init_func(true);
+        // A name that is taken away, as done with, where the module has it already: hosts look for it.
+        wizer.func_rename("_initialize", "initialize");
         let prepared = if to_store { wizer.instrument(module).map_err(problem)?.1 } else { module.to_vec() };
         let engine = Engine::new(Config::new().consume_fuel(true)).map_err(problem)?;
         let compiled = Module::new(&engine, &prepared).map_err(problem)?;

@@ -165,8 +165,9 @@ fn give_back(pointer: *mut u8) {
     }
 }
 
-/// Tells hosts that a module which uses system calls is no program: nothing is left to be done here.
-#[cfg_attr(target_family = "wasm", unsafe(export_name = "_initialize"))]
+/// Tells hosts that a module which uses system calls is no program, under the name `_initialize` that `abort-reason
+/// configure` gives it; there is nothing to do.
+#[cfg_attr(target_family = "wasm", unsafe(export_name = "initialize"))]
 extern "C" fn initialize() {}
 
 /// Fluent Bit's call for a record: gives the pointer of what goes out.

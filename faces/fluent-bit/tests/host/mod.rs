@@ -91,7 +91,7 @@ impl Filter {
         let mut functions: Vec<_> =
             module.exports().filter(|export| export.ty().func().is_some()).map(|export| export.name()).collect();
         functions.sort_unstable();
-        assert_eq!(functions, ["abort_reason", "free", "malloc"]);
+        assert_eq!(functions, ["_initialize", "abort_reason", "free", "malloc"]);
         let mut store = Store::new(&engine, System::new(folder));
         if counts {
             store.set_fuel(u64::MAX).expect("counting is on");
