@@ -104,7 +104,10 @@ impl Guard {
         self.last_ticket += records.count as u64;
         self.counts.lines += records.lines as u64;
         self.counts.no_records += (records.lines - records.count) as u64;
-        let pushed = self.attempt(out, |sandbox| sandbox.push_lines(&records.bytes, first_ticket, now_ms))?;
+        let pushed = match records.count {
+            0 => Some(Vec::new()),
+            _ => self.attempt(out, |sandbox| sandbox.push_lines(&records.bytes, first_ticket, now_ms))?,
+        };
         if pushed.is_some() {
             if self.clean {
                 self.failed_in_a_row = 0;
