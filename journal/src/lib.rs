@@ -25,10 +25,11 @@ const CHUNK: usize = 64 << 10;
 /// A file of more bytes than this, and than three times what is needed of it, is written anew.
 const LEAST: u64 = 1 << 20;
 
-/// Bytes of a file that are read. No journal grows to so many.
-const MOST: u64 = 256 << 20;
+/// Beyond so many bytes of what is needed only held records are kept, and beyond twice as many none.
+const MOST: u64 = 64 << 20;
 
-/// Bytes that may wait to be written while the disk fails. What is too much is forgotten: then something may come twice.
+/// Bytes that may wait to be written while the disk fails. Where there is more, nothing is noted any more until the disk is
+/// well again: what is in the file is then older than it should be, and something may come twice.
 const PENDING: usize = 1 << 20;
 
 /// A journal on a disk.
@@ -47,6 +48,10 @@ pub struct Journal<D> {
     last_number: u64,
     lost: u64,
     trouble: Option<Trouble>,
+    /// Something was not noted since the disk began to fail.
+    refuses: bool,
+    /// A part of what could not be written may stand behind the end.
+    torn: bool,
 }
 
 /// Where an entry's bytes stand.
@@ -73,6 +78,8 @@ impl<D: Disk> Journal<D> {
             last_number: 0,
             lost: 0,
             trouble: None,
+            refuses: false,
+            torn: false,
         };
         let mut magic = [0; MAGIC.len()];
         let read = journal.disk.read_at(0, &mut magic)?;
@@ -85,7 +92,7 @@ impl<D: Disk> Journal<D> {
             journal.size = MAGIC.len() as u64;
             return Ok(journal);
         }
-        journal.size = journal.scan(length.min(MOST))?;
+        journal.size = journal.scan(length)?;
         if journal.size < length {
             journal.lost += length - journal.size;
             journal.disk.truncate(journal.size)?;
@@ -217,74 +224,87 @@ impl<D: Disk> Journal<D> {
         self.trouble
     }
 
-    /// A record that the engine needs until its ticket is given back. It is held if nobody else has it.
-    pub fn keep(&mut self, ticket: u64, held: bool, record: &[u8]) {
-        self.add(if held { Verb::Hold } else { Verb::Keep }, ticket, record);
+    /// A record that the engine needs until its ticket is given back. It is held if nobody else has it; false if it has no
+    /// place here.
+    pub fn keep(&mut self, ticket: u64, held: bool, record: &[u8]) -> bool {
+        if self.needed > if held { 2 * MOST } else { MOST } {
+            return false;
+        }
+        self.add(if held { Verb::Hold } else { Verb::Keep }, ticket, record)
     }
 
     /// A held record has left, or something about it.
     pub fn leave(&mut self, ticket: u64) {
         if self.records.get(&ticket).is_some_and(|record| record.held) {
-            self.add(Verb::Leave, ticket, b"");
+            let _ = self.add(Verb::Leave, ticket, b"");
         }
     }
 
     /// A ticket is given back.
     pub fn release(&mut self, ticket: u64) {
         if self.records.contains_key(&ticket) {
-            self.add(Verb::Release, ticket, b"");
+            let _ = self.add(Verb::Release, ticket, b"");
         }
     }
 
     /// Something waits to leave.
     pub fn wait(&mut self, number: u64, bytes: &[u8]) {
-        self.add(Verb::Wait, number, bytes);
+        let _ = self.add(Verb::Wait, number, bytes);
     }
 
     /// It is gone.
     pub fn go(&mut self, number: u64) {
         if self.waiting.contains_key(&number) {
-            self.add(Verb::Go, number, b"");
+            let _ = self.add(Verb::Go, number, b"");
         }
     }
 
-    fn add(&mut self, verb: Verb, number: u64, bytes: &[u8]) {
+    fn add(&mut self, verb: Verb, number: u64, bytes: &[u8]) -> bool {
         let whole = frame::HEADER + bytes.len();
-        let is_full = self.trouble.is_some() && self.pending.len() + whole > PENDING;
-        if whole > frame::LONGEST || is_full {
-            return;
+        // What follows may rest on what is not noted: that a record has left, on its being among those that wait.
+        self.refuses |= whole > frame::LONGEST || self.trouble.is_some() && self.pending.len() + whole > PENDING;
+        if self.refuses {
+            return false;
         }
         self.note(verb, number, self.size + self.pending.len() as u64, bytes.len());
         frame::write(&mut self.pending, verb, number, bytes);
+        true
     }
 
     /// Writes what has been noted. After an error it is kept for the next attempt.
     pub fn flush(&mut self) -> Result<(), Trouble> {
         if self.pending.is_empty() && self.trouble.is_none() {
+            self.refuses = false;
             return Ok(());
         }
         let written = self.write();
         self.trouble = written.err();
         written?;
+        self.refuses = false;
         if self.size > self.due.max(3 * self.needed) {
-            self.due = match self.write_anew() {
-                Ok(()) => LEAST,
-                // The file at hand is as good as it was.
-                Err(_) => self.size + LEAST,
-            };
+            self.due = LEAST;
+            if self.write_anew().is_err() {
+                // The file at hand is as good as it was. What there is of the new one gives its room back.
+                let _ = self.disk.begin_new();
+                self.due += self.size;
+            }
         }
         Ok(())
     }
 
     fn write(&mut self) -> Result<(), Trouble> {
-        if self.disk.length()? != Some(self.size) {
+        let length = self.disk.length()?;
+        if self.torn && length > Some(self.size) {
+            self.disk.truncate(self.size)?;
+        } else if length != Some(self.size) {
             return Err(Trouble { tried: "write", said: "somebody else has changed the file" });
         }
         if let Err(trouble) = self.disk.append(&self.pending) {
             // What was written of it would be taken for a torn end.
-            let _ = self.disk.truncate(self.size);
+            self.torn = self.disk.truncate(self.size).is_err();
             return Err(trouble);
         }
+        self.torn = false;
         self.size += self.pending.len() as u64;
         self.pending.clear();
         Ok(())

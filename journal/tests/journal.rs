@@ -135,7 +135,9 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn run(journal: &mut Journal<Memory>, step: &Step) -> Result<(), Trouble> {
     match step {
-        Step::Keep(ticket, held, bytes) => journal.keep(*ticket, *held, bytes),
+        Step::Keep(ticket, held, bytes) => {
+            journal.keep(*ticket, *held, bytes);
+        }
         Step::Leave(ticket) => journal.leave(*ticket),
         Step::Release(ticket) => journal.release(*ticket),
         Step::Wait(number, bytes) => journal.wait(*number, bytes),
@@ -224,7 +226,7 @@ proptest! {
 
         let disk = Memory::new(b"");
         let mut journal = Journal::open(disk.clone()).unwrap();
-        (0..4).for_each(|number| journal.keep(number, true, b"record"));
+        (0..4).for_each(|number| assert!(journal.keep(number, true, b"record")));
         journal.flush().unwrap();
         let mut file = disk.file();
         let at = 23 + at.index(file.len() - 23);
@@ -257,4 +259,28 @@ fn two_that_write_are_noticed() {
     first.keep(3, true, b"three");
     assert_eq!(first.flush().unwrap_err().said, "somebody else has changed the file");
     assert_eq!(Journal::open(disk.afterwards()).unwrap().records(), [(1, true), (2, true)]);
+}
+
+/// While the disk is full nothing is noted that rests on what was not: a record that has left is only gone when what became
+/// of it is there.
+#[test]
+fn what_is_not_noted_takes_nothing_along() {
+    let disk = Memory::new(b"");
+    let mut journal = Journal::open(disk.clone()).unwrap();
+    assert!(journal.keep(1, true, b"abort"));
+    journal.flush().unwrap();
+    disk.files.borrow_mut().room = disk.file().len();
+    assert!(journal.keep(2, false, &[b'x'; 1_000]) && journal.flush().is_err());
+    for ticket in 3..2_000 {
+        journal.keep(ticket, false, &[b'x'; 1_000]);
+    }
+    journal.wait(2_001, &[b'y'; 1_000]);
+    journal.leave(1);
+    journal.release(1);
+    assert!(!journal.keep(2_002, true, b"another"));
+    disk.files.borrow_mut().room = usize::MAX;
+    journal.flush().unwrap();
+    let next = Journal::open(disk.afterwards()).unwrap();
+    assert_eq!(next.records()[0], (1, true));
+    assert!(journal.keep(2_003, true, b"and on"));
 }

@@ -93,10 +93,10 @@ impl TagMemo {
     }
 }
 
-/// Whether a record tells of an abort for the first time. Inside of a text quotes are escaped.
+/// Whether a record tells of an entry for the first time. Inside of a text quotes are escaped.
 fn is_first_word(record: &[u8]) -> bool {
     let has = |member: &[u8]| record.windows(member.len()).any(|bytes| bytes == member);
-    !has(b"\"abort\":{") || has(b"\"kind\":\"abort\"") && has(b"\"revision\":0")
+    !has(b"\"abort\":{") || has(b"\"revision\":0") && !has(b"\"kind\":\"unlogged\"")
 }
 
 /// Whether two texts are the same. Most tags have 8 to 16 bytes: two words, which may overlap. An interpreter has no
@@ -176,23 +176,22 @@ impl Filter {
         self.sequence += 1;
         let ticket = self.sequence;
         let disposition = self.engine.push(Source::Auto, Input::Record(record), ticket, self.now);
-        if disposition.keep {
-            self.keep(ticket, !disposition.forward, record);
-        }
+        let held = !disposition.forward;
+        let noted = !disposition.keep || self.keep(ticket, held, record);
         let mut own = self.collect(ticket);
-        if disposition.keep && own.is_none() && !self.is_secure(!disposition.forward) {
+        if disposition.keep && own.is_none() && !self.is_secure(held, noted) {
             self.engine.set_stateless(true);
             own = self.collect(ticket);
+            if held && own.is_none() {
+                // An entry with a failure that is no abort: it leaves as it came, and once more with the failure.
+                return Answer::Given;
+            }
         }
         if let Some(own) = own {
             return Answer::Record(own);
         }
         let of_mail_log = matches!(disposition.what, What::MailLine | What::Other);
-        if kind == TagKind::Evidence && of_mail_log {
-            self.slots.note();
-            return self.slot();
-        }
-        if disposition.forward { Answer::Given } else { self.slot() }
+        if kind == TagKind::Evidence && of_mail_log || held { self.slot() } else { Answer::Given }
     }
 
     /// Opens the journal: what the process before had is handed in again, by [`Filter::next_remembered`].
@@ -221,9 +220,9 @@ impl Filter {
     #[inline(never)]
     fn pushed_again(&mut self, remembered: Remembered, disposition: Disposition) {
         let Remembered { ticket, held, record } = remembered;
-        if let Some(own) = self.collect(ticket) {
-            self.add(ticket, own);
-        } else if held && disposition.forward {
+        // What is issued waits for a slot before its ticket is given up.
+        self.collect(0);
+        if held && disposition.forward {
             // Under another configuration it may be no abort any more: it leaves as it came.
             self.add(ticket, record);
         }
@@ -236,21 +235,17 @@ impl Filter {
 
     /// Notes a record that the engine needs.
     #[inline(never)]
-    fn keep(&mut self, ticket: u64, held: bool, record: &[u8]) {
-        if let Some(memory) = &mut self.memory {
-            memory.keep(ticket, held, record);
-        }
+    fn keep(&mut self, ticket: u64, held: bool, record: &[u8]) -> bool {
+        self.memory.as_mut().is_none_or(|memory| memory.keep(ticket, held, record))
     }
 
     /// Makes sure that what is kept outlives the process; whether what is held may wait: not without that, and not without
     /// slots to come.
     #[inline(never)]
-    fn is_secure(&mut self, held: bool) -> bool {
+    fn is_secure(&mut self, held: bool, noted: bool) -> bool {
         let is_safe = self.flush();
-        if held && !(is_safe && self.slots.come(system::now_ms())) {
-            self.stateless = true;
-        }
-        !(held && self.stateless)
+        self.stateless |= !(is_safe && noted) || held && !self.slots.come(system::now_ms());
+        !self.stateless
     }
 
     /// Writes the journal; whether all is safe.
@@ -315,6 +310,8 @@ impl Filter {
 
     #[inline(never)]
     fn tick(&mut self, time: u64) -> Answer {
+        // The clock of the records may be set.
+        let time = system::now_ms().unwrap_or(time);
         let busy = std::mem::take(&mut self.since_tick) > BUSY;
         let (first, last, mut reported) = self.ticks.unwrap_or((time, time, 0));
         let mut passed = time.saturating_sub(last);
@@ -325,7 +322,7 @@ impl Filter {
         for number in self.slots.tick() {
             self.memory.iter_mut().for_each(|memory| memory.go(number));
         }
-        self.flush();
+        self.memory.iter_mut().for_each(Memory::retry);
         self.note_slots();
         self.update();
         self.engine.set_stateless(self.stateless);

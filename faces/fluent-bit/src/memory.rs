@@ -101,10 +101,9 @@ impl Memory {
     }
 
     /// A record is kept; held, if nobody else has it.
-    pub(crate) fn keep(&mut self, ticket: u64, held: bool, record: &[u8]) {
-        if let Some(journal) = &mut self.journal {
-            journal.keep(ticket, held, record);
-        }
+    /// False if there is no place for it.
+    pub(crate) fn keep(&mut self, ticket: u64, held: bool, record: &[u8]) -> bool {
+        self.journal.as_mut().is_none_or(|journal| journal.keep(ticket, held, record) || !held)
     }
 
     /// A record has left, or something about it.
@@ -135,12 +134,19 @@ impl Memory {
         }
     }
 
-    /// Writes what was noted; whether all is safe. While it is not, each call tries again.
+    /// Writes what was noted; whether all is safe. Behind a failure only [`Memory::retry`] tries again.
     pub(crate) fn flush(&mut self) -> bool {
+        if self.is_safe() {
+            self.retry();
+        }
+        self.is_safe()
+    }
+
+    /// Writes what was noted, also behind a failure.
+    pub(crate) fn retry(&mut self) {
         if let Some(journal) = &mut self.journal {
             self.trouble = journal.flush().err();
         }
-        self.is_safe()
     }
 
     /// Leaves the file as it is: what is in it comes again after a restart.

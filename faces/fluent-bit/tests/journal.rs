@@ -163,9 +163,9 @@ fn without_slots_aborts_leave_in_their_own_call() {
     filter.tick(START + 1_000);
     let later = |id: u32| String::from_utf8_lossy(abort).replace("014029", &format!("{id:06}")).into_bytes();
     assert_eq!(filter.record("pmx.message_log", START + 2_000, &later(14_030)), Outcome::Dropped);
-    assert!(provisional(&filter.record("pmx.message_log", START + 7_000, &later(14_031))));
+    assert!(provisional(&filter.record("pmx.message_log", START + 32_000, &later(14_031))));
     // What was held until then leaves with the first slot.
-    let (mut taken, mut now) = (Taken::default(), START + 8_000);
+    let (mut taken, mut now) = (Taken::default(), START + 33_000);
     ticks(&mut filter, &mut taken, &mut now);
     assert_eq!(taken.classes().len(), 3);
 }
@@ -225,4 +225,20 @@ fn without_a_folder_nothing_is_held() {
     folder.borrow_mut().missing = true;
     let taken = with_ends(&events("mixed"), |at| at % 9 == 8, &folder);
     assert_eq!(taken.classes().len(), with_ends(&events("mixed"), |_| false, &Rc::default()).classes().len());
+}
+
+/// An entry that is no abort, with a failure before it, is held as well, to be told with it: not where nothing may be held.
+#[test]
+fn without_a_folder_an_entry_with_a_failure_passes() {
+    for (missing, expected) in [(false, false), (true, true)] {
+        let folder: Rc<RefCell<Folder>> = Rc::default();
+        folder.borrow_mut().missing = missing;
+        let mut filter = Filter::in_folder(&folder);
+        filter.tick(START);
+        let mail = br#"{"log":"Nov 23 13:01:05 mx1 sendmail[14029]: 6AND15V7014029: Milter (PureMessage): timeout before data read, where=eom"}"#;
+        filter.record("evidence.maillog", START, mail);
+        let entry = br#"{"log":"2026-11-23T13:01:06 q=6AND15V7014029 f=<a@b> tm=1.00 a=a/eom"}"#;
+        let passed = matches!(filter.record("pmx.message_log", START, entry), Outcome::Record(_, true));
+        assert_eq!(passed, expected, "{missing}");
+    }
 }
