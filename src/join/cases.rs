@@ -59,8 +59,11 @@ impl Join {
         self.seq += 1;
         let seq = self.seq;
         if let Some(mut group) = group {
-            if group.others.len() < self.config.limits.per_message {
-                group.others.push((seq, facts(entry, reading)));
+            let facts = facts(entry, reading);
+            // What is delivered again is the same entry, and takes no transaction of its own.
+            let is_new = group.others.iter().all(|(_, known)| *known != facts);
+            if is_new && group.others.len() < self.config.limits.per_message {
+                group.others.push((seq, facts));
             }
             self.reconsider(place, &entry.id, &mut group, None);
             self.put(entry.id, group);
