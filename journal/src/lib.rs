@@ -32,14 +32,17 @@ const MOST: u64 = 64 << 20;
 /// well again: what is in the file is then older than it should be, and something may come twice.
 const PENDING: usize = 1 << 20;
 
+/// Where entries stand, by their numbers.
+type Entries = BTreeMap<u64, Place>;
+
 /// A journal on a disk.
 #[derive(Debug)]
 pub struct Journal<D> {
     disk: D,
     /// Bytes of the file.
     size: u64,
-    records: BTreeMap<u64, Place>,
-    waiting: BTreeMap<u64, Place>,
+    records: Entries,
+    waiting: Entries,
     /// Bytes of the entries that are needed.
     needed: u64,
     pending: Vec<u8>,
@@ -314,23 +317,22 @@ impl<D: Disk> Journal<D> {
     fn write_anew(&mut self) -> Result<(), Trouble> {
         self.disk.begin_new()?;
         let mut moved = Moved { chunk: MAGIC.to_vec(), written: 0 };
-        let all = [(Verb::Keep, self.records.clone()), (Verb::Wait, self.waiting.clone())];
-        let mut places = Vec::new();
-        for (verb, entries) in all {
-            let mut new = BTreeMap::new();
-            for (number, place) in entries {
-                let verb = if place.held { Verb::Hold } else { verb };
-                let bytes = self.bytes(place)?;
-                let offset = moved.add(&mut self.disk, verb, number, &bytes)?;
-                new.insert(number, Place { offset, ..place });
-            }
-            places.push(new);
-        }
+        let records = self.copy_to(&mut moved, Verb::Keep, self.records.clone())?;
+        let waiting = self.copy_to(&mut moved, Verb::Wait, self.waiting.clone())?;
         moved.flush(&mut self.disk)?;
         self.disk.commit_new()?;
-        self.size = moved.written;
-        (self.waiting, self.records) = (places.pop().unwrap_or_default(), places.pop().unwrap_or_default());
+        (self.size, self.records, self.waiting) = (moved.written, records, waiting);
         Ok(())
+    }
+
+    /// Copies entries to the new file; gives where they stand there.
+    fn copy_to(&mut self, moved: &mut Moved, verb: Verb, mut entries: Entries) -> Result<Entries, Trouble> {
+        for (number, place) in &mut entries {
+            let verb = if place.held { Verb::Hold } else { verb };
+            let bytes = self.bytes(*place)?;
+            place.offset = moved.add(&mut self.disk, verb, *number, &bytes)?;
+        }
+        Ok(entries)
     }
 }
 

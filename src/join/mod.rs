@@ -130,10 +130,10 @@ impl Join {
     }
 
     pub(crate) fn set_stateless(&mut self, stateless: bool) {
-        if stateless && !std::mem::replace(&mut self.stateless, stateless) {
+        let before = std::mem::replace(&mut self.stateless, stateless);
+        if stateless && !before {
             self.let_go();
         }
-        self.stateless = stateless;
     }
 
     pub(crate) fn filters(&self) -> impl Iterator<Item = &str> {

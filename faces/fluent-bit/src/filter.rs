@@ -37,8 +37,9 @@ pub(crate) struct Filter {
     engine: Engine,
     tag: TagMemo,
     slots: Slots,
-    /// None before the first call: what a stored module begins with is no process yet.
-    memory: Option<Memory>,
+    memory: Memory,
+    /// The first call has come: before, a stored module is no process yet.
+    started: bool,
     /// The process before had slots, so this one will.
     had_slots: bool,
     /// Aborts can't wait.
@@ -125,7 +126,8 @@ impl Filter {
             engine,
             tag: TagMemo::default(),
             slots: Slots::default(),
-            memory: None,
+            memory: Memory::default(),
+            started: false,
             had_slots: false,
             stateless: true,
             sequence: 0,
@@ -150,10 +152,11 @@ impl Filter {
     /// Answers a call.
     #[inline]
     pub(crate) fn call(&mut self, tag: &[u8], sec: u32, nsec: u32, record: &[u8]) -> Answer {
-        if self.memory.is_none() {
+        if !self.started {
+            self.started = true;
             self.open();
             self.engine.set_stateless(self.stateless);
-            while let Some(next) = self.next_remembered() {
+            while let Some(next) = self.memory.next_remembered() {
                 let disposition = self.engine.push(Source::Auto, Input::Record(&next.record), next.ticket, self.now);
                 self.pushed_again(next, disposition);
             }
@@ -177,13 +180,14 @@ impl Filter {
         let ticket = self.sequence;
         let disposition = self.engine.push(Source::Auto, Input::Record(record), ticket, self.now);
         let held = !disposition.forward;
-        let noted = !disposition.keep || self.keep(ticket, held, record);
+        let noted = !disposition.keep || self.memory.keep(ticket, held, record);
         let mut own = self.collect(ticket);
         if disposition.keep && own.is_none() && !self.is_secure(held, noted) {
             self.engine.set_stateless(true);
             own = self.collect(ticket);
             if held && own.is_none() {
                 // An entry with a failure that is no abort: it leaves as it came, and once more with the failure.
+                self.memory.note(|journal| journal.leave(ticket));
                 return Answer::Given;
             }
         }
@@ -194,26 +198,19 @@ impl Filter {
         if kind == TagKind::Evidence && of_mail_log || held { self.slot() } else { Answer::Given }
     }
 
-    /// Opens the journal: what the process before had is handed in again, by [`Filter::next_remembered`].
+    /// Opens the journal: what the process before had is handed in again, by [`Filter::call`].
     #[inline(never)]
     fn open(&mut self) {
-        let mut memory = Memory::open(&self.settings.state_file);
-        self.had_slots = memory.has_slots(&self.settings.tick_tag);
-        self.sequence = memory.last_number();
-        for (number, record) in memory.waiting() {
+        self.memory = Memory::open(&self.settings.state_file);
+        self.had_slots = self.memory.has_slots(&self.settings.tick_tag);
+        self.sequence = self.memory.last_number();
+        for (number, record) in self.memory.waiting() {
             self.slots.add(number, number, record);
         }
-        self.memory = Some(memory);
         if self.had_slots {
-            self.slots.note();
+            self.slots.expect(system::now_ms());
         }
         self.update();
-    }
-
-    /// The next record that the process before had.
-    #[inline(never)]
-    fn next_remembered(&mut self) -> Option<Remembered> {
-        self.memory.as_mut()?.next_remembered()
     }
 
     /// What becomes of it now.
@@ -226,42 +223,25 @@ impl Filter {
             // Under another configuration it may be no abort any more: it leaves as it came.
             self.add(ticket, record);
         }
-        if !disposition.keep
-            && let Some(memory) = &mut self.memory
-        {
-            memory.release(ticket);
+        if !disposition.keep {
+            self.memory.note(|journal| journal.release(ticket));
         }
-    }
-
-    /// Notes a record that the engine needs.
-    #[inline(never)]
-    fn keep(&mut self, ticket: u64, held: bool, record: &[u8]) -> bool {
-        self.memory.as_mut().is_none_or(|memory| memory.keep(ticket, held, record))
     }
 
     /// Makes sure that what is kept outlives the process; whether what is held may wait: not without that, and not without
     /// slots to come.
     #[inline(never)]
     fn is_secure(&mut self, held: bool, noted: bool) -> bool {
-        let is_safe = self.flush();
-        self.stateless |= !(is_safe && noted) || held && !self.slots.come(system::now_ms());
+        let is_safe = self.memory.flush() && noted;
+        self.stateless |= !is_safe || held && !self.slots.come(system::now_ms());
         !self.stateless
-    }
-
-    /// Writes the journal; whether all is safe.
-    fn flush(&mut self) -> bool {
-        self.memory.as_mut().is_none_or(Memory::flush)
     }
 
     /// Looks whether aborts can wait. The engine is told by the call itself, and not from here: Fluent Bit's stack has room
     /// for few calls in calls.
     #[inline(never)]
     fn update(&mut self) {
-        self.stateless = self.is_one_of_many() || !self.slots.come(system::now_ms()) || !self.is_safe();
-    }
-
-    fn is_safe(&self) -> bool {
-        self.memory.as_ref().is_none_or(Memory::is_safe)
+        self.stateless = self.is_one_of_many() || !self.slots.come(system::now_ms()) || !self.memory.is_safe();
     }
 
     /// What a tag is for. A second one shows that this instance outlives a chunk.
@@ -290,7 +270,7 @@ impl Filter {
     /// The next of what is held or waits, whether or not it is time: for a filter that has failed.
     pub(crate) fn give_up(&mut self) {
         // What is in the journal comes again after a restart.
-        self.memory.iter_mut().for_each(Memory::abandon);
+        self.memory.abandon();
         self.engine.finish();
         self.collect(0);
     }
@@ -319,16 +299,16 @@ impl Filter {
             passed = passed.min(BUSY_TICK);
         }
         self.now += passed;
-        for number in self.slots.tick() {
-            self.memory.iter_mut().for_each(|memory| memory.go(number));
+        for number in self.slots.tick(system::now_ms()) {
+            self.memory.note(|journal| journal.go(number));
         }
-        self.memory.iter_mut().for_each(Memory::retry);
+        self.memory.retry();
         self.note_slots();
         self.update();
         self.engine.set_stateless(self.stateless);
         self.engine.advance(self.now);
         self.collect(0);
-        if self.memory.as_mut().is_some_and(Memory::news) {
+        if self.memory.news() {
             self.ticks = Some((first, time.max(last), time));
             return Answer::Record(self.report(""));
         }
@@ -355,15 +335,13 @@ impl Filter {
             return;
         }
         self.had_slots = true;
-        self.memory.iter_mut().for_each(|memory| memory.note_slots(&self.settings.tick_tag));
+        self.memory.note_slots(&self.settings.tick_tag);
     }
 
     /// The record with the counters.
     #[inline(never)]
-    pub(crate) fn report(&mut self, failure: &str) -> Vec<u8> {
-        let memory = self.memory.as_ref();
-        let (journal_bytes, journal_lost) = memory.map_or((0, 0), Memory::bytes);
-        let journal_trouble = memory.map(Memory::trouble).unwrap_or_default();
+    pub(crate) fn report(&self, failure: &str) -> Vec<u8> {
+        let (journal_bytes, journal_lost) = self.memory.bytes();
         let state = State {
             age_secs: self.ticks.map_or(0, |(first, last, _)| (last - first) / 1_000),
             stateless: self.is_one_of_many(),
@@ -371,7 +349,7 @@ impl Filter {
             waiting: self.slots.len(),
             journal_bytes,
             journal_lost,
-            journal_trouble,
+            journal_trouble: self.memory.trouble(),
         };
         report::write(&self.counts, self.engine.stats(), &state, failure)
     }
@@ -392,7 +370,7 @@ impl Filter {
     fn release(&mut self, first: u64) {
         let mut next = Some(first);
         while let Some(ticket) = next {
-            self.memory.iter_mut().for_each(|memory| memory.release(ticket));
+            self.memory.note(|journal| journal.release(ticket));
             next = self.engine.poll_released();
         }
     }
@@ -405,8 +383,9 @@ impl Filter {
             return;
         }
         self.sequence += 1;
-        self.memory.iter_mut().for_each(|memory| memory.wait(self.sequence, &record));
-        self.slots.add(place, self.sequence, record);
+        let number = self.sequence;
+        self.memory.note(|journal| journal.wait(number, &record));
+        self.slots.add(place, number, record);
     }
 
     #[inline(never)]
@@ -415,7 +394,7 @@ impl Filter {
         let mut next = Some(first);
         while let Some(output) = next {
             next = self.engine.poll();
-            self.memory.iter_mut().for_each(|memory| memory.leave(output.ticket));
+            self.memory.note(|journal| journal.leave(output.ticket));
             if own.is_none() && ticket != 0 && output.ticket == ticket {
                 own = Some(output.data);
                 continue;

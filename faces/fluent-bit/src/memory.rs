@@ -69,13 +69,6 @@ impl Memory {
         self.journal.as_mut().is_some_and(|journal| journal.record(SLOTS).is_ok_and(|known| known == tag.as_bytes()))
     }
 
-    /// Remembers that slots come.
-    pub(crate) fn note_slots(&mut self, tag: &str) {
-        if let Some(journal) = &mut self.journal {
-            journal.keep(SLOTS, false, tag.as_bytes());
-        }
-    }
-
     /// The next record that the process before had, in their order.
     pub(crate) fn next_remembered(&mut self) -> Option<Remembered> {
         let journal = self.journal.as_mut()?;
@@ -100,38 +93,19 @@ impl Memory {
         self.journal.as_ref().map_or(0, Journal::last_number)
     }
 
-    /// A record is kept; held, if nobody else has it.
-    /// False if there is no place for it.
+    /// Remembers that slots come.
+    pub(crate) fn note_slots(&mut self, tag: &str) {
+        self.note(|journal| journal.keep(SLOTS, false, tag.as_bytes()));
+    }
+
+    /// A record is kept; held, if nobody else has it. False if it is, and has no place.
     pub(crate) fn keep(&mut self, ticket: u64, held: bool, record: &[u8]) -> bool {
-        self.journal.as_mut().is_none_or(|journal| journal.keep(ticket, held, record) || !held)
+        self.note(|journal| journal.keep(ticket, held, record)).unwrap_or(true) || !held
     }
 
-    /// A record has left, or something about it.
-    pub(crate) fn leave(&mut self, ticket: u64) {
-        if let Some(journal) = &mut self.journal {
-            journal.leave(ticket);
-        }
-    }
-
-    /// A record is not needed any more.
-    pub(crate) fn release(&mut self, ticket: u64) {
-        if let Some(journal) = &mut self.journal {
-            journal.release(ticket);
-        }
-    }
-
-    /// A record of our own waits for a slot.
-    pub(crate) fn wait(&mut self, number: u64, record: &[u8]) {
-        if let Some(journal) = &mut self.journal {
-            journal.wait(number, record);
-        }
-    }
-
-    /// It is gone.
-    pub(crate) fn go(&mut self, number: u64) {
-        if let Some(journal) = &mut self.journal {
-            journal.go(number);
-        }
+    /// Notes something, if there is a journal.
+    pub(crate) fn note<T>(&mut self, note: impl FnOnce(&mut Journal<File>) -> T) -> Option<T> {
+        self.journal.as_mut().map(note)
     }
 
     /// Writes what was noted; whether all is safe. Behind a failure only [`Memory::retry`] tries again.

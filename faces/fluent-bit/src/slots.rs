@@ -15,11 +15,8 @@ pub(crate) struct Slots {
     /// Own numbers of what has left, and at which tick.
     left: VecDeque<(u64, u64)>,
     ticks: u64,
-    /// A slot came since the clock was looked at.
-    came: bool,
-    /// When that was noticed, and whether it ever came.
-    last_ms: u64,
-    ever: bool,
+    /// When the last tick came.
+    last_ms: Option<u64>,
 }
 
 impl Slots {
@@ -47,14 +44,14 @@ impl Slots {
         Some(record)
     }
 
-    /// A tick is to come.
-    pub(crate) fn note(&mut self) {
-        self.came = true;
+    /// Ticks are to come from now on.
+    pub(crate) fn expect(&mut self, now_ms: Option<u64>) {
+        self.last_ms = Some(now_ms.unwrap_or_default());
     }
 
     /// A tick has come; gives the numbers of what left before the tick before it: Fluent Bit has taken that over.
-    pub(crate) fn tick(&mut self) -> impl Iterator<Item = u64> {
-        self.came = true;
+    pub(crate) fn tick(&mut self, now_ms: Option<u64>) -> impl Iterator<Item = u64> {
+        self.expect(now_ms);
         self.ticks += 1;
         let ticks = self.ticks;
         std::iter::from_fn(move || {
@@ -64,12 +61,9 @@ impl Slots {
     }
 
     /// Whether slots come, by a clock; where there is none, whether one has come.
-    pub(crate) fn come(&mut self, now_ms: Option<u64>) -> bool {
-        let now = now_ms.unwrap_or_default();
-        if std::mem::take(&mut self.came) {
-            (self.last_ms, self.ever) = (now, true);
-        }
-        self.ever && now.saturating_sub(self.last_ms) <= EXPECTED_MS
+    pub(crate) fn come(&self, now_ms: Option<u64>) -> bool {
+        let passed = |last: u64| now_ms.unwrap_or_default().saturating_sub(last);
+        self.last_ms.is_some_and(|last| passed(last) <= EXPECTED_MS)
     }
 }
 
@@ -81,9 +75,9 @@ mod tests {
     fn slots_are_expected_while_they_come() {
         let mut slots = Slots::default();
         assert!(!slots.come(Some(7)));
-        slots.note();
+        slots.expect(Some(10));
         assert!(slots.come(Some(10)) && slots.come(Some(30_010)) && !slots.come(Some(30_011)));
-        slots.tick().for_each(drop);
+        slots.tick(Some(90_000)).for_each(drop);
         assert!(slots.come(Some(90_000)));
     }
 
@@ -93,10 +87,10 @@ mod tests {
         slots.add(2, 8, b"second".to_vec());
         slots.add(1, 9, b"first".to_vec());
         assert_eq!(slots.next(), Some(b"first".to_vec()));
-        assert_eq!(slots.tick().count(), 0);
+        assert_eq!(slots.tick(None).count(), 0);
         assert_eq!(slots.next(), Some(b"second".to_vec()));
-        assert_eq!(slots.tick().collect::<Vec<_>>(), [9]);
-        assert_eq!(slots.tick().collect::<Vec<_>>(), [8]);
+        assert_eq!(slots.tick(None).collect::<Vec<_>>(), [9]);
+        assert_eq!(slots.tick(None).collect::<Vec<_>>(), [8]);
         assert_eq!((slots.len(), slots.bytes()), (0, 0));
     }
 }

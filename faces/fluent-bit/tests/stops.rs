@@ -12,7 +12,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use proptest::prelude::Rng;
@@ -26,9 +25,9 @@ mod running;
 const BURST: u32 = 12;
 const PAUSE: Duration = Duration::from_millis(40);
 
-/// Class by `abort.id`, of the last record of each.
-fn last_classes(records: &[String]) -> BTreeMap<String, String> {
-    classes(records).into_iter().map(|(id, (class, _))| (id, class)).collect()
+/// Class by `abort.id`, without the number of records.
+fn last_classes(classes: BTreeMap<String, (String, usize)>) -> BTreeMap<String, String> {
+    classes.into_iter().map(|(id, (class, _))| (id, class)).collect()
 }
 
 /// The lines of a file that is not written any more, or only at its end: a line without its end is none yet.
@@ -73,9 +72,9 @@ fn growing_logs(name: &str) {
         }
     }
     assert_eq!(stopped, stops);
-    let expected = last_classes(&native_records(&scenario));
-    wait(|| last_classes(&whole(&running.lines("issued"))) == expected);
-    let got = last_classes(&whole(&running.lines("issued")));
+    let expected = last_classes(native(&scenario));
+    wait(|| last_classes(classes(&whole(&running.lines("issued")))) == expected);
+    let got = last_classes(classes(&whole(&running.lines("issued"))));
     let differ: Vec<_> = expected.iter().filter(|(id, class)| got.get(*id) != Some(class)).collect();
     if !differ.is_empty() || got.len() != expected.len() {
         let log = running.lines("log").join("\n");
@@ -89,14 +88,6 @@ fn growing_logs(name: &str) {
         got.len(),
         entries_of_all.len()
     );
-}
-
-fn native_records(scenario: &Path) -> Vec<String> {
-    let classes = native(scenario);
-    classes
-        .into_iter()
-        .map(|(id, (class, _))| serde_json::json!({"abort": {"kind": "abort", "id": id, "class": class}}).to_string())
-        .collect()
 }
 
 #[test]

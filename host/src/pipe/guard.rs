@@ -102,8 +102,8 @@ impl Guard {
         let records = Records::of(block);
         let first_ticket = self.last_ticket + 1;
         self.last_ticket += records.count as u64;
-        self.counts.lines += records.lines as u64;
-        self.counts.no_records += (records.lines - records.count) as u64;
+        self.counts.lines += records.are.len() as u64;
+        self.counts.no_records += (records.are.len() - records.count) as u64;
         let pushed = match records.count {
             0 => Some(Vec::new()),
             _ => self.attempt(out, |sandbox| sandbox.push_lines(&records.bytes, first_ticket, now_ms))?,
@@ -331,7 +331,6 @@ struct Records<'a> {
     bytes: Cow<'a, [u8]>,
     /// Which of the block's lines they are.
     are: Vec<bool>,
-    lines: usize,
     count: usize,
 }
 
@@ -348,7 +347,7 @@ impl Records<'_> {
             let records = block.lines().zip(&are).filter(|(_, is_record)| **is_record);
             records.flat_map(|((line, _), _)| [trimmed(line), b"\n"]).collect::<Vec<_>>().concat().into()
         };
-        Records { bytes, lines: are.len(), are, count }
+        Records { bytes, are, count }
     }
 }
 
