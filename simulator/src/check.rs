@@ -96,7 +96,7 @@ pub fn native(world: &World, shipping: &Shipping) -> Result<Tally> {
 
     let mixed_unread = mixed.unread;
     let in_full_mixed = run(&config(&in_full(&patient()))?, &shipping.interleaved(world))?;
-    same(&in_full_mixed.issued, &mixed.issued).named("told at a glance")?;
+    same(&undisplaced(&in_full_mixed), &undisplaced(&mixed)).named("told at a glance")?;
 
     let json = hasty(shipping);
     let hasty = config(&json)?;
@@ -104,7 +104,7 @@ pub fn native(world: &World, shipping: &Shipping) -> Result<Tally> {
     let straight = run(&hasty, &steps)?;
     exactly(world, &straight).named("with little patience")?;
     let in_full = run(&config(&in_full(&json))?, &steps)?;
-    same(&in_full.issued, &straight.issued).named("told at a glance with little patience")?;
+    same(&undisplaced(&in_full), &undisplaced(&straight)).named("told at a glance with little patience")?;
     let restarted = run(&hasty, &shipping.disturbed(&replayed, Restart::Snapshot))?;
     same(&straight.issued, &restarted.issued).named("restarted by snapshot")?;
 
@@ -181,12 +181,27 @@ fn judged(world: &World, run: &Run, wrong: impl Fn(&Truth, &Value) -> bool) -> R
 fn comparable(world: &World, run: &Run) -> BTreeSet<String> {
     let records = run.issued.iter().map(|(_, record)| record).filter(|_| world.steady);
     let unnumbered = |record: &String| record.replace(r#""revision":1}"#, r#""revision":0}"#);
-    let without_why = |record: String| match record.split_once(r#","why_not":""#) {
-        Some((before, rest)) => before.to_owned() + rest.split_once('"').map_or("", |(_, rest)| rest),
-        None => record,
-    };
     let numbered = |record: &str| record.contains(r#""kind":"abort""#);
     records.map(|record| without_why(if numbered(record) { record.clone() } else { unnumbered(record) })).collect()
+}
+
+/// The records in their order, to be compared with those of an engine that reads every line in full: of ids that had to
+/// share a place in the table of seen ones, which is fewer where ordinary lines stay out of it, nothing is said of why.
+fn undisplaced(run: &Run) -> Vec<(usize, String)> {
+    let unsaid = [r#""why_not":"evicted""#, r#""why_not":"no_mail_lines""#, r#""why_not":"started_late""#];
+    let plain = |record: &String| {
+        let record = record.clone();
+        if unsaid.iter().any(|why| record.contains(why)) { without_why(record) } else { record }
+    };
+    run.issued.iter().map(|(step, record)| (*step, plain(record))).collect()
+}
+
+/// A record without its `why_not`.
+fn without_why(record: String) -> String {
+    match record.split_once(r#","why_not":""#) {
+        Some((before, rest)) => before.to_owned() + rest.split_once('"').map_or("", |(_, rest)| rest),
+        None => record,
+    }
 }
 
 /// Whether two lists are the same; the first difference if not.
