@@ -223,7 +223,8 @@ pub struct Check {
 #[command(after_help = "\
 Examples:
   abort-reason configure --face fluent-bit --config abort-reason.yaml --output abort_reason.wasm
-  abort-reason configure --face fluent-bit --show abort_reason.wasm")]
+  abort-reason configure --face fluent-bit --show abort_reason.wasm
+  abort-reason configure --face fluent-bit --config abort-reason.yaml --aot --output abort_reason.aot")]
 pub struct Configure {
     /// For which log shipper
     #[arg(long, value_name = "FACE")]
@@ -242,8 +243,37 @@ pub struct Configure {
     pub output: Option<PathBuf>,
 
     /// Print the configuration that this module holds, and change nothing
-    #[arg(long, value_name = "MODULE", value_hint = ValueHint::FilePath, conflicts_with_all = ["config", "module", "output"])]
+    #[arg(long, value_name = "MODULE", value_hint = ValueHint::FilePath, conflicts_with_all = ["config", "module", "output", "aot"])]
     pub show: Option<PathBuf>,
+
+    /// Compile the module to machine code, which takes Fluent Bit less than half the time; it takes a minute or two, needs
+    /// WAMR's compiler, and the file is for one kind of processor. Keep the module itself: the file can't be shown or
+    /// configured again
+    #[arg(long)]
+    pub aot: bool,
+
+    /// WAMR's compiler, of the version that Fluent Bit has [default: wamrc or flb-wamrc on PATH]
+    #[arg(long, value_name = "PROGRAM", env = "WAMRC", value_hint = ValueHint::ExecutablePath)]
+    pub wamrc: Option<PathBuf>,
+
+    /// The processors to compile for [default: that of this machine]
+    #[arg(long, value_name = "ARCH", requires = "aot")]
+    pub target: Option<Target>,
+
+    /// The Fluent Bit in which the file is tried [default: fluent-bit on PATH, or where its packages put it]
+    #[arg(long, value_name = "PROGRAM", requires = "aot", value_hint = ValueHint::ExecutablePath)]
+    pub fluent_bit: Option<PathBuf>,
+}
+
+/// Kinds of processors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Target {
+    /// 64-bit Intel and AMD
+    #[value(name = "x86_64")]
+    X86_64,
+    /// 64-bit ARM
+    #[value(name = "aarch64")]
+    Aarch64,
 }
 
 /// Log shippers whose module holds its configuration.

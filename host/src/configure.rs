@@ -14,6 +14,7 @@ use wasmtime::{
 };
 use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
 
+use crate::ahead;
 use crate::cli::Configure;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::Output;
@@ -45,8 +46,12 @@ pub fn run(options: &Configure) -> Result<()> {
         Some(path) => path.clone(),
         None => beside()?,
     };
-    let module = bake(&read(&path)?, &path, &text)?;
+    // What can't be written is known before a minute of compiling.
     let mut output = Output::open(options.output.as_deref())?;
+    let mut module = bake(&read(&path)?, &path, &text)?;
+    if options.aot {
+        module = ahead::compile(&module, options)?;
+    }
     output.write_all(&module).map_err(|error| output.failure(&error))?;
     output.finish()
 }
@@ -165,8 +170,13 @@ fn beside() -> Result<PathBuf> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path)
-        .map_err(|error| Failure::new(Exit::NoInput, format!("cannot read the module {}: {error}", path.display())))
+    let module = std::fs::read(path)
+        .map_err(|error| Failure::new(Exit::NoInput, format!("cannot read the module {}: {error}", path.display())))?;
+    if ahead::is_compiled(&module) {
+        let problem = format!("{} is compiled already: its configuration can't be read or changed", path.display());
+        return Err(Failure::new(Exit::Data, problem).hint("Give the module that it was made of."));
+    }
+    Ok(module)
 }
 
 fn unfit(path: &Path, problem: &str) -> Failure {

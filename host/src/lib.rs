@@ -31,6 +31,7 @@ use clap::Parser;
 use cli::{Cli, Command};
 use failure::Exit;
 
+mod ahead;
 pub mod bridge;
 pub mod cli;
 mod component;

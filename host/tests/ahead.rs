@@ -1,0 +1,94 @@
+//! `configure --aot`: with a compiler that is a script, for what goes wrong; and with the real one, where `WAMRC` or `PATH`
+//! has it, up to a Fluent Bit that loads what was compiled.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    clippy::disallowed_types,
+    reason = "runs a program over files"
+)]
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::{Folder, host_program, program, run};
+
+/// The project's module, set up.
+fn module() -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/abort_reason_fluent_bit.wasm");
+    assert!(path.exists(), "{} is missing: `cargo xtask test` builds it", path.display());
+    path
+}
+
+fn configure(folder: &Folder) -> Command {
+    let mut command = program();
+    // No compiler and no Fluent Bit but those that a test names.
+    command.env("PATH", "/usr/bin:/bin").env_remove("WAMRC").args(["configure", "--face", "fluent-bit", "--aot"]);
+    command.arg("--module").arg(module()).arg("--output").arg(folder.path("made.aot"));
+    command
+}
+
+/// A program that is a script.
+fn script(folder: &Folder, name: &str, lines: &str) -> PathBuf {
+    let path = folder.file(name, format!("#!/bin/sh\n{lines}\n"));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+/// The arguments end in `-o OUTPUT INPUT`.
+const COMPILES: &str = r#"for last; do out=$before; before=$last; done; printf '\0aot\5\0\0\0 made' > "$out""#;
+
+#[test]
+fn what_is_missing_or_wrong_is_said_and_nothing_is_left() {
+    let folder = Folder::new();
+    let compiles = script(&folder, "compiles", COMPILES);
+    let fails = script(&folder, "fails", "echo 'no such feature: v9' >&2; exit 3");
+    let silent = script(&folder, "silent", "exit 0");
+    let refuses = script(&folder, "refuses", "echo '[error] [filter:wasm] unknown binary version' >&2; exit 1");
+    let cases: [(&[(&str, &Path)], i32, &str); 5] = [
+        (&[], 69, "there is no wamrc"),
+        (&[("--wamrc", &folder.path("nowhere"))], 69, "cannot run"),
+        (&[("--wamrc", &fails)], 70, "no such feature: v9"),
+        (&[("--wamrc", &silent)], 70, "failed"),
+        (&[("--wamrc", &compiles), ("--fluent-bit", &refuses)], 69, "unknown binary version"),
+    ];
+    for (named, code, said) in cases {
+        let mut command = configure(&folder);
+        for (flag, path) in named {
+            command.arg(flag).arg(path);
+        }
+        run(&mut command).failed(code, &[said]);
+        assert!(!folder.path("made.aot").exists(), "{named:?}");
+    }
+}
+
+#[test]
+fn what_is_not_tried_is_said() {
+    let folder = Folder::new();
+    let compiles = script(&folder, "compiles", COMPILES);
+    let other = if cfg!(target_arch = "aarch64") { "x86_64" } else { "aarch64" };
+    let ran = run(configure(&folder).args(["--target", other, "--wamrc"]).arg(&compiles)).ok();
+    assert!(ran.stderr.contains("not tried: it is not for this machine. Its format is version 5"), "{ran:?}");
+    let made = folder.path("made.aot");
+    assert!(fs::read(&made).unwrap().ends_with(b" made"));
+    // What is compiled can't be set up again.
+    let show = ["configure", "--face", "fluent-bit", "--show"];
+    run(program().args(show).arg(&made)).failed(65, &["compiled already", "that it was made of"]);
+}
+
+#[test]
+fn by_the_real_compiler_for_a_real_fluent_bit() {
+    let (Some(wamrc), Some(fluent_bit)) = (host_program("WAMRC", "wamrc"), host_program("FLUENT_BIT", "fluent-bit"))
+    else {
+        eprintln!(
+            "\n!! SKIPPED: no wamrc or no fluent-bit on PATH, by WAMRC or by FLUENT_BIT. Nothing was compiled.\n"
+        );
+        return;
+    };
+    let folder = Folder::new();
+    let ran = run(configure(&folder).arg("--wamrc").arg(wamrc).arg("--fluent-bit").arg(fluent_bit)).ok();
+    assert_eq!(ran.stderr, "", "tried, and well");
+}
