@@ -21,6 +21,9 @@ use crate::host;
 
 pub(crate) const SHIPPED: &str = include_str!("../../../../fluent-bit-config/fluent-bit.yaml");
 
+/// What the shipped configurations take from the environment.
+pub(crate) const VARIABLES: [&str; 4] = ["ES_USER", "ES_PASSWORD", "SPLUNK_TOKEN", "HOSTNAME"];
+
 /// The Fluent Bit to test with.
 pub(crate) fn fluent_bit() -> Option<PathBuf> {
     let named = std::env::var_os("FLUENT_BIT").map(PathBuf::from);
@@ -34,8 +37,8 @@ pub(crate) fn fluent_bit() -> Option<PathBuf> {
     found
 }
 
-/// The shipped configuration with paths of the test's own, and all records in one file.
-fn configuration(folder: &Path, module: &Path) -> String {
+/// The shipped configuration with paths of the test's own, and other outputs.
+fn configuration(folder: &Path, module: &Path, outputs: &str) -> String {
     let shown = |path: &Path| path.display().to_string();
     let (inputs, _) = SHIPPED.split_once("  outputs:").expect("outputs");
     let text = inputs
@@ -46,13 +49,13 @@ fn configuration(folder: &Path, module: &Path) -> String {
         .replace("/var/lib/fluent-bit/", &format!("{}/", folder.display()))
         .replace("  http_server: true\n", "")
         .replace("  http_listen: 127.0.0.1\n", "");
-    let file = |name: &str, tag: &str| {
-        format!(
-            "    - name: file\n      match: {tag}\n      path: {}\n      file: {name}\n      format: plain\n",
-            shown(folder)
-        )
-    };
-    format!("{text}  outputs:\n{}{}", file("issued", "abort_reason.issued"), file("passed", "pmx.message_log"))
+    format!("{text}  outputs:\n{outputs}")
+}
+
+/// An output to a file of the test's folder.
+fn to_file(folder: &Path, name: &str, tag: &str) -> String {
+    let folder = folder.display();
+    format!("    - name: file\n      match: {tag}\n      path: {folder}\n      file: {name}\n      format: plain\n")
 }
 
 /// A Fluent Bit at work.
@@ -62,13 +65,24 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts one in a folder of its own.
+    /// Starts one in a folder of its own, with all records in two files there.
     pub(crate) fn start(program: &Path, module: &Path) -> Running {
         let folder = tempfile::tempdir().expect("a folder");
+        let outputs = ["issued", "passed"].iter().zip(["abort_reason.issued", "pmx.message_log"]);
+        let outputs = outputs.map(|(name, tag)| to_file(folder.path(), name, tag)).collect::<String>();
+        Running::start_in(folder, program, module, &outputs)
+    }
+
+    /// Starts one in a folder of its own, with other outputs.
+    pub(crate) fn start_with(program: &Path, module: &Path, outputs: &str) -> Running {
+        Running::start_in(tempfile::tempdir().expect("a folder"), program, module, outputs)
+    }
+
+    fn start_in(folder: tempfile::TempDir, program: &Path, module: &Path, outputs: &str) -> Running {
         for name in ["state", "storage"] {
             fs::create_dir(folder.path().join(name)).expect("a folder");
         }
-        fs::write(folder.path().join("fluent-bit.yaml"), configuration(folder.path(), module))
+        fs::write(folder.path().join("fluent-bit.yaml"), configuration(folder.path(), module, outputs))
             .expect("a configuration");
         let mut running = Running { child: None, folder };
         running.go_on(program);
@@ -82,6 +96,7 @@ impl Running {
         let child = Command::new(program)
             .args(["--enable-hot-reload", "--config"])
             .arg(self.folder.path().join("fluent-bit.yaml"))
+            .envs(VARIABLES.map(|name| (name, "x")))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log"))
             .stderr(log)
