@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use crate::profile::{Keys, Profile};
 use crate::reasons::{Class, CompiledRule, Rank, Role, Rule, Stage, words};
 
 /// What the engine is told to do.
@@ -39,6 +40,10 @@ pub struct Config {
     /// Whether ordinary lines are told by a few bytes, and read only if their message matters. Without it the records are
     /// the same, and each line costs several times as much.
     pub glance: bool,
+    /// In whose words records are issued.
+    pub profile: Profile,
+    /// How the names of a profile's fields are written.
+    pub profile_keys: Keys,
     /// Whether entries that have passed are kept for a failure that is logged after them ([`Limits::passed_bytes`]).
     pub reissue: bool,
     /// Fields of a record that may hold the log line; the first one present counts.
@@ -128,6 +133,8 @@ impl Default for Config {
             others: Others::Pass,
             unlogged: false,
             glance: true,
+            profile: Profile::Native,
+            profile_keys: Keys::Nested,
             reissue: true,
             message_fields: names(&["message", "log", "MESSAGE", "msg"]),
             host_fields: names(&["host", "hostname", "_HOSTNAME"]),
@@ -182,6 +189,8 @@ const KEYS: &[&str] = &[
     "others",
     "unlogged",
     "glance",
+    "profile",
+    "profile_keys",
     "reissue",
     "message_fields",
     "host_fields",
@@ -224,6 +233,8 @@ impl Config {
                 "others" => config.others = word(key, value, Others::ALL, Others::as_str)?,
                 "unlogged" => config.unlogged = boolean(key, value)?,
                 "glance" => config.glance = boolean(key, value)?,
+                "profile" => config.profile = word(key, value, Profile::ALL, Profile::as_str)?,
+                "profile_keys" => config.profile_keys = word(key, value, Keys::ALL, Keys::as_str)?,
                 "reissue" => config.reissue = boolean(key, value)?,
                 "message_fields" => config.message_fields = filled(key, value)?,
                 "host_fields" => config.host_fields = strings(key, value)?,

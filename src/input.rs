@@ -45,6 +45,7 @@ pub(crate) fn read<'a>(config: &Config, input: Input<'a>) -> Option<Reading<'a>>
             reading.has_null |= value == b"null";
             reading.enriched |= value != b"null";
         }
+        reading.enriched |= config.profile.marks(key, value);
         if let Some(at) = place(&config.message_fields)
             && at < best
             && let Some(line) = json::string(value)

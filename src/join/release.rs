@@ -78,7 +78,8 @@ impl Join {
             revision,
             offset,
         };
-        (issue.write(&self.matcher), verdict.told())
+        let native = issue.write(&self.matcher);
+        (self.config.profile.of_native(&self.config, native), verdict.told())
     }
 
     /// The host whose mail log named a queue id, where it was one only.
