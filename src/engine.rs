@@ -127,7 +127,10 @@ impl Engine {
 
     /// Takes the next record that is ready.
     pub fn poll(&mut self) -> Option<Output> {
-        self.join.poll()
+        let output = self.join.poll()?;
+        // Only now: where stack is short, there is most of it here.
+        let config = self.join.config();
+        Some(Output { data: config.profile.of_native(&config, output.data), ..output })
     }
 
     /// Takes the next ticket that is given back. Drain [`poll`](Engine::poll) first.

@@ -271,3 +271,19 @@ fn an_enriched_record_passes() {
         }
     }
 }
+
+/// The page shows what is written.
+#[test]
+fn the_page_shows_one_abort_in_all_profiles() {
+    let lines: [&[u8]; 3] = [
+        b"Nov 23 13:01:06 mx1 sendmail[14029]: 6AND15d3014029: Milter (PureMessage): timeout before data read, where=rcpt",
+        b"Nov 23 13:01:06 mx1 sendmail[14029]: 6AND15d3014029: Milter (PureMessage): to error state",
+        b"2026-11-23T13:01:09 q=6AND15d3014029 f=<a@example.org> t=<b@example.net> r=relay.example.com tm=6.04 a=c/abort",
+    ];
+    let page = include_str!("../docs/profiles.md");
+    for profile in ["native", "ecs", "ocsf", "otel"] {
+        let (_, shown) = page.split_once(&format!("\n`{profile}`:\n\n```json\n")).unwrap();
+        let shown: Value = serde_json::from_str(shown.split_once("\n```").unwrap().0).unwrap();
+        assert_eq!(shown, Value::Object(issued(engine(profile, "nested"), &lines, false).remove(0)), "{profile}");
+    }
+}

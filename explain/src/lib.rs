@@ -9,7 +9,7 @@
     deny(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::unreachable, clippy::todo)
 )]
 
-use abort_reason::{Config, Engine, Input};
+use abort_reason::{Config, Engine, Input, Profile};
 
 mod blocks;
 mod clock;
@@ -52,7 +52,10 @@ impl<S: Spool> Explanation<S> {
     /// told what looks strange.
     pub fn new(config: &Config, logs: Vec<Log>, spool: S, warn: &mut dyn FnMut(&str)) -> Result<Explanation<S>> {
         let merge = merge::Merge::new(logs, warn)?;
-        let (engine, issued) = (Engine::new(config), issued::Issued::new(spool));
+        // A profile is for those who read the records, not for what is made of them here.
+        let mut native = config.clone();
+        native.profile = Profile::Native;
+        let (engine, issued) = (Engine::new(&native), issued::Issued::new(spool));
         Ok(Explanation { engine, merge, issued, filter_names: config.filter_names.clone() })
     }
 

@@ -7,6 +7,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use abort_reason::Profile;
 use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
@@ -95,6 +96,15 @@ pub struct Settings {
     /// the configuration
     #[arg(long = "filter-name", value_name = "NAME")]
     pub filter_names: Vec<String>,
+
+    /// In whose words records are written: abort-reason's own, or those of a SIEM's schema (docs/profiles.md). Takes the
+    /// place of `profile` in the configuration
+    #[arg(long, value_name = "PROFILE", value_parser = profiles())]
+    pub profile: Option<String>,
+}
+
+fn profiles() -> clap::builder::PossibleValuesParser {
+    Profile::ALL.iter().map(|profile| profile.as_str()).collect::<Vec<_>>().into()
 }
 
 /// Options of `abort-reason explain`.

@@ -30,10 +30,13 @@ pub fn load(options: &cli::Settings) -> Result<Loaded> {
         Some(path) => read(path)?,
         None => json!({}),
     };
-    if !options.filter_names.is_empty()
-        && let Some(object) = value.as_object_mut()
-    {
-        object.insert("filter_names".into(), json!(options.filter_names));
+    if let Some(object) = value.as_object_mut() {
+        if !options.filter_names.is_empty() {
+            object.insert("filter_names".into(), json!(options.filter_names));
+        }
+        if let Some(profile) = &options.profile {
+            object.insert("profile".into(), json!(profile));
+        }
     }
     let from = options.config.as_deref().map_or_else(|| "the options".into(), name);
     let config = Config::from_value(&value).map_err(|error| invalid(&from, &error.to_string()))?;

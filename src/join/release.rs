@@ -78,8 +78,7 @@ impl Join {
             revision,
             offset,
         };
-        let native = issue.write(&self.matcher);
-        (self.config.profile.of_native(&self.config, native), verdict.told())
+        (issue.write(&self.matcher), verdict.told())
     }
 
     /// The host whose mail log named a queue id, where it was one only.

@@ -77,8 +77,12 @@ impl Profile {
         }
         let object: Map<String, Value> = serde_json::from_slice(last?).ok()?;
         let source = [std::str::from_utf8(record.get(..before)?).ok()?, "}"].concat();
-        let line = input::read(config, Input::Record(source.as_bytes())).map(|reading| reading.line.into_owned());
-        let line = line.map(|line| String::from_utf8_lossy(&line).into_owned());
+        let read = |config: &Config| {
+            let reading = input::read(config, Input::Record(source.as_bytes()))?;
+            Some(String::from_utf8_lossy(&reading.line).into_owned())
+        };
+        // A bare line is in the field of the defaults, whatever records are to hold it in.
+        let line = read(config).or_else(|| read(&Config::default()));
         let abort = Abort { object, line };
         let mut fields = Fields { names, nested: config.profile_keys == Keys::Nested, members: Map::new() };
         match self {

@@ -2,14 +2,16 @@
 
 use std::io::Write;
 
+use abort_reason::Config;
+
 use super::Latest;
 use crate::failure::Result;
 use crate::output::Output;
 use crate::text::visible_json;
 
-/// One record a line, or all in one array. The bytes are the engine's; only for a terminal are the characters that
+/// One record a line, or all in one array. The bytes are the engine's, in the words of the profile; only for a terminal are the characters that
 /// could do something to it written as escapes, which leaves the value as it is.
-pub(super) fn write_json(latest: &mut Latest, out: &mut Output, array: bool) -> Result<()> {
+pub(super) fn write_json(latest: &mut Latest, out: &mut Output, array: bool, config: &Config) -> Result<()> {
     let terminal = out.is_terminal();
     let (open, between, close) = if array { ("[\n", ",\n", "\n]\n") } else { ("", "\n", "\n") };
     let mut write = |bytes: &[u8]| out.write_all(bytes).map_err(|error| out.failure(&error));
@@ -17,9 +19,10 @@ pub(super) fn write_json(latest: &mut Latest, out: &mut Output, array: bool) -> 
     while let Some(record) = latest.next_record()? {
         write(if first { open } else { between }.as_bytes())?;
         first = false;
-        match std::str::from_utf8(record) {
+        let record = config.profile.of_native(config, record.to_vec());
+        match std::str::from_utf8(&record) {
             Ok(text) if terminal => write(visible_json(text).as_bytes())?,
-            _ => write(record)?,
+            _ => write(&record)?,
         }
     }
     match (first, array) {

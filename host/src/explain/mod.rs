@@ -46,8 +46,8 @@ pub fn run(options: &cli::Explain) -> Result<()> {
     let counts = explanation.counts();
     let mut latest = explanation.into_latest()?;
     match format {
-        ExplainFormat::Ndjson => formats::write_json(&mut latest, &mut out, false)?,
-        ExplainFormat::Json => formats::write_json(&mut latest, &mut out, true)?,
+        ExplainFormat::Ndjson => formats::write_json(&mut latest, &mut out, false, &settings.config)?,
+        ExplainFormat::Json => formats::write_json(&mut latest, &mut out, true, &settings.config)?,
         ExplainFormat::Csv => formats::write_csv(&mut latest, &mut out)?,
         ExplainFormat::Html => html::write(&mut latest, &mut out, counts)?,
         ExplainFormat::Table => table::write(&mut latest, &mut out, Summary::new(counts))?,

@@ -1,6 +1,6 @@
 //! What a configuration means, in sentences: one for each key, the defaults among them.
 
-use abort_reason::{Config, Mode, Others};
+use abort_reason::{Config, Mode, Others, Profile};
 use serde_json::{Map, Value};
 
 /// One line for each key; those that the configuration leaves to their default say so.
@@ -56,6 +56,14 @@ fn sentences(config: &Config, rules: usize) -> Vec<(&'static str, String)> {
                 "messages that passed without any entry are not reported".into()
             },
         ),
+        (
+            "profile",
+            match config.profile {
+                Profile::Native => "records carry the object `abort` of docs/record.md".into(),
+                profile => format!("records are in the words of {}, not of docs/record.md", profile.as_str()),
+            },
+        ),
+        ("profile_keys", format!("a profile's fields have {} names", config.profile_keys.as_str())),
         (
             "reissue",
             if config.reissue {
