@@ -130,7 +130,7 @@ impl Engine {
         let output = self.join.poll()?;
         // Only now: where stack is short, there is most of it here.
         let config = self.join.config();
-        Some(Output { data: config.profile.of_native(&config, output.data), ..output })
+        Some(Output { data: config.profile.of_native(config, output.data), ..output })
     }
 
     /// Takes the next ticket that is given back. Drain [`poll`](Engine::poll) first.
