@@ -25,6 +25,8 @@ pub(crate) struct Entry<'a> {
     pub action: Option<Action<'a>>,
     /// Whether there is a `Size=`: PureMessage had seen headers or body.
     pub has_size: bool,
+    /// `Size=`: bytes, where it is a number.
+    pub size: Option<u64>,
 }
 
 /// The value of `a=`: `c/abort` is the letter `c` in the callback `abort`.
@@ -75,6 +77,7 @@ impl<'a> Entry<'a> {
             processing_ms: None,
             action: None,
             has_size: false,
+            size: None,
         };
         let mut has_id = rekeyed.is_some();
         let separator = if rekeyed.is_some() { b'|' } else { b' ' };
@@ -88,7 +91,10 @@ impl<'a> Entry<'a> {
                 b"t" => entry.to.push(value),
                 b"r" if entry.relay.is_none() && !value.is_empty() => entry.relay = Some(value),
                 b"tm" => entry.processing_ms = milliseconds(value).or(entry.processing_ms),
-                b"Size" => entry.has_size = true,
+                b"Size" => {
+                    entry.has_size = true;
+                    entry.size = std::str::from_utf8(value).ok().and_then(|size| size.parse().ok());
+                }
                 // The last one counts: `a=` ends every sample, and a free text before it may imitate it.
                 b"a" => entry.action = action(value).or(entry.action),
                 _ => {}

@@ -69,7 +69,7 @@ pub use config::{Config, ConfigError, Limits, Mode, Others};
 pub use engine::{Engine, RestoreError};
 pub use event::{Batch, Disposition, Input, Output, Source, What};
 pub use join::Watermark;
-pub use peek::{LineKind, Peek, Peeker, peek};
+pub use peek::{LineKind, Peek, Peeker, Processing, peek, processing};
 pub use profile::{Keys, Profile};
 pub use queue_id::QueueId;
 pub use stats::Stats;

@@ -53,6 +53,30 @@ pub fn peek(line: &[u8], near: Option<i64>) -> Option<Peek> {
     Some(Peek { kind: LineKind::MessageLog, time: time.map(LogTime::ms), id_time })
 }
 
+/// What an entry of `message_log` says of PureMessage's work on the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Processing {
+    /// When it was written: milliseconds as they stand there.
+    pub time: Option<i64>,
+    /// `tm=`, in milliseconds.
+    pub processing_ms: Option<u64>,
+    /// `Size=`, in bytes.
+    pub size: Option<u64>,
+    /// The callback was not `abort`: PureMessage came to an end with it.
+    pub is_done: bool,
+}
+
+/// Reads an entry; `None` if the line is none.
+pub fn processing(line: &[u8]) -> Option<Processing> {
+    let entry = Entry::parse(line)?;
+    Some(Processing {
+        time: entry.time.map(LogTime::civil_ms),
+        processing_ms: entry.processing_ms,
+        size: entry.size,
+        is_done: !entry.is_abort(),
+    })
+}
+
 /// Looks at the lines of one log in their order: most begin like the one before, and need no more than to be compared.
 #[derive(Debug, Clone, Default)]
 pub struct Peeker {

@@ -28,8 +28,13 @@ enum Zone {
 }
 
 impl LogTime {
+    /// A time as records give it: RFC 3339, with a zone or without.
+    pub fn parse(text: &str) -> Option<LogTime> {
+        LogTime::parse_iso(text.as_bytes()).filter(|(_, used)| *used == text.len()).map(|(time, _)| time)
+    }
+
     /// A time from civil seconds without a zone.
-    pub(crate) fn from_civil_secs(secs: i64) -> LogTime {
+    pub fn from_civil_secs(secs: i64) -> LogTime {
         LogTime { civil: secs.saturating_mul(NANOS), digits: 0, zone: Zone::Unknown }
     }
 

@@ -9,8 +9,9 @@
     deny(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::unreachable, clippy::todo)
 )]
 
-use abort_reason::{Config, Engine, Input, Profile};
+use abort_reason::{Config, Engine, Input, Profile, Source};
 
+pub mod advise;
 mod blocks;
 mod clock;
 mod csv;
@@ -45,6 +46,7 @@ pub struct Explanation<S: Spool> {
     merge: merge::Merge,
     issued: issued::Issued<S>,
     filter_names: Vec<String>,
+    advisor: Option<advise::Advisor>,
 }
 
 impl<S: Spool> Explanation<S> {
@@ -56,7 +58,13 @@ impl<S: Spool> Explanation<S> {
         let mut native = config.clone();
         native.profile = Profile::Native;
         let (engine, issued) = (Engine::new(&native), issued::Issued::new(spool));
-        Ok(Explanation { engine, merge, issued, filter_names: config.filter_names.clone() })
+        Ok(Explanation { engine, merge, issued, filter_names: config.filter_names.clone(), advisor: None })
+    }
+
+    /// Lets an advisor see the entries.
+    #[must_use]
+    pub fn advised_by(self, advisor: advise::Advisor) -> Explanation<S> {
+        Explanation { advisor: Some(advisor), ..self }
     }
 
     /// Reads at most so many lines; false when all are read.
@@ -65,6 +73,9 @@ impl<S: Spool> Explanation<S> {
             let Some((source, line)) = self.merge.next_line()? else {
                 return Ok(false);
             };
+            if let Some(advisor) = self.advisor.as_mut().filter(|_| source == Source::MessageLog) {
+                advisor.line(line);
+            }
             self.engine.push(source, Input::Line(line), 0, NOW);
             self.take()?;
         }
@@ -92,6 +103,11 @@ impl<S: Spool> Explanation<S> {
     /// What looks strange in the lines read so far.
     pub fn warning(&self) -> Option<String> {
         unnamed(&self.filter_names, self.engine.filters())
+    }
+
+    /// The advisor, with all that it has seen.
+    pub fn take_advisor(&mut self) -> Option<advise::Advisor> {
+        self.advisor.take()
     }
 
     /// The last revision of every abort, in the order in which they were issued. What was not read is left out.

@@ -11,6 +11,7 @@ use abort_reason::Profile;
 use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
+use crate::advise::{self, Configured};
 use crate::bridge;
 use crate::failure::{Failure, Result};
 
@@ -55,6 +56,12 @@ pub enum Command {
     /// Both logs may be given in several files: rotated ones, those of several hosts, and compressed ones (gzip, xz, zstd,
     /// whatever their names). Their order does not matter: they are read side by side in order of time.
     Explain(Explain),
+    /// Say what to change, with the number: how long PureMessage takes, which timeout ran out, what value would have done
+    ///
+    /// Reads the same logs as `explain`. From what PureMessage took for every message and from its failures it tells which of
+    /// `T=C/S/R/E` in INPUT_MAIL_FILTER to raise and to what, when PureMessage was slow, busy, dying or down, and what these
+    /// logs can't tell.
+    Advise(Advise),
     /// Read records on standard input, write them with their reasons to standard output, live
     ///
     /// Reads one JSON object a line, as log shippers write them, with the log line in a field such as `message`. Abort
@@ -150,6 +157,48 @@ pub enum ExplainFormat {
     Csv,
     /// A page for a browser, in one file that loads and sends nothing
     Html,
+}
+
+/// Options of `abort-reason advise`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  abort-reason advise --filter-name PureMessage --maillog /var/log/maillog message_log
+  abort-reason advise --timeouts 'C:5m;S:3m;R:3m;E:8m' --maillog maillog message_log
+  abort-reason advise --format json --maillog maillog message_log | jq '.steps[].setting'")]
+pub struct Advise {
+    /// File of sendmail's log, or `-` for standard input; give the option once for each file
+    #[arg(long, value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    pub maillog: Vec<PathBuf>,
+
+    /// Files of PureMessage's message_log, or `-` for standard input
+    #[arg(value_name = "MESSAGE_LOG", required = true, value_hint = ValueHint::FilePath)]
+    pub message_log: Vec<PathBuf>,
+
+    /// What T= of INPUT_MAIL_FILTER says now, such as C:5m;S:10s;R:10s;E:5m [default: judged from the timeouts]
+    #[arg(long, value_name = "T", value_parser = advise::timeouts)]
+    pub timeouts: Option<Configured>,
+
+    /// How to write it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: AdviseFormat,
+
+    /// Write to this file, which appears when it is complete
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub settings: Settings,
+}
+
+/// Formats of `advise`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AdviseFormat {
+    /// Paragraphs
+    Text,
+    /// One JSON object
+    Json,
 }
 
 /// Options of `abort-reason pipe`.

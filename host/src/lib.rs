@@ -31,6 +31,7 @@ use clap::Parser;
 use cli::{Cli, Command};
 use failure::Exit;
 
+pub mod advise;
 mod ahead;
 pub mod bridge;
 pub mod cli;
@@ -60,6 +61,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let done = match cli.command {
         Command::Explain(options) => explain::run(&options),
+        Command::Advise(options) => advise::run(&options),
         Command::Pipe(options) => pipe::run(&options),
         Command::Bridge(options) => bridge::run(&options),
         Command::Reasons(options) => reasons::run(&options),

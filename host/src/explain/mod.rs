@@ -1,8 +1,11 @@
 //! `abort-reason explain`: log files in, every abort with its reason out. It runs the core natively.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use abort_reason_explain::Explanation;
+use abort_reason_explain::advise::Advisor;
+use abort_reason_explain::{Counts, Explanation};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tempfile::SpooledTempFile;
 
@@ -10,7 +13,7 @@ use crate::cli::{self, ExplainFormat};
 use crate::failure::{Result, say};
 use crate::logs;
 use crate::output::Output;
-use crate::settings;
+use crate::settings::{self, Loaded};
 use summary::Summary;
 
 mod formats;
@@ -25,17 +28,49 @@ const PROGRESS_LINES: u32 = 16_384;
 const IN_MEMORY: usize = 32 * 1024 * 1024;
 
 /// The last revision of each abort.
-type Latest = abort_reason_explain::Latest<SpooledTempFile>;
+pub(crate) type Latest = abort_reason_explain::Latest<SpooledTempFile>;
 
 /// Runs `abort-reason explain`.
 pub fn run(options: &cli::Explain) -> Result<()> {
     let settings = settings::load(&options.settings)?;
-    let files = logs::files(&options.maillog, &options.message_log)?;
     let mut out = Output::open(options.output.as_deref())?;
     let format = options.format.unwrap_or(if out.is_terminal() { ExplainFormat::Table } else { ExplainFormat::Ndjson });
-    let progress = progress(logs::total_bytes(options.maillog.iter().chain(&options.message_log)));
+    // Only people get advice.
+    let advisor = (format == ExplainFormat::Table).then(|| Advisor::new(BTreeMap::new()));
+    let mut explained = explain(&settings, &options.maillog, &options.message_log, advisor)?;
+    let (latest, counts) = (&mut explained.latest, explained.counts);
+    match format {
+        ExplainFormat::Ndjson => formats::write_json(latest, &mut out, false, &settings.config)?,
+        ExplainFormat::Json => formats::write_json(latest, &mut out, true, &settings.config)?,
+        ExplainFormat::Csv => formats::write_csv(latest, &mut out)?,
+        ExplainFormat::Html => html::write(latest, &mut out, counts)?,
+        ExplainFormat::Table => table::write(latest, &mut out, Summary::new(counts, explained.advisor))?,
+    }
+    out.finish()
+}
+
+/// What logs came to.
+pub(crate) struct Explained {
+    pub(crate) latest: Latest,
+    pub(crate) counts: Counts,
+    /// Has seen the entries, and no record yet.
+    pub(crate) advisor: Option<Advisor>,
+}
+
+/// Reads all logs.
+pub(crate) fn explain(
+    settings: &Loaded,
+    maillog: &[PathBuf],
+    message_log: &[PathBuf],
+    advisor: Option<Advisor>,
+) -> Result<Explained> {
+    let files = logs::files(maillog, message_log)?;
+    let progress = progress(logs::total_bytes(maillog.iter().chain(message_log)));
     let spool = SpooledTempFile::new(IN_MEMORY);
     let mut explanation = Explanation::new(&settings.config, files, spool, &mut |warning| say(warning))?;
+    if let Some(advisor) = advisor {
+        explanation = explanation.advised_by(advisor);
+    }
     while explanation.step(PROGRESS_LINES)? {
         progress.set_position(explanation.bytes_read());
     }
@@ -43,16 +78,8 @@ pub fn run(options: &cli::Explain) -> Result<()> {
     if let Some(warning) = explanation.warning() {
         say(&warning);
     }
-    let counts = explanation.counts();
-    let mut latest = explanation.into_latest()?;
-    match format {
-        ExplainFormat::Ndjson => formats::write_json(&mut latest, &mut out, false, &settings.config)?,
-        ExplainFormat::Json => formats::write_json(&mut latest, &mut out, true, &settings.config)?,
-        ExplainFormat::Csv => formats::write_csv(&mut latest, &mut out)?,
-        ExplainFormat::Html => html::write(&mut latest, &mut out, counts)?,
-        ExplainFormat::Table => table::write(&mut latest, &mut out, Summary::new(counts))?,
-    }
-    out.finish()
+    let (counts, advisor) = (explanation.counts(), explanation.take_advisor());
+    Ok(Explained { latest: explanation.into_latest()?, counts, advisor })
 }
 
 /// A progress bar by bytes on a terminal, none elsewhere.

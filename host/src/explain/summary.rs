@@ -10,6 +10,7 @@ use comfy_table::Cell;
 use super::table::{Style, spaced, text_of};
 use crate::text::visible;
 use abort_reason_explain::Counts;
+use abort_reason_explain::advise::Advisor;
 use abort_reason_explain::record::Abort;
 
 /// The outcome that a security team wants to know first.
@@ -25,6 +26,7 @@ pub(super) struct Summary {
     unscanned: Vec<String>,
     kinds: BTreeMap<String, u64>,
     counts: Counts,
+    advisor: Option<Advisor>,
 }
 
 #[derive(Debug)]
@@ -37,12 +39,15 @@ struct Class {
 
 impl Summary {
     /// A summary of logs with so many lines.
-    pub(super) fn new(counts: Counts) -> Summary {
-        Summary { counts, ..Summary::default() }
+    pub(super) fn new(counts: Counts, advisor: Option<Advisor>) -> Summary {
+        Summary { counts, advisor, ..Summary::default() }
     }
 
-    /// Counts a record.
-    pub(super) fn add(&mut self, abort: &Abort) {
+    /// Counts a record, which has this object.
+    pub(super) fn add(&mut self, record: &[u8], abort: &Abort) {
+        if let Some(advisor) = &mut self.advisor {
+            advisor.record(record);
+        }
         let class = self.classes.entry(abort.class.clone()).or_insert_with(|| Class {
             count: 0,
             fault: abort.fault.clone(),
@@ -76,6 +81,7 @@ impl Summary {
             }
             text.push_str(&text_of(&self.class_table(style)));
             let _ = writeln!(text, "\nThe mail was: {}.", self.outcomes());
+            text.push_str(&self.steps(style));
         }
         let _ = writeln!(text, "{}", self.read());
         text
@@ -141,6 +147,24 @@ impl Summary {
             ]);
         }
         table
+    }
+
+    /// What to do about PureMessage's failures, with the number.
+    fn steps(&self, style: Style) -> String {
+        let steps = self.advisor.as_ref().map(|advisor| advisor.advice().steps).unwrap_or_default();
+        if steps.is_empty() {
+            return String::new();
+        }
+        let mut text = "\nTo change (more by `abort-reason advise`):\n".to_owned();
+        for (at, step) in steps.iter().enumerate() {
+            let paragraph = format!("{}. {}", at + 1, visible(&step.text));
+            text.push_str(&textwrap::fill(&paragraph, usize::from(style.width)));
+            text.push('\n');
+            if let Some(setting) = &step.setting {
+                let _ = writeln!(text, "     {}", visible(setting));
+            }
+        }
+        text
     }
 
     fn outcomes(&self) -> String {

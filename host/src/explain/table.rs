@@ -66,7 +66,7 @@ pub(super) fn write(latest: &mut Latest, out: &mut Output, mut summary: Summary)
     let mut page = columns.page(style, true);
     while let Some(record) = latest.next_record()? {
         let Some(abort) = record::abort(record) else { continue };
-        summary.add(&abort);
+        summary.add(record, &abort);
         page.add_row(columns.row(&abort, style));
         if page.row_count() == PAGE {
             write_page(&page, out)?;

@@ -1,0 +1,194 @@
+//! Timeouts of one letter of `T=`: how long sendmail waited, how long PureMessage took, and which value would have been long
+//! enough.
+//!
+//! sendmail logs the timeout when it gives up, PureMessage its entry when the callback returns at last: what lies between is
+//! how much too late the answer was. What PureMessage spent on the message up to then (`tm=`), less that, is about how long
+//! sendmail waited.
+
+use serde::Serialize;
+
+/// Timeouts that are remembered of one letter; of more, the first.
+const MOST: usize = 100_000;
+
+/// Values that people configure, in seconds.
+const USUAL: [f64; 16] =
+    [5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 240.0, 300.0, 360.0, 480.0, 600.0, 900.0];
+
+/// A timeout has to save so many of those that a timeout can save.
+const SHARE: f64 = 0.95;
+
+/// Fewer timeouts say nothing about the next ones.
+const FEW: usize = 5;
+
+/// A letter of `T=`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Letter {
+    /// Connecting to the filter.
+    C,
+    /// Sending to the filter.
+    S,
+    /// Reading a reply.
+    R,
+    /// From the end of the message to the last answer.
+    E,
+}
+
+impl Letter {
+    /// The letter as a record names it.
+    pub fn of(text: &str) -> Option<Letter> {
+        [Letter::C, Letter::S, Letter::R, Letter::E].into_iter().find(|letter| letter.as_str() == text)
+    }
+
+    /// The letter as sendmail writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Letter::C => "C",
+            Letter::S => "S",
+            Letter::R => "R",
+            Letter::E => "E",
+        }
+    }
+}
+
+/// A message at which PureMessage was too slow.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sample {
+    /// Seconds that PureMessage spent on the message.
+    pub spent: f64,
+    /// Seconds between sendmail's line and the entry.
+    pub late: f64,
+    /// How long the client waits meanwhile, in seconds.
+    pub patience: f64,
+}
+
+/// How long a client waits at a stage, in seconds, with some in hand: RFC 5321, 4.5.3.2. A longer timeout loses the client.
+pub(super) fn patience(stage: &str) -> f64 {
+    match stage {
+        // The text has come: ten minutes.
+        "header" | "eoh" | "body" | "eom" => 540.0,
+        // Two minutes.
+        "data" => 105.0,
+        // Five minutes.
+        _ => 270.0,
+    }
+}
+
+/// Timeouts of one letter.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Late {
+    count: u64,
+    samples: Vec<Sample>,
+}
+
+/// What is known of the timeouts of one letter.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Timeouts {
+    /// The letter of `T=`.
+    pub letter: Letter,
+    /// Timeouts seen.
+    pub count: u64,
+    /// How long sendmail waited, in seconds; none where it can't be told.
+    pub waited_secs: Option<f64>,
+    /// How long PureMessage took where it was too slow, in seconds: half of them, 95 %, all.
+    pub took_secs: Option<[f64; 3]>,
+    /// Timeouts that no value would have saved: PureMessage took longer than any client waits.
+    pub hopeless: u64,
+    /// The value to set, in seconds; none where none is to be had.
+    pub suggested_secs: Option<f64>,
+    /// How many of the timeouts it would have saved.
+    pub saves: u64,
+}
+
+impl Late {
+    /// Notes a timeout, with what is known of it.
+    pub(super) fn add(&mut self, sample: Option<Sample>) {
+        self.count += 1;
+        let possible = |sample: &Sample| sample.spent >= sample.late && (0.0..86_400.0).contains(&sample.late);
+        if self.samples.len() < MOST {
+            self.samples.extend(sample.filter(possible));
+        }
+    }
+
+    /// What is known of them. `configured`: how long sendmail waits, where that is known.
+    pub(super) fn told(&self, letter: Letter, configured: Option<f64>) -> Timeouts {
+        let waited = configured.or_else(|| self.waited());
+        let took = |sample: &Sample| waited.unwrap_or_default() + sample.late;
+        let sorted = |samples: &mut dyn Iterator<Item = &Sample>| {
+            let mut all: Vec<f64> = samples.map(took).collect();
+            all.sort_by(f64::total_cmp);
+            all
+        };
+        let took_all = sorted(&mut self.samples.iter().filter(|_| waited.is_some()));
+        let savable =
+            sorted(&mut self.samples.iter().filter(|sample| waited.is_some() && took(sample) <= sample.patience));
+        let hopeless = (took_all.len() - savable.len()) as u64;
+        let is_enough = savable.len() >= FEW && 2 * savable.len() > took_all.len();
+        let suggested = at_share(&savable, SHARE).filter(|_| is_enough).map(f64::ceil);
+        let saves = suggested.map_or(0, |value| savable.partition_point(|took| *took <= value) as u64);
+        let shares = |took: &[f64]| Some([at_share(took, 0.5)?, at_share(took, SHARE)?, *took.last()?]);
+        Timeouts {
+            letter,
+            count: self.count,
+            waited_secs: waited,
+            took_secs: shares(&took_all),
+            hopeless,
+            suggested_secs: suggested,
+            saves,
+        }
+    }
+
+    /// How long sendmail waited: what was spent up to its line is that and a little of conversation before. Where it is near
+    /// a value that people configure, it is that.
+    fn waited(&self) -> Option<f64> {
+        let mut waits: Vec<f64> = self.samples.iter().map(|sample| sample.spent - sample.late).collect();
+        waits.sort_by(f64::total_cmp);
+        let middle = at_share(&waits, 0.5).filter(|middle| *middle > 0.0)?;
+        let near = |usual: &f64| (usual - middle).abs() <= (usual * 0.1).max(1.5);
+        let distance = |usual: &f64| (usual - middle).abs();
+        let usual = USUAL.iter().copied().filter(near).min_by(|a, b| distance(a).total_cmp(&distance(b)));
+        Some(usual.unwrap_or((middle * 10.0).round() / 10.0))
+    }
+}
+
+/// The least value of a sorted list below or at which a share of it lies.
+fn at_share(sorted: &[f64], share: f64) -> Option<f64> {
+    let place = (share * sorted.len() as f64).ceil() as usize;
+    sorted.get(place.saturating_sub(1)).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn late(samples: impl IntoIterator<Item = (f64, f64)>, stage: &str) -> Late {
+        let mut all = Late::default();
+        for (spent, late) in samples {
+            all.add(Some(Sample { spent, late, patience: patience(stage) }));
+        }
+        all
+    }
+
+    #[test]
+    fn the_value_is_what_most_needed() {
+        // sendmail waits for 10 s; the answers took 11 to 30 s.
+        let told = late((1..=20).map(|n| (10.4 + f64::from(n), f64::from(n))), "rcpt").told(Letter::R, None);
+        assert_eq!((told.waited_secs, told.suggested_secs, told.saves), (Some(10.0), Some(29.0), 19));
+        assert_eq!((told.hopeless, told.took_secs), (0, Some([20.0, 29.0, 30.0])));
+    }
+
+    #[test]
+    fn what_takes_longer_than_the_client_waits_is_saved_by_no_value() {
+        let hung = || (0..20).map(|n| (310.0, 300.0 + f64::from(n) / 4.0));
+        let told = late(hung(), "rcpt").told(Letter::R, Some(10.0));
+        assert_eq!((told.hopeless, told.suggested_secs, told.saves), (20, None, 0));
+        // Behind the text it waits longer.
+        let told = late(hung(), "eom").told(Letter::R, Some(10.0));
+        assert_eq!((told.hopeless, told.suggested_secs), (0, Some(315.0)));
+    }
+
+    #[test]
+    fn few_say_nothing() {
+        assert_eq!(late([(14.0, 4.0); 4], "rcpt").told(Letter::R, None).suggested_secs, None);
+        assert_eq!(Late::default().told(Letter::E, None).took_secs, None);
+    }
+}

@@ -1,0 +1,233 @@
+//! `abort-reason advise` on made-up mail hosts whose fault is known: the right letter and value, and silence where nothing is
+//! wrong.
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros, clippy::disallowed_types, reason = "runs a program")]
+
+mod common;
+
+use std::fmt::Write;
+
+use common::{Folder, MAILLOG, MESSAGE_LOG, program, run};
+use serde_json::Value;
+
+const BEGAN: i64 = 1_795_420_800; // 2026-11-23T08:00:00Z
+const MESSAGES: i64 = 2_000;
+
+/// Numbers that look random, and are the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> f64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    fn between(&mut self, least: f64, most: f64) -> f64 {
+        least + self.next() * (most - least)
+    }
+}
+
+/// What is wrong with a host.
+#[derive(Debug, Clone, Copy)]
+struct Fault {
+    /// The letter of `T=` that runs out, what is configured, and between which seconds the slow answers come.
+    letter: char,
+    waits: f64,
+    slow: (f64, f64),
+    /// How many of 100 messages are slow.
+    share: f64,
+}
+
+/// A host's logs, and how long each answer that came too late took.
+fn host(seed: u64, fault: Option<Fault>) -> (String, String, Vec<f64>) {
+    let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ (seed + 1) << 17);
+    let mut mail: Vec<(f64, String)> = Vec::new();
+    let mut entries: Vec<(f64, String)> = Vec::new();
+    let mut took = Vec::new();
+    for number in 0..MESSAGES {
+        let began = BEGAN as f64 + number as f64 * 7.0 + dice.between(0.0, 5.0);
+        let pid = 20_000 + number % 9_000;
+        let id = queue_id(began as i64, pid);
+        let usual = dice.between(0.05, 1.5) + if dice.next() < 0.02 { dice.between(0.5, 3.0) } else { 0.0 };
+        let size = (dice.between(3.0, 6.5) * std::f64::consts::LN_10).exp() as u64;
+        let mut line = |at: f64, text: &str| mail.push((at, format!("{} mx1 sendmail[{pid}]: {id}: {text}", bsd(at))));
+        let slow = fault.filter(|fault| dice.next() * 100.0 < fault.share);
+        let Some(Fault { letter, waits, slow: (least, most), .. }) = slow else {
+            let (at, secs) = (began + usual, usual);
+            line(
+                at,
+                &format!(
+                    "from=<a@example.org>, size={size}, class=0, nrcpts=1, msgid=<{id}@x>, proto=ESMTP, daemon=MTA, relay=r.example.com [192.0.2.7]"
+                ),
+            );
+            line(
+                at + 0.1,
+                "to=<b@example.net>, delay=00:00:01, xdelay=00:00:00, mailer=esmtp, pri=30500, relay=s.example.net. [198.51.100.7], dsn=2.0.0, stat=Sent (ok)",
+            );
+            entries.push((
+                at,
+                format!(
+                    "{} q={id} f=<a@example.org> t=<b@example.net> Size={size} r=r.example.com tm={secs:.2} a=a/eom",
+                    iso(at)
+                ),
+            ));
+            continue;
+        };
+        let talk = dice.between(0.05, 0.6);
+        let answer = dice.between(least, most);
+        took.push(answer);
+        let given_up = began + talk + waits;
+        let action = if letter == 'E' { "a/eom" } else { "c/abort" };
+        line(
+            given_up,
+            match letter {
+                'E' => "milter_data(PureMessage): EOM ACK/NAK timeout",
+                'S' => "Milter (PureMessage): timeout before data write, where=rcpt",
+                _ => "Milter (PureMessage): timeout before data read, where=rcpt",
+            },
+        );
+        line(given_up, "Milter (PureMessage): to error state");
+        line(given_up, "Milter: to=<b@example.net>, reject=451 4.3.2 Please try again later");
+        line(
+            given_up + 0.2,
+            "from=<a@example.org>, size=0, class=0, nrcpts=0, proto=ESMTP, daemon=MTA, relay=r.example.com [192.0.2.7]",
+        );
+        let at = began + talk + answer;
+        let size = if letter == 'E' { format!(" Size={size}") } else { String::new() };
+        entries.push((
+            at,
+            format!(
+                "{} q={id} f=<a@example.org> t=<b@example.net>{size} r=r.example.com tm={:.2} a={action}",
+                iso(at),
+                talk + answer
+            ),
+        ));
+    }
+    let text = |mut lines: Vec<(f64, String)>| {
+        lines.sort_by(|a, b| a.0.total_cmp(&b.0));
+        lines.iter().fold(String::new(), |mut text, (_, line)| {
+            let _ = writeln!(text, "{line}");
+            text
+        })
+    };
+    (text(mail), text(entries), took)
+}
+
+/// `6AND15V7014029`: the connection's time in sendmail's digits, and its process.
+fn queue_id(secs: i64, pid: i64) -> String {
+    const DIGITS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx";
+    let time = jiff::Timestamp::from_second(secs).unwrap().to_zoned(jiff::tz::TimeZone::UTC);
+    let digits = [
+        (i64::from(time.year()) - 1_900) % 60,
+        i64::from(time.month()) - 1,
+        i64::from(time.day()),
+        i64::from(time.hour()),
+        i64::from(time.minute()),
+        i64::from(time.second()),
+        pid % 60,
+    ];
+    let text: String = digits.iter().map(|digit| char::from(DIGITS[*digit as usize])).collect();
+    format!("{text}0{pid:06}")
+}
+
+fn bsd(at: f64) -> String {
+    stamp(at, "%b %e %H:%M:%S")
+}
+
+fn iso(at: f64) -> String {
+    stamp(at, "%Y-%m-%dT%H:%M:%S")
+}
+
+fn stamp(at: f64, form: &str) -> String {
+    jiff::Timestamp::from_second(at as i64).unwrap().to_zoned(jiff::tz::TimeZone::UTC).strftime(form).to_string()
+}
+
+fn advise(folder: &Folder, mail: &str, entries: &str) -> Value {
+    let mut command = program();
+    command.args(["advise", "--format", "json", "--filter-name", "PureMessage", "--maillog"]);
+    command.arg(folder.file("maillog", mail)).arg(folder.file("message_log", entries));
+    serde_json::from_slice(&run(&mut command).ok().stdout).unwrap()
+}
+
+/// What 95 of 100 of the answers took.
+fn needed(mut took: Vec<f64>) -> f64 {
+    took.sort_by(f64::total_cmp);
+    took[(0.95 * took.len() as f64).ceil() as usize - 1]
+}
+
+#[test]
+fn the_right_letter_and_a_value_within_ten_percent() {
+    let folder = Folder::new();
+    let mut wrong = Vec::new();
+    for seed in 0..50 {
+        let mut dice = Dice(seed * 7_919 + 13);
+        let letter = ['R', 'E', 'S'][seed as usize % 3];
+        let waits = match letter {
+            'E' => [60.0, 120.0, 300.0][seed as usize / 3 % 3],
+            _ => [10.0, 20.0, 30.0][seed as usize / 3 % 3],
+        };
+        let least = waits + 1.0;
+        let most = match letter {
+            'S' => dice.between(least + 10.0, 110.0),
+            'R' => dice.between(least + 10.0, 200.0),
+            _ => dice.between(least + 20.0, 500.0),
+        };
+        let fault = Fault { letter, waits, slow: (least, most), share: dice.between(1.0, 6.0) };
+        let (mail, entries, took) = host(seed, Some(fault));
+        let advice = advise(&folder, &mail, &entries);
+        let timeouts = &advice["timeouts"][0];
+        let (needed, suggested) = (needed(took), timeouts["suggested_secs"].as_f64().unwrap_or_default());
+        let step = format!("raise-{}", letter.to_ascii_lowercase());
+        let is_told = advice["steps"].as_array().unwrap().iter().any(|found| found["id"] == step.as_str());
+        let is_right = timeouts["letter"] == letter.to_string() && (suggested / needed - 1.0).abs() <= 0.1 && is_told;
+        if !is_right {
+            wrong.push(format!("{seed}: {fault:?}, needed {needed:.1}, {suggested}: {}", advice["steps"]));
+        }
+        assert_eq!(timeouts["waited_secs"], waits, "{seed}: {fault:?}");
+    }
+    assert!(wrong.len() <= 2, "{}", wrong.join("\n"));
+}
+
+#[test]
+fn silent_where_nothing_is_wrong() {
+    let folder = Folder::new();
+    for seed in 100..110 {
+        let (mail, entries, _) = host(seed, None);
+        let advice = advise(&folder, &mail, &entries);
+        assert_eq!((&advice["steps"], &advice["limits"]), (&serde_json::json!([]), &serde_json::json!([])), "{seed}");
+        assert_eq!(advice["took"]["messages"], MESSAGES);
+        assert!(advice["by_size"].as_array().unwrap().len() >= 3 && !advice["by_hour"].as_array().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn what_hangs_for_hours_is_saved_by_no_value() {
+    let folder = Folder::new();
+    let (mail, entries, _) = host(7, Some(Fault { letter: 'R', waits: 10.0, slow: (2_000.0, 3_000.0), share: 3.0 }));
+    let advice = advise(&folder, &mail, &entries);
+    assert_eq!(advice["steps"][0]["id"], "find-hang-r", "{advice:#}");
+    assert_eq!(advice["timeouts"][0]["suggested_secs"], Value::Null);
+}
+
+#[test]
+fn few_lines_are_said_to_be_few() {
+    let folder = Folder::new();
+    let mut command = program();
+    command.args(["advise", "--filter-name", "PureMessage", "--timeouts", "R:10s", "--maillog"]);
+    command.arg(folder.file("maillog", MAILLOG)).arg(folder.file("message_log", MESSAGE_LOG));
+    let told = run(&mut command).ok();
+    assert!(
+        told.words().contains("Not told: 1 message that PureMessage finished: too few for how long it takes."),
+        "{told:?}"
+    );
+    assert!(told.words().contains("Not told: 1 timeout by R: too few for a value."), "{told:?}");
+}
+
+#[test]
+fn what_is_no_timeout_is_refused() {
+    let folder = Folder::new();
+    let mut command = program();
+    command.args(["advise", "--timeouts", "R:soon", "--maillog"]).arg(folder.file("maillog", MAILLOG));
+    run(command.arg(folder.file("message_log", MESSAGE_LOG))).failed(64, &["is not like C:5m;S:10s;R:10s;E:5m"]);
+}
