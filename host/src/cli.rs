@@ -62,6 +62,13 @@ pub enum Command {
     /// `T=C/S/R/E` in INPUT_MAIL_FILTER to raise and to what, when PureMessage was slow, busy, dying or down, and what these
     /// logs can't tell.
     Advise(Advise),
+    /// Follow both logs as they grow, and show aborts as they come
+    ///
+    /// On a terminal a screen with the totals by class, what wants action on top, the aborts, and how the join does; elsewhere,
+    /// or with --plain, one line for each abort. Logs are followed over rotations, by renaming and by truncation, and may
+    /// appear later.
+    #[cfg(unix)]
+    Watch(Watch),
     /// Read records on standard input, write them with their reasons to standard output, live
     ///
     /// Reads one JSON object a line, as log shippers write them, with the log line in a field such as `message`. Abort
@@ -199,6 +206,37 @@ pub enum AdviseFormat {
     Text,
     /// One JSON object
     Json,
+}
+
+/// Options of `abort-reason watch`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  abort-reason watch --filter-name PureMessage --maillog /var/log/maillog /opt/pmx6/var/log/message_log
+  abort-reason watch --plain --maillog /var/log/maillog message_log | grep 'filter timeout'
+
+Keys: q quit, up and down move, Enter shows all of an abort, a shows only what wants action, / filters, y copies the queue id.")]
+#[cfg(unix)]
+pub struct Watch {
+    /// File of sendmail's log; give the option once for each file
+    #[arg(long, value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    pub maillog: Vec<PathBuf>,
+
+    /// Files of PureMessage's message_log
+    #[arg(value_name = "MESSAGE_LOG", required = true, value_hint = ValueHint::FilePath)]
+    pub message_log: Vec<PathBuf>,
+
+    /// Begin with what the logs hold now, not with what comes
+    #[arg(long)]
+    pub from_start: bool,
+
+    /// Write one line for each abort, also on a terminal
+    #[arg(long)]
+    pub plain: bool,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub settings: Settings,
 }
 
 /// Options of `abort-reason pipe`.

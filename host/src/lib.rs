@@ -47,6 +47,8 @@ pub mod sandbox;
 pub mod settings;
 #[cfg(unix)]
 mod signals;
+#[cfg(unix)]
+pub mod watch;
 pub use abort_reason_explain::text;
 
 /// Runs the command line `args`, whose first element is the program's name, and gives the exit code.
@@ -61,6 +63,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let done = match cli.command {
         Command::Explain(options) => explain::run(&options),
+        #[cfg(unix)]
+        Command::Watch(options) => watch::run(&options),
         Command::Advise(options) => advise::run(&options),
         Command::Pipe(options) => pipe::run(&options),
         Command::Bridge(options) => bridge::run(&options),

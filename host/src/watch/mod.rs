@@ -1,0 +1,138 @@
+//! `abort-reason watch`: follows both logs and shows aborts as they come. It runs the core natively.
+
+mod board;
+mod follow;
+mod plain;
+mod screen;
+
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use abort_reason::{Engine, Input, Profile, Source};
+
+use crate::cli;
+use crate::failure::{Exit, Failure, Result};
+use crate::settings;
+use board::{Board, Row};
+use follow::Follower;
+
+/// How long nothing is done where nothing comes.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Runs the subcommand.
+pub fn run(options: &cli::Watch) -> Result<()> {
+    let mut watch = Watch::new(options)?;
+    let to_be_seen = io::stdout().is_terminal() && io::stdin().is_terminal();
+    if options.plain || !to_be_seen { plain::run(&mut watch) } else { screen::run(&mut watch) }
+}
+
+/// Both logs, and what is known of them.
+struct Watch {
+    engine: Engine,
+    logs: Vec<Log>,
+    board: Board,
+    began: Instant,
+    /// A signal asks for the end.
+    asked: Arc<AtomicBool>,
+}
+
+struct Log {
+    path: PathBuf,
+    source: Source,
+    follower: Follower,
+    lines: u64,
+    heard: Option<Instant>,
+}
+
+impl Watch {
+    fn new(options: &cli::Watch) -> Result<Watch> {
+        let mut config = settings::load(&options.settings)?.config;
+        config.profile = Profile::Native;
+        let log = |source: Source| {
+            move |path: &PathBuf| {
+                let follower = Follower::new(path, !options.from_start);
+                Log { path: path.clone(), source, follower, lines: 0, heard: None }
+            }
+        };
+        let mail = options.maillog.iter().map(log(Source::Mail));
+        let logs: Vec<Log> = mail.chain(options.message_log.iter().map(log(Source::MessageLog))).collect();
+        for log in &logs {
+            check(&log.path)?;
+        }
+        let asked = Arc::new(AtomicBool::new(false));
+        for signal in crate::signals::to_end() {
+            let registered = signal_hook::flag::register(signal, Arc::clone(&asked));
+            registered.map_err(|error| Failure::new(Exit::Software, format!("cannot wait for signals: {error}")))?;
+        }
+        let (engine, board, began) = (Engine::new(&config), Board::default(), Instant::now());
+        Ok(Watch { engine, logs, board, began, asked })
+    }
+
+    /// Reads what has come; whether there may be more at once.
+    fn step(&mut self, shown: &mut dyn FnMut(&Row)) -> Result<bool> {
+        let now = self.began.elapsed().as_millis() as u64;
+        let mut more = false;
+        for log in &mut self.logs {
+            let engine = &mut self.engine;
+            let mut lines = 0;
+            let read = log.follower.read(&mut |line| {
+                lines += 1;
+                engine.push(log.source, Input::Line(line), 0, now);
+            });
+            more |= read.map_err(|error| unreadable(&log.path, &error))?;
+            log.lines += lines;
+            log.heard = if lines > 0 { Some(Instant::now()) } else { log.heard };
+        }
+        self.engine.advance(now);
+        self.take(shown);
+        let missing = self.logs.iter().filter(|log| !log.follower.is_there());
+        self.board.missing = missing.map(|log| log.path.display().to_string()).collect();
+        Ok(more)
+    }
+
+    /// No more is read: what waits is shown as it stands.
+    fn finish(&mut self, shown: &mut dyn FnMut(&Row)) {
+        self.engine.finish();
+        self.take(shown);
+    }
+
+    fn take(&mut self, shown: &mut dyn FnMut(&Row)) {
+        while let Some(output) = self.engine.poll() {
+            if let Some(row) = self.board.take(&output.data) {
+                shown(row);
+            }
+        }
+        while self.engine.poll_released().is_some() {}
+        self.board.stats = *self.engine.stats();
+    }
+
+    fn is_asked_to_end(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+/// A log may appear later, but not where nothing can, and no folder is one.
+fn check(path: &Path) -> Result<()> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => {
+            Err(Failure::new(Exit::NoInput, format!("{} is a directory", path.display())).hint("Name the file in it."))
+        }
+        Ok(_) => std::fs::File::open(path).map(drop).map_err(|error| unreadable(path, &error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            if folder.is_dir() {
+                return Ok(());
+            }
+            let problem = format!("cannot follow {}: there is no folder {}", path.display(), folder.display());
+            Err(Failure::new(Exit::NoInput, problem).hint("The file may come later, its folder must be there."))
+        }
+        Err(error) => Err(unreadable(path, &error)),
+    }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(Exit::NoInput, format!("cannot read {}: {error}", path.display()))
+}

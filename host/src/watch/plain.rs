@@ -1,0 +1,41 @@
+//! Lines in place of a screen: one for each abort as it comes.
+
+use std::io::{self, Write};
+
+use super::board::Row;
+use super::{PAUSE, Watch};
+use crate::failure::{Failure, Result, say};
+
+/// Shows aborts until a signal comes.
+pub(super) fn run(watch: &mut Watch) -> Result<()> {
+    let mut lines = Vec::new();
+    let mut missing = Vec::new();
+    while !watch.is_asked_to_end() {
+        let more = watch.step(&mut |row| lines.push(row.to_line()))?;
+        write(&mut lines)?;
+        if watch.board.missing != missing {
+            missing.clone_from(&watch.board.missing);
+            missing.iter().for_each(|path| say(&format!("waiting for {path}")));
+        }
+        if !more {
+            std::thread::sleep(PAUSE);
+        }
+    }
+    watch.finish(&mut |row: &Row| lines.push(row.to_line()));
+    write(&mut lines)?;
+    let totals: Vec<String> =
+        watch.board.totals().iter().map(|(class, total)| format!("{} {class}", total.count)).collect();
+    if !totals.is_empty() {
+        say(&format!("shown: {}", totals.join(", ")));
+    }
+    Ok(())
+}
+
+fn write(lines: &mut Vec<String>) -> Result<()> {
+    let mut out = io::stdout().lock();
+    let mut written = Ok(());
+    for line in lines.drain(..) {
+        written = written.and_then(|()| writeln!(out, "{line}"));
+    }
+    written.and_then(|()| out.flush()).map_err(|error| Failure::writing("standard output", &error))
+}
