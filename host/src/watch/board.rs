@@ -62,15 +62,12 @@ impl Board {
             self.uncount(&before);
         }
         self.count(&row);
-        let at = match known {
-            Some(at) => {
-                self.rows[at] = row;
-                at
-            }
-            None => {
-                self.push(row);
-                self.rows.len() - 1
-            }
+        let at = if let Some(at) = known {
+            self.rows[at] = row;
+            at
+        } else {
+            self.push(row);
+            self.rows.len() - 1
         };
         self.rows.get(at)
     }

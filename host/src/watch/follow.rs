@@ -43,7 +43,8 @@ struct Open {
 impl Follower {
     /// A log that is there, or will be. `from_end`: what it holds now is not wanted.
     pub(super) fn new(path: &Path, from_end: bool) -> Follower {
-        Follower { path: path.to_owned(), current: None, before: Vec::new(), from_end }
+        // What is not there yet comes whole.
+        Follower { path: path.to_owned(), current: None, before: Vec::new(), from_end: from_end && path.exists() }
     }
 
     /// Gives the lines that have come, without their line ends; whether there may be more at once.

@@ -51,11 +51,7 @@ fn show(watch: &mut Watch, terminal: &mut DefaultTerminal) -> Result<()> {
         let wait = if more { std::time::Duration::ZERO } else { PAUSE };
         while event::poll(wait).map_err(|error| terminal_failed(&error))? {
             match event::read().map_err(|error| terminal_failed(&error))? {
-                Event::Key(key) if key.kind == KeyEventKind::Press => {
-                    if view.key(key, &watch.board) {
-                        return Ok(());
-                    }
-                }
+                Event::Key(key) if key.kind == KeyEventKind::Press && view.key(key, &watch.board) => return Ok(()),
                 // What is drawn next has the new size.
                 _ => {}
             }
