@@ -54,6 +54,10 @@ fn find_hosts() {
     if std::env::var_os("CHROMIUM").is_none() && !succeeds(Command::new("chromium").arg("--version")) {
         debian::install("A browser for the report's tests", &["chromium"]);
     }
+    if !succeeds(Command::new("promtool").arg("--version")) {
+        debian::install("promtool for the alert rules' tests", &["prometheus"]);
+        let _ = succeeds(Command::new("systemctl").args(["disable", "--now", "prometheus"]));
+    }
     if std::env::var_os("NATS_SERVER").is_none() && !succeeds(Command::new("nats-server").arg("--version")) {
         debian::install("A cluster for the bridge's tests", &["nats-server"]);
         // Debian starts it at once; the tests start their own. No harm where there is no systemd.

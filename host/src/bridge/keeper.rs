@@ -317,6 +317,7 @@ impl Keeper {
         let first_ticket = self.next_ticket - events.len() as u64;
         for output in made.outputs {
             let ticket = output.ticket;
+            self.metrics.issued(&output.data);
             let original = match ticket.checked_sub(first_ticket).and_then(|index| events.get(index as usize)) {
                 Some(event) => Some(event.clone()),
                 None if ticket == 0 => None,

@@ -2,14 +2,20 @@
 
 use std::time::Instant;
 
+use abort_reason::Outcome;
+use abort_reason::reasons::Class;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+use serde::Deserialize;
 
 type Labels = [(&'static str, String); 1];
+
+/// Class, fault and outcome.
+type Words = [(&'static str, &'static str); 3];
 
 /// The counters. Clones count together.
 #[derive(Debug, Clone, Default)]
@@ -33,9 +39,39 @@ pub(super) struct Metrics {
     pub journal_bytes: Gauge,
     /// The counters of the component.
     pub component: Family<Labels, Gauge>,
+    /// Records that the component issued, by the words of the object `abort`.
+    issued: Family<Words, Counter>,
+}
+
+/// What of a record is counted.
+#[derive(Deserialize)]
+struct Issued {
+    abort: Abort,
+}
+
+#[derive(Deserialize)]
+struct Abort {
+    class: Class,
+    outcome: Outcome,
 }
 
 impl Metrics {
+    /// All series of aborts at 0: one that is born at 1 would never be seen to grow.
+    pub(super) fn begin(&self) {
+        for (class, outcome) in
+            Class::ALL.iter().flat_map(|class| Outcome::ALL.iter().map(move |outcome| (class, outcome)))
+        {
+            drop(self.issued.get_or_create(&words(*class, *outcome)));
+        }
+    }
+
+    /// Counts a record that was issued; revisions as well. What has no object `abort` is not counted.
+    pub(super) fn issued(&self, record: &[u8]) {
+        if let Ok(Issued { abort: Abort { class, outcome } }) = serde_json::from_slice(record) {
+            self.issued.get_or_create(&words(class, outcome)).inc();
+        }
+    }
+
     /// Enters the component's counters, a JSON object of numbers.
     pub(super) fn set_component(&self, stats: &str) {
         let stats: serde_json::Map<String, serde_json::Value> = serde_json::from_str(stats).unwrap_or_default();
@@ -70,11 +106,77 @@ impl Metrics {
         registry.register("component_errors", "Failed attempts to deliver, by cause", self.send_errors.clone());
         registry.register("buffer_byte_size", "Bytes in the journal", self.journal_bytes.clone());
         registry.register("transform_stat", "The component's own counters", self.component.clone());
+        registry.register(
+            "transform_issued",
+            "Records issued with the object abort, revisions among them, since the start",
+            self.issued.clone(),
+        );
         registry.register("uptime_seconds", "Seconds since the start", uptime);
         registry.register("build", "What runs here", build);
         let mut text = String::new();
         // Writing to memory does not fail.
         let _ = encode(&mut text, &registry);
         text
+    }
+}
+
+fn words(class: Class, outcome: Outcome) -> Words {
+    [("class", class.as_str()), ("fault", class.fault().as_str()), ("outcome", outcome.as_str())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_issued_is_counted_by_its_words() {
+        let metrics = Metrics::default();
+        metrics.begin();
+        let series = |outcome: &str| {
+            format!(r#"transform_issued_total{{class="filter_timeout",fault="filter",outcome="{outcome}"}}"#)
+        };
+        let record =
+            br#"{"message":"m","abort":{"class":"filter_timeout","outcome":"delivered_unscanned","revision":0}}"#;
+        metrics.issued(record);
+        for other in [&br#"{"message":"m"}"#[..], b"", br#"{"abort":{"class":"x","outcome":"unknown"}}"#] {
+            metrics.issued(other);
+        }
+        let text = metrics.text(Instant::now());
+        for line in [series("delivered_unscanned") + " 1\n", series("tempfailed") + " 0\n"] {
+            assert!(text.contains(&line), "{line} is not in {text}");
+        }
+        assert_eq!(text.matches("transform_issued_total{").count(), Class::ALL.len() * Outcome::ALL.len());
+    }
+
+    /// Rules and dashboards name what is there: figures of the bridge, and counters of the component.
+    #[test]
+    fn rules_and_dashboards_name_what_is_there() {
+        let metrics = Metrics::default();
+        metrics.begin();
+        metrics.set_component(&serde_json::to_string(&abort_reason::Stats::default()).unwrap());
+        for (family, label) in [(&metrics.answers, "code"), (&metrics.send_errors, "error_type")] {
+            family.get_or_create(&[(label, "x".to_owned())]).inc();
+        }
+        let text = metrics.text(Instant::now());
+        let mut named = 0;
+        for file in [
+            include_str!("../../../siem/prometheus/alerts.yml"),
+            include_str!("../../../siem/grafana/dashboard-prometheus.json"),
+        ] {
+            let words = file.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            let begins = ["transform_", "bridge_", "component_", "buffer_", "uptime_", "build_"];
+            for name in words.filter(|word| begins.iter().any(|begin| word.starts_with(begin))) {
+                let is_there = ["{", " "].iter().any(|end| text.contains(&format!("\n{name}{end}")));
+                assert!(is_there, "{name} is not in {text}");
+                named += 1;
+            }
+            for selected in file.replace('\\', "").split("counter=").skip(1) {
+                let value = selected.trim_start_matches(['~', '"']).split('"').next().unwrap();
+                for counter in value.split('|') {
+                    assert!(text.contains(&format!("counter=\"{counter}\"")), "{counter}");
+                }
+            }
+        }
+        assert!(named > 20, "{named}");
     }
 }

@@ -138,6 +138,7 @@ async fn serve(
     mut signals: Signals,
 ) -> Result<()> {
     let metrics = Metrics::default();
+    metrics.begin();
     let began = Instant::now();
     let mut running = Running::start(&settings, &recipe, &metrics, began).await?;
     loop {
