@@ -5,8 +5,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::profile::{Keys, Profile};
 use crate::reasons::{Class, CompiledRule, Rank, Role, Rule, Stage, words};
+use crate::schema::{Keys, Profile};
 
 /// What the engine is told to do.
 ///

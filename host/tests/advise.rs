@@ -186,7 +186,7 @@ fn the_right_letter_and_a_value_within_ten_percent() {
         }
         assert_eq!(timeouts["waited_secs"], waits, "{seed}: {fault:?}");
     }
-    assert!(wrong.len() <= 2, "{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

@@ -3,12 +3,10 @@
 
 use serde_json::{Value, json};
 
-use super::{Abort, Fields, Relay};
+use super::fields::{Abort, Fields, Relay};
+use crate::schema::OWN_FIELDS;
 
 const VERSION: &str = "9.4.0";
-
-/// The field set for what the schema has no fields for.
-pub(super) const OWN: &str = "puremessage";
 
 /// What of the object has a field of the schema, or one of its own above `abort`.
 const ELSEWHERE: [&str; 6] = ["id", "queue_id", "from", "to", "relay", "processing_secs"];
@@ -19,8 +17,8 @@ pub(super) fn write(abort: &Abort, fields: &mut Fields) {
     fields.add("event.category", json!(["email"]));
     fields.add("event.type", json!(["info"]));
     fields.add("event.dataset", "puremessage.message_log");
-    fields.add("event.module", OWN);
-    fields.add("event.provider", OWN);
+    fields.add("event.module", OWN_FIELDS);
+    fields.add("event.provider", OWN_FIELDS);
     fields.add("event.original", abort.line.clone());
     fields.add("event.id", abort.word("id"));
     fields.add("event.action", action(abort));

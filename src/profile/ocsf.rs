@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Abort, Fields, Relay};
+use super::fields::{Abort, Fields, Relay};
 
 const VERSION: &str = "1.9.0";
 const EMAIL_ACTIVITY: u32 = 4009;

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Abort, Fields, Relay};
+use super::fields::{Abort, Fields, Relay};
 
 /// What of the object has an attribute by convention, or is not one.
 const ELSEWHERE: [&str; 6] = ["id", "class", "queue_id", "from", "to", "relay"];
