@@ -49,6 +49,7 @@ async function explain({ module, config, files }) {
   }
   const [meta, warnings] = [JSON.parse(explanation.counts()), explanation.warnings()];
   records = explanation.records();
+  meta.advice = JSON.parse(records.advice());
   const blocks = [];
   for (let block = records.nextBlock(); block !== undefined; block = records.nextBlock()) blocks.push(block);
   postMessage({ blocks, meta, warnings }, blocks.map(({ buffer }) => buffer));

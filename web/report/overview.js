@@ -10,8 +10,8 @@ const URGENCIES = [
   ["ignore", "can be ignored"],
 ];
 
-/** The overview of all rows; `choose` narrows the table to a field's value. */
-export function overview(rows, choose) {
+/** The overview of all rows; `choose` narrows the table to a field's value. `advice`: what to change, where it is known. */
+export function overview(rows, advice, choose) {
   const classes = byClass(rows);
   const canvas = h("canvas", { role: "img", "aria-label": "Aborts over time by class; the figures stand in the table behind “Figures”." });
   const figures = h("div", { class: "scroll" });
@@ -21,6 +21,7 @@ export function overview(rows, choose) {
     warning(rows, choose),
     h("section", { class: "tiles", "aria-label": "In short" }, tiles(rows, choose)),
     h("section", { class: "card wide" }, h("h2", {}, "What to do"), classTable(classes, choose)),
+    change(advice),
     h(
       "section",
       { class: "card wide" },
@@ -99,6 +100,26 @@ function classTable(classes, choose) {
     ),
   );
   return h("div", { class: "listed" }, table(head, body));
+}
+
+/** What to change, with the number, and how long PureMessage takes. */
+function change(advice) {
+  if (!advice || (advice.steps.length === 0 && !advice.took)) return undefined;
+  const { steps, took, limits } = advice;
+  const seconds = (time) => `${time.toLocaleString("en", { maximumSignificantDigits: 3 })} s`;
+  const times =
+    took &&
+    `PureMessage took ${seconds(took.p50)} for half of ${many(took.messages, "message")}, ${seconds(took.p95)} for 95 %, ` +
+      `${seconds(took.p99)} for 99 %, ${seconds(took.max)} at most.`;
+  const step = ({ text, setting }) => h("li", {}, text, setting ? h("pre", {}, setting) : undefined);
+  return h(
+    "section",
+    { class: "card wide change" },
+    h("h2", {}, "What to change"),
+    steps.length > 0 ? h("ol", {}, steps.map(step)) : h("p", {}, "Nothing that these logs tell."),
+    times ? h("p", { class: "quiet" }, times) : undefined,
+    limits.map((limit) => h("p", { class: "quiet" }, `Not told: ${limit}`)),
+  );
 }
 
 function outcomes(rows, choose) {

@@ -23,7 +23,7 @@ export function show(main, records, meta, ...extra) {
     return () => {};
   }
   const table = new Table(records);
-  const { element, draw } = overview(rows, (field, value) => table.show(field, value));
+  const { element, draw } = overview(rows, meta.advice, (field, value) => table.show(field, value));
   main.replaceChildren(headline, element, table.element);
   const chart = draw();
   const gone = new AbortController();

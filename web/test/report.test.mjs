@@ -41,6 +41,10 @@ test("the figures, the filters, the evidence", async () => {
     const text = await page.locator("main").innerText();
     assert.match(text, /535 aborts from 2026-11-23/);
     assert.match(text, /37 messages were delivered unscanned/);
+    assert.match(text, /What to change/i);
+    assert.match(text, /37 messages were delivered without PureMessage's verdict/);
+    assert.match(text, /INPUT_MAIL_FILTER\(`PureMessage', `S=\.\.\., F=T, T=\.\.\.'\)dnl/);
+    assert.match(text, /PureMessage took [\d.]+ s for half of/);
     const counts = await page.locator(".tile .count").allInnerTexts();
     assert.equal(counts.map(Number).reduce((sum, count) => sum + count), 535);
 

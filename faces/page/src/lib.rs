@@ -11,9 +11,11 @@
 // wasm-bindgen's own code, and what it wants of the signatures.
 #![allow(clippy::float_cmp, clippy::needless_pass_by_value)]
 
+use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read};
 
 use abort_reason::Config;
+use abort_reason_explain::advise::Advisor;
 use abort_reason_explain::{Blocks, Bytes, Latest, Log, write_csv};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsError, JsValue};
@@ -69,6 +71,7 @@ impl Explanation {
         let spool = Cursor::new(Vec::new());
         let mut warn = |warning: &str| warnings.push(warning.to_owned());
         let inner = abort_reason_explain::Explanation::new(&config, logs.0, spool, &mut warn)?;
+        let inner = inner.advised_by(Advisor::new(BTreeMap::new()));
         Ok(Explanation { inner, warnings })
     }
 
@@ -94,28 +97,42 @@ impl Explanation {
     }
 
     /// The records. The explanation is used up.
-    pub fn records(self) -> Result<Records, JsError> {
-        Ok(Records(self.inner.into_latest()?))
+    pub fn records(mut self) -> Result<Records, JsError> {
+        let advisor = self.inner.take_advisor();
+        Ok(Records { latest: self.inner.into_latest()?, advisor })
     }
 }
 
 /// The last revision of every abort.
 #[wasm_bindgen]
-pub struct Records(Latest<Cursor<Vec<u8>>>);
+pub struct Records {
+    latest: Latest<Cursor<Vec<u8>>>,
+    advisor: Option<Advisor>,
+}
 
 #[wasm_bindgen]
 impl Records {
+    /// What to change: a JSON object, made from all records. Before the first block.
+    pub fn advice(&mut self) -> Result<String, JsError> {
+        let Some(mut advisor) = self.advisor.take() else { return Ok("null".into()) };
+        while let Some(record) = self.latest.next_record()? {
+            advisor.record(record);
+        }
+        self.latest.rewind()?;
+        Ok(serde_json::json!(advisor.advice()).to_string())
+    }
+
     /// The next block, gzipped NDJSON; `undefined` behind the last one.
     #[wasm_bindgen(js_name = nextBlock)]
     pub fn next_block(&mut self) -> Result<Option<Vec<u8>>, JsError> {
-        Ok(Blocks(&mut self.0).next().transpose()?)
+        Ok(Blocks(&mut self.latest).next().transpose()?)
     }
 
     /// All of them as a table for a spreadsheet.
     pub fn csv(&mut self) -> Result<Vec<u8>, JsError> {
-        self.0.rewind()?;
+        self.latest.rewind()?;
         let mut table = Vec::new();
-        write_csv(&mut self.0, &mut table)??;
+        write_csv(&mut self.latest, &mut table)??;
         Ok(table)
     }
 }

@@ -3,6 +3,7 @@
 
 use std::io::Write;
 
+use abort_reason_explain::advise::Advisor;
 use abort_reason_explain::{Blocks, Counts};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,13 +19,22 @@ const PAGE: &str = include_str!("../../../web/bundled/report.html");
 const PLACE: &str = "<!--DATA-->";
 
 /// Writes the report.
-pub(super) fn write(latest: &mut Latest, out: &mut Output, counts: Counts) -> Result<()> {
+pub(super) fn write(latest: &mut Latest, out: &mut Output, counts: Counts, advisor: Option<Advisor>) -> Result<()> {
     if out.is_terminal() {
         return Err(Failure::new(Exit::Usage, "a report in HTML is for a browser, not for a terminal")
             .hint("Name a file for it: --output report.html"));
     }
     let (head, tail) = PAGE.split_once(PLACE).unwrap_or((PAGE, ""));
-    let meta = json!(counts);
+    let mut meta = json!(counts);
+    if let Some(mut advisor) = advisor {
+        while let Some(record) = latest.next_record()? {
+            advisor.record(record);
+        }
+        latest.rewind()?;
+        meta["advice"] = json!(advisor.advice());
+    }
+    // Names of filters come from the log: nothing of them may end the element.
+    let meta = meta.to_string().replace('<', "\\u003c");
     let mut write = |text: &str| out.write_all(text.as_bytes()).map_err(|error| out.failure(&error));
     write(&format!("{head}<script type=\"application/json\" id=\"meta\">{meta}</script>\n"))?;
     for block in Blocks(latest) {

@@ -36,14 +36,15 @@ pub fn run(options: &cli::Explain) -> Result<()> {
     let mut out = Output::open(options.output.as_deref())?;
     let format = options.format.unwrap_or(if out.is_terminal() { ExplainFormat::Table } else { ExplainFormat::Ndjson });
     // Only people get advice.
-    let advisor = (format == ExplainFormat::Table).then(|| Advisor::new(BTreeMap::new()));
+    let for_people = matches!(format, ExplainFormat::Table | ExplainFormat::Html);
+    let advisor = for_people.then(|| Advisor::new(BTreeMap::new()));
     let mut explained = explain(&settings, &options.maillog, &options.message_log, advisor)?;
     let (latest, counts) = (&mut explained.latest, explained.counts);
     match format {
         ExplainFormat::Ndjson => formats::write_json(latest, &mut out, false, &settings.config)?,
         ExplainFormat::Json => formats::write_json(latest, &mut out, true, &settings.config)?,
         ExplainFormat::Csv => formats::write_csv(latest, &mut out)?,
-        ExplainFormat::Html => html::write(latest, &mut out, counts)?,
+        ExplainFormat::Html => html::write(latest, &mut out, counts, explained.advisor)?,
         ExplainFormat::Table => table::write(latest, &mut out, Summary::new(counts, explained.advisor))?,
     }
     out.finish()
