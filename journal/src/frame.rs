@@ -63,8 +63,8 @@ pub(crate) enum Read<'a> {
         number: u64,
         bytes: &'a [u8],
     },
-    /// So many bytes are an entry by their length, and were spoilt.
-    Spoilt(usize),
+    /// So many bytes are an entry of a later version: nothing here needs it.
+    Unknown(usize),
     /// More bytes are needed to tell: so many in all.
     Needs(usize),
     /// No entry begins so.
@@ -83,12 +83,11 @@ pub(crate) fn read(from: &[u8]) -> Read<'_> {
         return Read::Needs(whole);
     };
     if crc32fast::hash(inside) != u32::from_le_bytes(*sum) {
-        return Read::Spoilt(whole);
+        return Read::Nothing;
     }
     let parts = inside.split_first().and_then(|(verb, rest)| Some((*verb, rest.split_first_chunk::<8>()?)));
     match parts.and_then(|(verb, parts)| Some((Verb::from_byte(verb)?, parts))) {
         Some((verb, (number, bytes))) => Read::Entry { verb, number: u64::from_le_bytes(*number), bytes },
-        // Of a later version: nothing here needs it.
-        None => Read::Spoilt(whole),
+        None => Read::Unknown(whole),
     }
 }

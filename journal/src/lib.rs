@@ -103,45 +103,48 @@ impl<D: Disk> Journal<D> {
         Ok(journal)
     }
 
-    /// Reads the entries; gives where they end.
+    /// Reads the entries; gives where they end. Behind what is spoilt the next whole entry is looked for, byte by byte:
+    /// records are text, in which no entry can seem to begin.
     fn scan(&mut self, length: u64) -> Result<u64, Trouble> {
         let mut at = MAGIC.len() as u64;
         let (mut buffer, mut start, mut wanted) = (Vec::new(), 0, 1);
         // Spoilt bytes that may be followed by an entry.
         let mut doubtful = 0;
-        loop {
-            while buffer.len() - start < wanted {
+        while at < length {
+            // An entry that would end behind the file is none.
+            let is_there = at + wanted as u64 <= length;
+            if is_there && buffer.len() - start < wanted {
                 buffer.drain(..start);
                 start = 0;
                 let room = CHUNK.max(wanted).min((length - at) as usize);
-                let read = fill(&mut self.disk, &mut buffer, at, room)?;
-                if read < wanted {
-                    return Ok(at - doubtful);
+                if fill(&mut self.disk, &mut buffer, at, room)? < wanted {
+                    return Err(Trouble { tried: "read", said: "the file is shorter than it was" });
                 }
             }
-            wanted = 1;
-            match frame::read(&buffer[start..]) {
+            let read = if is_there { frame::read(&buffer[start..]) } else { Read::Nothing };
+            let passed = match read {
                 Read::Needs(bytes) => {
                     wanted = bytes;
                     continue;
                 }
-                Read::Nothing => return Ok(at - doubtful),
-                Read::Spoilt(bytes) => {
-                    doubtful += bytes as u64;
-                    (at, start) = (at + bytes as u64, start + bytes);
+                Read::Nothing => {
+                    doubtful += 1;
+                    1
                 }
                 Read::Entry { verb, number, bytes } => {
                     self.lost += std::mem::take(&mut doubtful);
                     let length = bytes.len();
                     self.note(verb, number, at, length);
-                    let whole = frame::HEADER + length;
-                    (at, start) = (at + whole as u64, start + whole);
+                    frame::HEADER + length
                 }
-            }
-            if at == length {
-                return Ok(at - doubtful);
-            }
+                Read::Unknown(bytes) => {
+                    self.lost += std::mem::take(&mut doubtful) + bytes as u64;
+                    bytes
+                }
+            };
+            (at, start, wanted) = (at + passed as u64, start + passed, 1);
         }
+        Ok(at - doubtful)
     }
 
     /// What an entry at a place changes.
