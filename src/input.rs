@@ -8,6 +8,7 @@ use crate::event::{Input, Source};
 use crate::json::{self, Members};
 use crate::mail_line::decimal;
 use crate::record::MEMBER;
+use crate::schema;
 use crate::time::LogTime;
 
 /// A log line and what the record around it says of it.
@@ -45,7 +46,7 @@ pub(crate) fn read<'a>(config: &Config, input: Input<'a>) -> Option<Reading<'a>>
             reading.has_null |= value == b"null";
             reading.enriched |= value != b"null";
         }
-        reading.enriched |= config.profile.marks(key, value);
+        reading.enriched |= schema::marks(key, value);
         if let Some(at) = place(&config.message_fields)
             && at < best
             && let Some(line) = json::string(value)

@@ -1,11 +1,7 @@
 //! The schemas in whose words records may be issued, and what shows that one was.
 
-use memchr::memmem;
-
+use crate::json::{self, Members};
 use crate::reasons::words;
-
-/// Our own field set in ECS.
-pub(crate) const OWN_FIELDS: &str = "puremessage";
 
 words! {
     /// In whose words records are issued.
@@ -31,15 +27,20 @@ words! {
     }
 }
 
-impl Profile {
-    /// Whether a member of a record shows that it went through here before.
-    pub(crate) fn marks(self, key: &[u8], value: &[u8]) -> bool {
-        let is = |name: &str| key == name.as_bytes();
-        match self {
-            Profile::Native => false,
-            Profile::Ecs => is(OWN_FIELDS) || key.starts_with(b"puremessage.abort."),
-            Profile::Ocsf => is("enrichments") && memmem::find(value, br#""provider":"abort-reason""#).is_some(),
-            Profile::Otel => is("eventName") && value.starts_with(b"\"puremessage."),
-        }
-    }
+/// Where each profile writes the version of the object, which nobody else does.
+const MARKS: [&[u8]; 3] =
+    [b"puremessage.abort.schema", b"unmapped.abort.schema", b"attributes.puremessage.abort.schema"];
+
+/// Whether a member of a record shows that it went through here before, under whatever profile.
+pub(crate) fn marks(key: &[u8], value: &[u8]) -> bool {
+    MARKS.iter().any(|mark| holds(key, value, mark))
+}
+
+/// Whether a member is at a path, or has a member that is. What stands between the dots may be one name.
+fn holds(key: &[u8], value: &[u8], path: &[u8]) -> bool {
+    let Some(rest) = path.strip_prefix(key) else { return false };
+    let Some(rest) = rest.strip_prefix(b".") else { return rest.is_empty() && value != b"null" };
+    let Some(members) = Members::new(value) else { return false };
+    let name = |key: &[u8]| json::string(key).map(std::borrow::Cow::into_owned);
+    members.into_iter().any(|(key, value)| name(key).is_some_and(|key| holds(&key, value, rest)))
 }

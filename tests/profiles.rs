@@ -246,14 +246,69 @@ fn times_in_utc_are_told_by_the_queue_id() {
     for (time, tm, utc) in [
         ("2026-11-23T13:01:09", "3.10", 1_795_438_869),
         ("2026-11-23T15:01:09", "3.10", 1_795_438_869),
-        ("2026-11-23T05:31:09", "3.10", 1_795_438_869),
-        // Half an hour in the filter is none in the zone.
+        ("2026-11-23T09:31:09", "3.10", 1_795_438_869),
+        // Half an hour in the filter is none in the zone, nor is half an hour before it.
+        ("2026-11-23T13:58:00", "3.10", 1_795_442_280),
+        ("2026-11-23T18:46:09", "3.10", 1_795_438_869),
         ("2026-11-23T14:31:09", "1800.00", 1_795_440_669),
         ("2026-11-23T14:01:09+01:00", "3.10", 1_795_438_869),
     ] {
         let entry = format!("{time} q={id} f=<a@example.org> t=<b@example.net> r=x tm={tm} a=c/abort");
         let record = issued(engine("otel", "nested"), &[entry.as_bytes()], false).remove(0);
         assert_eq!(record["timeUnixNano"].as_str().unwrap(), format!("{utc}000000000"), "{entry}");
+    }
+}
+
+/// Source records that have fields of the schemas themselves: what comes of them is JSON, says each thing once, keeps what
+/// was there, and names the abort.
+#[test]
+fn fields_that_are_taken() {
+    let mail = br#"{"m":"Nov 23 13:01:06 mx1 sendmail[14029]: 6AND15d3014029: Milter (P): timeout before data read, where=rcpt"}"#;
+    let entry = "2026-11-23T13:01:09 q=6AND15d3014029 f=<> t=<b@c.org> r=[192.0.2.1] tm=6.04 a=c/abort";
+    for (profile, members, id) in [
+        (
+            "otel",
+            json!({"attributes": {"a": 1}, "eventName": "x", "timeUnixNano": "1", "severityNumber": 9, "severityText": "INFO", "body": "x"}),
+            "attributes.log.record.uid",
+        ),
+        ("otel", json!({"attributes": "none"}), "abort.id"),
+        (
+            "ecs",
+            json!({"event": {"kind": "alert", "id": "mine"}, "source": "/opt/pmx/message_log"}),
+            "puremessage.abort.id",
+        ),
+        ("ecs", json!({"event.dataset": "mine", "ecs.version": "1.6.0"}), "event.id"),
+        ("ecs", json!({"puremessage": "message_log"}), "event.id"),
+        (
+            "ocsf",
+            json!({"enrichments": [], "metadata": {"uid": "mine"}, "unmapped": {"a": 1}, "time": 1}),
+            "unmapped.abort.id",
+        ),
+    ] {
+        for keys in ["nested", "flat"] {
+            let config = json!({"message_fields": ["m"], "profile": profile, "profile_keys": keys});
+            let mut engine = Engine::new(&Config::from_value(&config).unwrap());
+            let mut source = members.as_object().unwrap().clone();
+            source.insert("m".into(), entry.into());
+            engine.push(Source::Auto, Input::Record(mail), 0, 0);
+            engine.push(Source::Auto, Input::Record(Value::Object(source.clone()).to_string().as_bytes()), 0, 0);
+            engine.finish();
+            let data = engine.poll().unwrap().data;
+            let text = String::from_utf8(data.clone()).unwrap();
+            let record: Map<String, Value> =
+                serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+            assert!(source.iter().all(|(name, value)| record.get(name) == Some(value)), "{text}");
+            // Each whole name stands once, and nothing is below what holds no members.
+            let told = flat(&record, &|name| !name.ends_with(".advice"));
+            for name in told.keys() {
+                assert!(!told.keys().any(|other| other.starts_with(&format!("{name}."))), "{name}: {text}");
+            }
+            assert!(told[id].as_str().is_some_and(|id| id.len() == 32), "{id}: {text}");
+            // It is known again, by an engine of any profile.
+            let mut native = Engine::new(&Config::from_json(r#"{"message_fields": ["m"]}"#).unwrap());
+            native.push(Source::Auto, Input::Record(&data), 0, 0);
+            assert_eq!(native.stats().enriched_before, 1, "{text}");
+        }
     }
 }
 

@@ -30,17 +30,17 @@ impl Profile {
 
     fn translated(self, config: &Config, record: &[u8]) -> Option<Vec<u8>> {
         // The object is the last member, as it was added.
-        let (mut names, mut before, mut last) = (Vec::new(), 1, None);
+        let (mut before, mut last) = (1, None);
         let mut members = Members::new(record)?;
         let mut end = members.position();
-        while let Some((key, value)) = members.next() {
-            names.push(String::from_utf8(json::string(key)?.into_owned()).ok()?);
-            (before, end, last) = (end, members.position(), Some(value));
+        while let Some(member) = members.next() {
+            (before, end, last) = (end, members.position(), Some(member));
         }
-        if names.pop()? != MEMBER {
+        let (key, value) = last?;
+        if *json::string(key)? != *MEMBER.as_bytes() {
             return None;
         }
-        let object: Map<String, Value> = serde_json::from_slice(last?).ok()?;
+        let object: Map<String, Value> = serde_json::from_slice(value).ok()?;
         let source = [std::str::from_utf8(record.get(..before)?).ok()?, "}"].concat();
         let read = |config: &Config| {
             let reading = input::read(config, Input::Record(source.as_bytes()))?;
@@ -49,16 +49,20 @@ impl Profile {
         // A bare line is in the field of the defaults, whatever records are to hold it in.
         let line = read(config).or_else(|| read(&Config::default()));
         let abort = Abort { object, line };
-        let mut fields = Fields { names, nested: config.profile_keys == Keys::Nested, members: Map::new() };
-        match self {
+        let mut fields = Fields::beside(&source, config.profile_keys == Keys::Nested);
+        let has_place = match self {
             Profile::Native => return None,
             Profile::Ecs => ecs::write(&abort, &mut fields),
             Profile::Ocsf => ocsf::write(&abort, &mut fields),
             Profile::Otel => otel::write(&abort, &mut fields),
+        };
+        // Where the source record has something else in the place of what is ours alone, the object stands as it is.
+        if !has_place {
+            fields.add(MEMBER, abort.object);
         }
         let body = source.strip_suffix('}')?;
-        let members = serde_json::to_string(&fields.members).ok()?;
-        let comma = if body.ends_with('{') { "" } else { "," };
+        let members = serde_json::to_string(&fields.into_members()).ok()?;
+        let comma = if body.ends_with('{') || members == "{}" { "" } else { "," };
         Some([body, comma, &members[1..]].concat().into_bytes())
     }
 }

@@ -9,34 +9,48 @@ const VERSION: &str = "1.9.0";
 const EMAIL_ACTIVITY: u32 = 4009;
 const SCAN: u32 = 3;
 
-/// What of the object is in the class, or in the enrichment.
-const ELSEWHERE: [&str; 11] =
-    ["id", "queue_id", "time", "from", "to", "relay", "class", "fault", "reason", "advice", "evidence"];
+/// What of the object is data of the enrichment.
+const ENRICHING: [&str; 3] = ["fault", "advice", "evidence"];
 
-pub(super) fn write(abort: &Abort, fields: &mut Fields) {
+pub(super) fn write(abort: &Abort, fields: &mut Fields) -> bool {
     fields.add("category_uid", 4);
     fields.add("class_uid", EMAIL_ACTIVITY);
     fields.add("activity_id", SCAN);
     fields.add("type_uid", EMAIL_ACTIVITY * 100 + SCAN);
     fields.add("severity_id", severity(abort));
+    let mut said = Vec::new();
+    let mut tell = |fields: &mut Fields, member: &'static str, name: &str, value: Value| {
+        if fields.add(name, value) {
+            said.push(member);
+        }
+    };
     fields.add("time", abort.time_ms());
     // The logs don't say which side is ours.
     fields.add("direction_id", 0);
     fields.add("metadata.version", VERSION);
     fields.add("metadata.product", json!({"name": "PureMessage for UNIX", "vendor_name": "Sophos"}));
-    fields.add("metadata.log_name", "message_log");
-    fields.add("metadata.uid", abort.word("id"));
-    fields.add("metadata.original_time", abort.word("time"));
+    // What has no entry is known by sendmail's line.
+    let is_entry = abort.text("kind") != Some("unlogged");
+    fields.add("metadata.log_name", if is_entry { "message_log" } else { "maillog" });
+    tell(fields, "id", "metadata.uid", abort.word("id"));
+    tell(fields, "time", "metadata.original_time", abort.word("time"));
     fields.add("raw_data", abort.line.clone());
     fields.add("status_id", 2);
-    fields.add("status_code", abort.word("class"));
-    fields.add("status_detail", abort.word("reason"));
-    fields.add("message_trace_uid", abort.word("queue_id"));
+    tell(fields, "class", "status_code", abort.word("class"));
+    tell(fields, "reason", "status_detail", abort.word("reason"));
+    tell(fields, "queue_id", "message_trace_uid", abort.word("queue_id"));
     let (from, to) = abort.addresses();
     let (from, to) = (from.filter(|from| is_address(from)), to.into_iter().filter(|to| is_address(to)));
     let to: Vec<&str> = to.collect();
-    fields.add("from", from);
-    fields.add("to", to.clone());
+    // What has not the schema's form stands as it is with the rest.
+    if from.is_some() {
+        tell(fields, "from", "from", from.into());
+    }
+    if abort.get("to").and_then(Value::as_array).is_some_and(|all| all.len() == to.len()) {
+        tell(fields, "to", "to", to.clone().into());
+    } else {
+        fields.add("to", to.clone());
+    }
     // The class wants the header's addresses, too; the log has none but the envelope's.
     let mut email = Map::new();
     email.extend(from.map(|from| ("from".to_owned(), from.into())));
@@ -45,15 +59,19 @@ pub(super) fn write(abort: &Abort, fields: &mut Fields) {
     }
     fields.add("email", email);
     match abort.relay() {
-        Some(Relay::Ip(ip)) => fields.add("src_endpoint.ip", ip),
-        Some(Relay::Name(name)) => fields.add("src_endpoint.name", name),
+        Some(Relay::Ip(ip)) => tell(fields, "relay", "src_endpoint.ip", ip.into()),
+        Some(Relay::Name(name)) => tell(fields, "relay", "src_endpoint.name", name.into()),
         None => {}
     }
-    fields.add("enrichments", enrichment(abort));
-    let rest = abort.object.iter().filter(|(name, _)| !ELSEWHERE.contains(&name.as_str()));
-    for (name, value) in rest {
-        fields.add(&format!("unmapped.abort.{name}"), value.clone());
+    // Where the source record has enrichments of its own, what ours would say is with the rest.
+    if fields.add("enrichments", enrichment(abort)) {
+        said.extend(ENRICHING);
     }
+    let mut has_place = true;
+    for (name, value) in abort.object.iter().filter(|(name, _)| !said.contains(&name.as_str())) {
+        has_place &= fields.add(&format!("unmapped.abort.{name}"), value.clone());
+    }
+    has_place
 }
 
 fn enrichment(abort: &Abort) -> Value {

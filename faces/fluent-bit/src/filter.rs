@@ -97,7 +97,9 @@ impl TagMemo {
 /// Whether a record tells of an entry for the first time. Inside of a text quotes are escaped.
 fn is_first_word(record: &[u8]) -> bool {
     let has = |member: &[u8]| record.windows(member.len()).any(|bytes| bytes == member);
-    !has(b"\"abort\":{") || has(b"\"revision\":0") && !has(b"\"kind\":\"unlogged\"")
+    // In a profile's words the object is in another one, or each member has its whole name.
+    let is_ours = has(b"\"abort\":{") || has(b"abort.revision\":");
+    !is_ours || has(b"revision\":0") && !has(b"kind\":\"unlogged\"")
 }
 
 /// Whether two texts are the same. Most tags have 8 to 16 bytes: two words, which may overlap. An interpreter has no

@@ -98,7 +98,11 @@ export class AbortReasonStream extends Transform {
   // The record that came in, with its reason: what JSON can't say of it stays as it was.
   #enriched(issued, ticket) {
     const record = this.#held.get(ticket);
-    return record === undefined || isLine(record) ? issued : { ...record, abort: issued.abort };
+    if (record === undefined || isLine(record)) return issued;
+    const enriched = { ...issued, ...record };
+    // In a profile's words there is none; a `null` in its place made room for it.
+    if (issued.abort !== undefined) enriched.abort = issued.abort;
+    return enriched;
   }
 
   #give() {

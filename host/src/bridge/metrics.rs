@@ -10,7 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
-use serde::Deserialize;
+use serde_json::Value;
 
 type Labels = [(&'static str, String); 1];
 
@@ -39,20 +39,25 @@ pub(super) struct Metrics {
     pub journal_bytes: Gauge,
     /// The counters of the component.
     pub component: Family<Labels, Gauge>,
-    /// Records that the component issued, by the words of the object `abort`.
+    /// Records that the component issued, by their words.
     issued: Family<Words, Counter>,
 }
 
-/// What of a record is counted.
-#[derive(Deserialize)]
-struct Issued {
-    abort: Abort,
-}
+/// Where records hold class and outcome, in the words of each profile.
+const WORDS: [[&str; 2]; 4] = [
+    ["abort.class", "abort.outcome"],
+    ["error.type", "puremessage.abort.outcome"],
+    ["status_code", "unmapped.abort.outcome"],
+    ["attributes.error.type", "attributes.puremessage.abort.outcome"],
+];
 
-#[derive(Deserialize)]
-struct Abort {
-    class: Class,
-    outcome: Outcome,
+/// A value by its whole name, however much of that is one name.
+fn find<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
+    let members = value.as_object()?;
+    members.get(name).or_else(|| {
+        let mut dots = name.match_indices('.');
+        dots.find_map(|(at, _)| find(members.get(&name[..at])?, &name[at + 1..]))
+    })
 }
 
 impl Metrics {
@@ -65,10 +70,17 @@ impl Metrics {
         }
     }
 
-    /// Counts a record that was issued; revisions as well. What has no object `abort` is not counted.
+    /// Counts a record that was issued; revisions as well. What has no class is not counted.
     pub(super) fn issued(&self, record: &[u8]) {
-        if let Ok(Issued { abort: Abort { class, outcome } }) = serde_json::from_slice(record) {
-            self.issued.get_or_create(&words(class, outcome)).inc();
+        let Ok(record) = serde_json::from_slice::<Value>(record) else { return };
+        for [class, outcome] in WORDS {
+            let word = |name: &str| find(&record, name).cloned().unwrap_or_default();
+            if let (Ok(class), Ok(outcome)) =
+                (serde_json::from_value(word(class)), serde_json::from_value(word(outcome)))
+            {
+                self.issued.get_or_create(&words(class, outcome)).inc();
+                return;
+            }
         }
     }
 
@@ -108,7 +120,7 @@ impl Metrics {
         registry.register("transform_stat", "The component's own counters", self.component.clone());
         registry.register(
             "transform_issued",
-            "Records issued with the object abort, revisions among them, since the start",
+            "Records issued with a reason, revisions among them, since the start",
             self.issued.clone(),
         );
         registry.register("uptime_seconds", "Seconds since the start", uptime);
@@ -141,8 +153,16 @@ mod tests {
         for other in [&br#"{"message":"m"}"#[..], b"", br#"{"abort":{"class":"x","outcome":"unknown"}}"#] {
             metrics.issued(other);
         }
+        for other in [
+            r#"{"error":{"type":"filter_timeout"},"puremessage.abort.outcome":"rejected"}"#,
+            r#"{"status_code":"filter_timeout","unmapped":{"abort":{"outcome":"rejected"}}}"#,
+            r#"{"attributes":{"error.type":"filter_timeout","puremessage.abort.outcome":"rejected"}}"#,
+        ] {
+            metrics.issued(other.as_bytes());
+        }
         let text = metrics.text(Instant::now());
-        for line in [series("delivered_unscanned") + " 1\n", series("tempfailed") + " 0\n"] {
+        let lines = [("delivered_unscanned", 1), ("tempfailed", 0), ("rejected", 3)];
+        for line in lines.map(|(outcome, count)| format!("{} {count}\n", series(outcome))) {
             assert!(text.contains(&line), "{line} is not in {text}");
         }
         assert_eq!(text.matches("transform_issued_total{").count(), Class::ALL.len() * Outcome::ALL.len());
