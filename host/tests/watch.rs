@@ -120,6 +120,26 @@ fn explained(corpus: &Path) -> BTreeMap<String, Vec<String>> {
     classes
 }
 
+/// The two ends of a terminal.
+fn pty() -> (OwnedFd, File) {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    let slave = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+    (master, slave)
+}
+
+/// A command with a terminal for its own. `setsid` becomes the program, in a session of which the terminal is: so it hears
+/// of a new size, and of the terminal's end.
+fn on_terminal(command: &Command, slave: &File) -> Command {
+    let other = || Stdio::from(slave.try_clone().unwrap());
+    let mut on_terminal = Command::new("setsid");
+    on_terminal.arg("--ctty").arg(command.get_program()).args(command.get_args());
+    on_terminal.env("TERM", "xterm").stdin(other()).stdout(other()).stderr(other());
+    on_terminal
+}
+
 /// A program on a terminal.
 struct Terminal {
     master: OwnedFd,
@@ -130,16 +150,8 @@ struct Terminal {
 
 impl Terminal {
     fn start(command: &Command) -> Terminal {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&master).unwrap();
-        unlockpt(&master).unwrap();
-        let name = ptsname(&master, Vec::new()).unwrap();
-        let slave = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
-        let other = || Stdio::from(slave.try_clone().unwrap());
-        // `setsid` becomes the program, in a session of its own, whose terminal this is: so it hears of a new size.
-        let mut on_terminal = Command::new("setsid");
-        on_terminal.args(["--ctty"]).arg(command.get_program()).args(command.get_args());
-        on_terminal.env("TERM", "xterm").stdin(other()).stdout(other()).stderr(other());
+        let (master, slave) = pty();
+        let mut on_terminal = on_terminal(command, &slave);
         let shown = Arc::new(Mutex::new((vt100::Parser::new(30, 120, 0), Vec::new())));
         let mut terminal = Terminal { master, child: on_terminal.spawn().unwrap(), slave, shown };
         terminal.resize(30, 120);
@@ -222,6 +234,58 @@ fn on_a_terminal_from_start_to_end() {
     terminal.press("\u{1b}");
     append(&folder.path("message_log"), "2026-11-23T13:01:30 q=6AND1Tbb014099 f=<e@example.org> tm=0.20 a=c/abort\n");
     terminal.shows("6AND1Tbb014099");
+    terminal.press("q");
+    terminal.ends();
+}
+
+/// A window that is closed, or a connection that breaks.
+#[test]
+fn it_ends_with_its_terminal() {
+    let folder = Folder::new();
+    let (master, slave) = pty();
+    let mut child = on_terminal(&watch(&folder), &slave).spawn().unwrap();
+    thread::sleep(Duration::from_secs(1));
+    assert!(child.try_wait().unwrap().is_none());
+    drop((master, slave));
+    let ended = wait(|| child.try_wait().unwrap().is_some());
+    let _ = child.kill();
+    assert!(ended, "it goes on without a terminal");
+}
+
+/// A key that is held down keeps neither aborts nor signals from being seen.
+#[test]
+fn keys_hold_nothing_up() {
+    let folder = Folder::new();
+    folder.file("maillog", MAILLOG);
+    let mut command = watch(&folder);
+    command.arg("--from-start");
+    let mut terminal = Terminal::start(&command);
+    terminal.shows("message_log: not there yet");
+    append(&folder.path("message_log"), MESSAGE_LOG);
+    let seen = wait(|| {
+        terminal.press("j");
+        terminal.screen().contains("6AND15d3014029")
+    });
+    assert!(seen, "{}", terminal.screen());
+    signal(&terminal.child, "TERM");
+    let ended = wait(|| {
+        terminal.press("j");
+        terminal.child.try_wait().unwrap().is_some()
+    });
+    assert!(ended);
+    terminal.ends();
+}
+
+/// A pipe in a log's place is no log, and nothing waits for its writer.
+#[test]
+fn a_pipe_in_the_place_of_a_log() {
+    let folder = Folder::new();
+    folder.file("maillog", "");
+    let mut terminal = Terminal::start(&watch(&folder));
+    terminal.shows("maillog: silent");
+    fs::remove_file(folder.path("maillog")).unwrap();
+    assert!(Command::new("mkfifo").arg(folder.path("maillog")).status().unwrap().success());
+    terminal.shows("maillog: no regular file");
     terminal.press("q");
     terminal.ends();
 }

@@ -86,7 +86,7 @@ impl Metrics {
 
     /// Enters the component's counters, a JSON object of numbers.
     pub(super) fn set_component(&self, stats: &str) {
-        let stats: serde_json::Map<String, serde_json::Value> = serde_json::from_str(stats).unwrap_or_default();
+        let stats: serde_json::Map<String, Value> = serde_json::from_str(stats).unwrap_or_default();
         for (name, value) in stats {
             if let Some(value) = value.as_i64() {
                 self.component.get_or_create(&[("counter", name)]).set(value);

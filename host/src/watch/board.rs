@@ -56,6 +56,10 @@ impl Board {
     /// Takes an issued record; the row that came or changed.
     pub(super) fn take(&mut self, record: &[u8]) -> Option<&Row> {
         let row = Row::of(&record::abort(record)?);
+        if row.revision > 0 && row.kind == "abort" && self.first > 0 && !self.places.contains_key(&row.id) {
+            // A later word on one that is only counted.
+            return None;
+        }
         let known = self.places.get(&row.id).map(|place| (place - self.first) as usize);
         if let Some(before) = known.and_then(|at| self.rows.get(at)).cloned() {
             // The word before does not count any more.
@@ -201,5 +205,6 @@ mod tests {
         board.take(&record(MOST as u32, 1, "filter_timeout", "tempfailed"));
         assert_eq!((board.rows.len(), board.places.len()), (MOST, MOST));
         assert_eq!(board.totals["filter timeout"].count, 1);
+        assert_eq!(board.count_all(), MOST as u64 + 5);
     }
 }

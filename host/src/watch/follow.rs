@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 /// How long a renamed file is still read behind its last line.
 const LINGERS: Duration = Duration::from_secs(10);
+/// Renamed files that are read at a time; a log that is rotated more often within that time loses the oldest.
+const MOST_BEFORE: usize = 4;
 /// Bytes at a file's beginning by which it is known again.
 const HEAD: usize = 128;
 /// Bytes read at a time; other files have their turn between.
@@ -26,6 +28,8 @@ pub(super) struct Follower {
     before: Vec<Open>,
     /// The first file is read from its end on.
     from_end: bool,
+    /// Something that can be read stands under the log's name.
+    is_there: bool,
 }
 
 #[derive(Debug)]
@@ -44,7 +48,8 @@ impl Follower {
     /// A log that is there, or will be. `from_end`: what it holds now is not wanted.
     pub(super) fn new(path: &Path, from_end: bool) -> Follower {
         // What is not there yet comes whole.
-        Follower { path: path.to_owned(), current: None, before: Vec::new(), from_end: from_end && path.exists() }
+        let from_end = from_end && path.exists();
+        Follower { path: path.to_owned(), current: None, before: Vec::new(), from_end, is_there: false }
     }
 
     /// Gives the lines that have come, without their line ends; whether there may be more at once.
@@ -53,8 +58,10 @@ impl Follower {
         for open in &mut self.before {
             more |= open.read(line)?;
         }
+        // Until the new file has begun its writer may not have opened it.
+        let has_begun = self.current.as_ref().is_some_and(|open| open.position > 0);
         self.before.retain_mut(|open| {
-            let is_over = open.heard.elapsed() > LINGERS;
+            let is_over = has_begun && open.heard.elapsed() > LINGERS;
             if is_over {
                 open.end(line);
             }
@@ -69,24 +76,32 @@ impl Follower {
 
     /// Whether the log is there.
     pub(super) fn is_there(&self) -> bool {
-        self.current.is_some()
+        self.is_there
     }
 
     /// Opens what has come to stand under the log's name; whether something has.
     fn look(&mut self, line: &mut dyn FnMut(&[u8])) -> io::Result<bool> {
+        self.is_there = false;
+        let none = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
         let metadata = match fs::metadata(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) if none(&error) => return Ok(false),
             metadata => metadata?,
         };
+        // To open a pipe would wait for its writer.
+        if !metadata.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "no regular file"));
+        }
         let inode = (metadata.dev(), metadata.ino());
         if self.current.as_ref().is_some_and(|open| open.inode == inode) {
+            self.is_there = true;
             return Ok(false);
         }
         let file = match File::open(&self.path) {
             // It has gone again.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) if none(&error) => return Ok(false),
             file => file?,
         };
+        self.is_there = true;
         // Another file may stand there than a moment ago.
         let metadata = file.metadata()?;
         let mut open = Open {
@@ -109,6 +124,9 @@ impl Follower {
             while gone.read(line)? {}
             gone.heard = Instant::now();
             self.before.push(gone);
+            if self.before.len() > MOST_BEFORE {
+                self.before.remove(0).end(line);
+            }
         }
         Ok(true)
     }
@@ -124,6 +142,11 @@ impl Open {
         }
         self.heard = Instant::now();
         self.position += read as u64;
+        if known == 0 {
+            // What a writer leaves behind that goes on where it was before the file was truncated.
+            let hole = self.rest.iter().take_while(|byte| **byte == 0).count();
+            self.rest.drain(..hole);
+        }
         if self.head.len() < HEAD {
             self.note_head()?;
         }
@@ -260,6 +283,44 @@ mod tests {
         // Longer than before: only its beginning tells.
         fs::write(log.path(), "another beginning\nand more\n").unwrap();
         assert_eq!(log.lines(), ["another beginning", "and more"]);
+    }
+
+    #[test]
+    fn a_hole_before_a_line_is_none_of_it() {
+        let mut log = Log::new(false, "a\nb\nc\nd\n");
+        assert_eq!(log.lines().len(), 4);
+        fs::write(log.path(), "").unwrap();
+        assert_eq!(log.lines(), Vec::<String>::new());
+        log.append("\0\0\0\0e\nf\n");
+        assert_eq!(log.lines(), ["e", "f"]);
+    }
+
+    #[test]
+    fn the_old_file_is_read_until_the_new_one_begins() {
+        let mut log = Log::new(false, "a\n");
+        assert_eq!(log.lines(), ["a"]);
+        let mut old = File::options().append(true).open(log.path()).unwrap();
+        fs::rename(log.path(), log.folder.path().join("log.1")).unwrap();
+        log.append("");
+        log.lines();
+        log.follower.before[0].heard = Instant::now().checked_sub(2 * LINGERS).unwrap();
+        log.lines();
+        old.write_all(b"b\n").unwrap();
+        assert_eq!(log.lines(), ["b"]);
+    }
+
+    #[test]
+    fn what_is_no_file_is_waited_out() {
+        let mut log = Log::new(false, "a\n");
+        assert_eq!(log.lines(), ["a"]);
+        fs::remove_file(log.path()).unwrap();
+        log.lines();
+        assert!(!log.follower.is_there());
+        fs::create_dir(log.path()).unwrap();
+        assert!(log.follower.read(&mut |_| {}).is_err());
+        fs::remove_dir(log.path()).unwrap();
+        log.append("b\n");
+        assert_eq!(log.lines(), ["b"]);
     }
 
     #[test]

@@ -45,6 +45,8 @@ struct Log {
     follower: Follower,
     lines: u64,
     heard: Option<Instant>,
+    /// Why it can't be read now.
+    trouble: Option<String>,
 }
 
 impl Watch {
@@ -54,7 +56,7 @@ impl Watch {
         let log = |source: Source| {
             move |path: &PathBuf| {
                 let follower = Follower::new(path, !options.from_start);
-                Log { path: path.clone(), source, follower, lines: 0, heard: None }
+                Log { path: path.clone(), source, follower, lines: 0, heard: None, trouble: None }
             }
         };
         let mail = options.maillog.iter().map(log(Source::Mail));
@@ -64,7 +66,9 @@ impl Watch {
         }
         let asked = Arc::new(AtomicBool::new(false));
         for signal in crate::signals::to_end() {
-            let registered = signal_hook::flag::register(signal, Arc::clone(&asked));
+            // The second one ends what does not end by itself.
+            let at_once = signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked));
+            let registered = at_once.and_then(|_| signal_hook::flag::register(signal, Arc::clone(&asked)));
             registered.map_err(|error| Failure::new(Exit::Software, format!("cannot wait for signals: {error}")))?;
         }
         let (engine, board, began) = (Engine::new(&config), Board::default(), Instant::now());
@@ -72,7 +76,7 @@ impl Watch {
     }
 
     /// Reads what has come; whether there may be more at once.
-    fn step(&mut self, shown: &mut dyn FnMut(&Row)) -> Result<bool> {
+    fn step(&mut self, shown: &mut dyn FnMut(&Row)) -> bool {
         let now = self.began.elapsed().as_millis() as u64;
         let mut more = false;
         for log in &mut self.logs {
@@ -82,15 +86,16 @@ impl Watch {
                 lines += 1;
                 engine.push(log.source, Input::Line(line), 0, now);
             });
-            more |= read.map_err(|error| unreadable(&log.path, &error))?;
+            // It may be well again, as in a rotation that sets its rights last.
+            log.trouble = read.as_ref().err().map(ToString::to_string);
+            more |= read.unwrap_or_default();
             log.lines += lines;
             log.heard = if lines > 0 { Some(Instant::now()) } else { log.heard };
         }
         self.engine.advance(now);
         self.take(shown);
-        let missing = self.logs.iter().filter(|log| !log.follower.is_there());
-        self.board.missing = missing.map(|log| log.path.display().to_string()).collect();
-        Ok(more)
+        self.board.missing = self.logs.iter().filter_map(Log::missing).collect();
+        more
     }
 
     /// No more is read: what waits is shown as it stands.
@@ -114,11 +119,30 @@ impl Watch {
     }
 }
 
+impl Log {
+    /// What is said of it while it can't be read.
+    fn missing(&self) -> Option<String> {
+        let why = match &self.trouble {
+            Some(trouble) => trouble.as_str(),
+            None if self.follower.is_there() => return None,
+            None => "not there yet",
+        };
+        Some(format!("{}: {why}", self.path.display()))
+    }
+}
+
 /// A log may appear later, but not where nothing can, and no folder is one.
 fn check(path: &Path) -> Result<()> {
+    if path == Path::new("-") {
+        return Err(Failure::new(Exit::Usage, "watch follows files, not standard input")
+            .hint("`explain` and `pipe` read standard input."));
+    }
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
             Err(Failure::new(Exit::NoInput, format!("{} is a directory", path.display())).hint("Name the file in it."))
+        }
+        Ok(metadata) if !metadata.is_file() => {
+            Err(Failure::new(Exit::NoInput, format!("{} is no regular file, which can be followed", path.display())))
         }
         Ok(_) => std::fs::File::open(path).map(drop).map_err(|error| unreadable(path, &error)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -11,7 +11,7 @@ pub(super) fn run(watch: &mut Watch) -> Result<()> {
     let mut lines = Vec::new();
     let mut missing = Vec::new();
     while !watch.is_asked_to_end() {
-        let more = watch.step(&mut |row| lines.push(row.to_line()))?;
+        let more = watch.step(&mut |row| lines.push(row.to_line()));
         write(&mut lines)?;
         if watch.board.missing != missing {
             missing.clone_from(&watch.board.missing);

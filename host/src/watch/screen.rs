@@ -1,6 +1,9 @@
 //! The screen: what wants action on top, the aborts below, and how the join does.
 
 use std::io;
+use std::mem::ManuallyDrop;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
 
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
@@ -16,6 +19,12 @@ use crate::failure::{Exit, Failure, Result};
 
 /// Lines of the totals.
 const TOTALS: usize = 5;
+
+/// Keys that are taken at a time.
+const MOST_KEYS: usize = 64;
+
+/// A longer text is cut in the details: what to do must stay in sight.
+const LONGEST: usize = 240;
 
 const KEYS: &str = "q quit  ↑↓ move  Enter details  a only what wants action  / filter  y copy queue id";
 
@@ -35,31 +44,51 @@ struct View {
 
 /// Shows the screen until the user or a signal ends it. The terminal is left as it was.
 pub(super) fn run(watch: &mut Watch) -> Result<()> {
-    let mut terminal = ratatui::try_init().map_err(|error| terminal_failed(&error))?;
+    let terminal = ratatui::try_init().map_err(|error| terminal_failed(&error))?;
+    // Its own end complains on standard error, and that it can't do where the terminal is gone.
+    let mut terminal = ManuallyDrop::new(terminal);
     let done = show(watch, &mut terminal);
-    ratatui::restore();
+    let _ = terminal.show_cursor();
+    let _ = ratatui::try_restore();
     done
 }
 
 fn show(watch: &mut Watch, terminal: &mut DefaultTerminal) -> Result<()> {
     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let mut view = View { colour: !no_colour, ..View::default() };
+    let events = events();
     while !watch.is_asked_to_end() {
-        let more = watch.step(&mut |_| {})?;
+        let more = watch.step(&mut |_| {});
         view.follow(&watch.board);
         terminal.draw(|frame| view.draw(frame, watch)).map_err(|error| terminal_failed(&error))?;
-        let wait = if more { std::time::Duration::ZERO } else { PAUSE };
-        while event::poll(wait).map_err(|error| terminal_failed(&error))? {
-            match event::read().map_err(|error| terminal_failed(&error))? {
+        let first = if more { events.try_recv().ok() } else { events.recv_timeout(PAUSE).ok() };
+        // All that has come, but no more: the logs wait.
+        let come = first.into_iter().chain(events.try_iter().take(MOST_KEYS));
+        for event in come.collect::<Vec<_>>() {
+            match event.map_err(|error| terminal_failed(&error))? {
                 Event::Key(key) if key.kind == KeyEventKind::Press && view.key(key, &watch.board) => return Ok(()),
                 // What is drawn next has the new size.
                 _ => {}
             }
             view.follow(&watch.board);
-            terminal.draw(|frame| view.draw(frame, watch)).map_err(|error| terminal_failed(&error))?;
         }
     }
     Ok(())
+}
+
+/// Keys and sizes, read on a thread of its own: where the terminal is gone it never comes back, and this must.
+fn events() -> Receiver<io::Result<Event>> {
+    let (sender, receiver) = sync_channel(MOST_KEYS);
+    thread::spawn(move || {
+        loop {
+            let event = event::read();
+            let failed = event.is_err();
+            if sender.send(event).is_err() || failed {
+                return;
+            }
+        }
+    });
+    receiver
 }
 
 fn terminal_failed(error: &io::Error) -> Failure {
@@ -226,6 +255,7 @@ fn health_of(watch: &Watch) -> String {
     let of = |log: &Log| {
         let name = log.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let heard = match log.heard {
+            _ if log.trouble.is_some() => log.trouble.clone().unwrap_or_default(),
             _ if !log.follower.is_there() => "not there yet".to_owned(),
             Some(heard) => format!("{} lines, {} s ago", log.lines, heard.elapsed().as_secs()),
             None => "silent".to_owned(),
@@ -247,22 +277,31 @@ fn draw_details(frame: &mut Frame<'_>, row: &Row) {
         ("reason", &row.reason),
         ("status", &row.status),
         ("outcome", &row.outcome),
+        ("to do", &row.advice),
         ("time", &row.time),
         ("host", &row.host),
         ("from", &row.from),
-        ("to", &row.to),
         ("relay", &row.relay),
+        ("to", &row.to),
         ("id", &row.id),
-        ("to do", &row.advice),
     ];
     let lines = fields.iter().filter(|(_, text)| !text.is_empty()).map(|(name, text)| {
         Line::from(vec![
             Span::styled(format!("{name:>8}  "), Style::new().add_modifier(Modifier::DIM)),
-            Span::raw((*text).clone()),
+            Span::raw(short(text)),
         ])
     });
     let title = format!(" {} {} ", row.kind, row.queue_id);
     let text = Paragraph::new(lines.collect::<Vec<_>>()).wrap(Wrap { trim: false });
     frame.render_widget(Clear, place);
     frame.render_widget(text.block(Block::bordered().title(title)), place);
+}
+
+/// The beginning of a long text.
+fn short(text: &str) -> String {
+    let mut cut: String = text.chars().take(LONGEST).collect();
+    if cut.len() < text.len() {
+        cut.push_str(" ...");
+    }
+    cut
 }
