@@ -10,14 +10,15 @@ use crate::explain::{explain, table::Style};
 use crate::failure::{Exit, Failure, Result};
 use crate::output::Output;
 use crate::settings;
-use crate::text::visible;
+use crate::text::{visible, visible_json};
 
 /// What `T=` says, in seconds.
 pub type Configured = BTreeMap<Letter, f64>;
 
 /// Runs the subcommand.
 pub fn run(options: &cli::Advise) -> Result<()> {
-    let settings = settings::load(&options.settings)?;
+    let mut settings = settings::load(&options.settings)?;
+    settings.tell_unlogged();
     let mut out = Output::open(options.output.as_deref())?;
     let advisor = Advisor::new(options.timeouts.clone().unwrap_or_default());
     let mut explained = explain(&settings, &options.maillog, &options.message_log, Some(advisor))?;
@@ -29,7 +30,12 @@ pub fn run(options: &cli::Advise) -> Result<()> {
     }
     let advice = advisor.advice();
     let text = match options.format {
-        AdviseFormat::Json => serde_json::to_string_pretty(&advice).unwrap_or_default() + "\n",
+        AdviseFormat::Json => {
+            let json = serde_json::to_string_pretty(&advice).unwrap_or_default() + "\n";
+            // The line ends between its tokens are its own.
+            let shown = |line: &str| if out.is_terminal() { visible_json(line).into_owned() } else { line.to_owned() };
+            json.lines().map(|line| shown(line) + "\n").collect()
+        }
         AdviseFormat::Text => paragraphs(&advice, Style::of_terminal(out.is_terminal())),
     };
     out.write_all(text.as_bytes()).map_err(|error| out.failure(&error))?;

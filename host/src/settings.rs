@@ -44,6 +44,12 @@ pub fn load(options: &cli::Settings) -> Result<Loaded> {
 }
 
 impl Loaded {
+    /// Lets messages that passed without an entry be told of, unless the configuration says whether they are.
+    pub(crate) fn tell_unlogged(&mut self) {
+        let given: Value = serde_json::from_str(&self.json).unwrap_or_default();
+        self.config.unlogged |= given.get("unlogged").is_none();
+    }
+
     /// The same for a component with so much memory: limits that would not fit are lowered, and that is said.
     #[must_use]
     pub fn within(self, memory_bytes: usize) -> Loaded {

@@ -144,8 +144,12 @@ fn stamp(at: f64, form: &str) -> String {
 }
 
 fn advise(folder: &Folder, mail: &str, entries: &str) -> Value {
+    advise_with(folder, &["--filter-name", "PureMessage"], mail, entries)
+}
+
+fn advise_with(folder: &Folder, arguments: &[&str], mail: &str, entries: &str) -> Value {
     let mut command = program();
-    command.args(["advise", "--format", "json", "--filter-name", "PureMessage", "--maillog"]);
+    command.args(["advise", "--format", "json"]).args(arguments).arg("--maillog");
     command.arg(folder.file("maillog", mail)).arg(folder.file("message_log", entries));
     serde_json::from_slice(&run(&mut command).ok().stdout).unwrap()
 }
@@ -208,6 +212,78 @@ fn what_hangs_for_hours_is_saved_by_no_value() {
     let advice = advise(&folder, &mail, &entries);
     assert_eq!(advice["steps"][0]["id"], "find-hang-r", "{advice:#}");
     assert_eq!(advice["timeouts"][0]["suggested_secs"], Value::Null);
+}
+
+fn ids(advice: &Value) -> Vec<&str> {
+    advice["steps"].as_array().unwrap().iter().map(|step| step["id"].as_str().unwrap()).collect()
+}
+
+fn limits(advice: &Value) -> String {
+    advice["limits"].to_string()
+}
+
+#[test]
+fn hosts_and_filters_are_not_mixed() {
+    let folder = Folder::new();
+    let fault = |waits: f64| Fault { letter: 'R', waits, slow: (waits + 4.0, waits + 6.0), share: 3.0 };
+    let (mail, entries, _) = host(1, Some(fault(10.0)));
+    let (slow_mail, slow_entries, _) = host(2, Some(fault(180.0)));
+    let mail = mail + &slow_mail.replace(" mx1 ", " mx2 ");
+    let advice = advise(&folder, &mail, &(entries + &slow_entries));
+    let timeouts = advice["timeouts"].as_array().unwrap();
+    let told: Vec<_> =
+        timeouts.iter().map(|one| (one["host"].as_str().unwrap(), one["waited_secs"].as_f64())).collect();
+    assert_eq!(told, [("mx1", Some(10.0)), ("mx2", Some(180.0))], "{advice:#}");
+
+    // Without a name nobody knows which of two filters is meant.
+    let (mail, entries, _) = host(3, Some(fault(10.0)));
+    let other = mail.replace("(PureMessage)", "(OpenDKIM)").replace(" mx1 ", " mx2 ");
+    let (_, other_entries, _) = host(3, Some(fault(10.0)));
+    let other = other.replace(": 6AN", ": 6AM");
+    let other_entries = other_entries.replace("q=6AN", "q=6AM");
+    let advice = advise_with(&folder, &[], &(mail + &other), &(entries + &other_entries));
+    assert_eq!((ids(&advice).len(), advice["timeouts"].as_array().unwrap().len()), (0, 0), "{advice:#}");
+    assert!(limits(&advice).contains("of several filters (OpenDKIM, PureMessage)"), "{advice:#}");
+}
+
+/// PureMessage was down, `F=` is empty, and `message_log` knows nothing of it.
+#[test]
+fn an_outage_without_a_single_entry() {
+    let folder = Folder::new();
+    let (mut mail, entries, _) = host(4, None);
+    for number in 0..60 {
+        let at = (BEGAN + 15_000 + number) as f64;
+        let (id, pid) = (queue_id(at as i64, 29_500 + number), 29_500 + number);
+        for text in [
+            "Milter (PureMessage): error connecting to filter: Connection refused by localhost",
+            "Milter (PureMessage): to error state",
+            "from=<a@example.org>, size=900, class=0, nrcpts=1, msgid=<x@y>, proto=ESMTP, daemon=MTA, relay=r.example.com [192.0.2.7]",
+            "to=<b@example.net>, delay=00:00:01, xdelay=00:00:00, mailer=esmtp, pri=30500, relay=s.example.net. [198.51.100.7], dsn=2.0.0, stat=Sent (ok)",
+        ] {
+            let _ = writeln!(mail, "{} mx1 sendmail[{pid}]: {id}: {text}", bsd(at));
+        }
+    }
+    let advice = advise(&folder, &mail, &entries);
+    assert_eq!(ids(&advice), ["stop-unscanned", "keep-it-running"], "{advice:#}");
+}
+
+#[test]
+fn a_mail_log_of_another_day_is_said() {
+    let folder = Folder::new();
+    let (mail, entries, _) = host(5, Some(Fault { letter: 'R', waits: 10.0, slow: (14.0, 20.0), share: 3.0 }));
+    let other = mail.replace("Nov 23", "Nov 20").replace(": 6AN", ": 6AK");
+    let advice = advise(&folder, &other, &entries);
+    assert!(limits(&advice).contains("the mail log has no line of these messages"), "{advice:#}");
+    assert!(!limits(&advice).contains("LogLevel"), "{advice:#}");
+}
+
+/// A name from the log that would break out of m4's quotes.
+#[test]
+fn a_strange_name_makes_no_line_to_paste() {
+    let folder = Folder::new();
+    let (mail, entries, _) = host(6, Some(Fault { letter: 'R', waits: 10.0, slow: (14.0, 20.0), share: 3.0 }));
+    let advice = advise_with(&folder, &[], &mail.replace("(PureMessage)", "(P'x)"), &entries);
+    assert_eq!((ids(&advice), &advice["steps"][0]["setting"]), (vec!["raise-r"], &Value::Null), "{advice:#}");
 }
 
 #[test]

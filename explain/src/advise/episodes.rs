@@ -22,10 +22,9 @@ pub(super) enum Failure {
     Unreachable,
 }
 
-/// What happened in a minute.
+/// How PureMessage failed in a minute.
 #[derive(Debug, Clone, Copy, Default)]
 struct Minute {
-    entries: u32,
     slow: u32,
     closed: u32,
     unreachable: u32,
@@ -33,7 +32,13 @@ struct Minute {
 
 /// The minutes so far.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Minutes(BTreeMap<i64, Minute>);
+pub(super) struct Minutes {
+    /// How many entries each has.
+    entries: BTreeMap<i64, u32>,
+    /// Those with failures: no ordinary minute takes the place of one.
+    failures: BTreeMap<i64, Minute>,
+    forgotten: u64,
+}
 
 /// What was wrong with PureMessage in a stretch of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -66,15 +71,39 @@ pub struct Episode {
     pub unreachable: u64,
 }
 
+/// When PureMessage failed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Episodes {
+    /// Those with the most failures, in order of time.
+    pub worst: Vec<Episode>,
+    /// How many there are of each kind.
+    pub counts: BTreeMap<Trouble, usize>,
+}
+
+/// The place of a minute, made for it; none where there is none left, since older ones only make room.
+fn place<V: Default>(minutes: &mut BTreeMap<i64, V>, at: i64) -> Option<&mut V> {
+    if minutes.len() >= MOST_MINUTES && !minutes.contains_key(&at) {
+        let (oldest, _) = minutes.first_key_value()?;
+        if at < *oldest {
+            return None;
+        }
+        minutes.pop_first();
+    }
+    Some(minutes.entry(at).or_default())
+}
+
 impl Minutes {
     pub(super) fn entry(&mut self, ms: i64) {
-        if let Some(minute) = self.minute(ms) {
-            minute.entries = minute.entries.saturating_add(1);
+        if let Some(entries) = place(&mut self.entries, ms.div_euclid(60_000)) {
+            *entries = entries.saturating_add(1);
         }
     }
 
     pub(super) fn failure(&mut self, ms: i64, failure: Failure) {
-        let Some(minute) = self.minute(ms) else { return };
+        let Some(minute) = place(&mut self.failures, ms.div_euclid(60_000)) else {
+            self.forgotten += 1;
+            return;
+        };
         let count = match failure {
             Failure::Slow => &mut minute.slow,
             Failure::Closed => &mut minute.closed,
@@ -83,48 +112,40 @@ impl Minutes {
         *count = count.saturating_add(1);
     }
 
-    fn minute(&mut self, ms: i64) -> Option<&mut Minute> {
-        let at = ms.div_euclid(60_000);
-        if self.0.len() >= MOST_MINUTES && !self.0.contains_key(&at) {
-            let (oldest, _) = self.0.first_key_value()?;
-            if at < *oldest {
-                return None;
-            }
-            self.0.pop_first();
-        }
-        Some(self.0.entry(at).or_default())
+    /// Failures whose time is not known any more.
+    pub(super) fn forgotten(&self) -> u64 {
+        self.forgotten
     }
 
-    /// The stretches with the most failures, in order of time, and how many there are in all.
-    pub(super) fn episodes(&self) -> (Vec<Episode>, usize) {
+    pub(super) fn episodes(&self) -> Episodes {
         let usual = self.usual();
-        let failures =
-            |minute: &Minute| u64::from(minute.slow) + u64::from(minute.closed) + u64::from(minute.unreachable);
         let mut runs: Vec<(i64, i64)> = Vec::new();
-        for (at, _) in self.0.iter().filter(|(_, minute)| failures(minute) > 0) {
+        for at in self.failures.keys() {
             match runs.last_mut().filter(|(_, to)| at - *to <= APART) {
                 Some((_, to)) => *to = *at,
                 None => runs.push((*at, *at)),
             }
         }
-        let count = runs.len();
         let mut episodes: Vec<(i64, Episode)> =
             runs.into_iter().map(|(from, to)| (from, self.episode(from, to, usual))).collect();
+        let mut counts = BTreeMap::new();
+        for (_, episode) in &episodes {
+            *counts.entry(episode.trouble).or_default() += 1;
+        }
         episodes.sort_by_key(|(_, episode)| std::cmp::Reverse(episode.slow + episode.closed + episode.unreachable));
         episodes.truncate(TOLD);
         episodes.sort_by_key(|(from, _)| *from);
-        (episodes.into_iter().map(|(_, episode)| episode).collect(), count)
+        Episodes { worst: episodes.into_iter().map(|(_, episode)| episode).collect(), counts }
     }
 
     fn episode(&self, from: i64, to: i64, usual: f64) -> Episode {
-        let minutes = self.0.range(from..=to).map(|(_, minute)| minute);
-        let (mut slow, mut closed, mut unreachable, mut entries) = (0, 0, 0, 0);
-        for minute in minutes {
+        let (mut slow, mut closed, mut unreachable) = (0, 0, 0);
+        for (_, minute) in self.failures.range(from..=to) {
             slow += u64::from(minute.slow);
             closed += u64::from(minute.closed);
             unreachable += u64::from(minute.unreachable);
-            entries += u64::from(minute.entries);
         }
+        let entries: u64 = self.entries.range(from..=to).map(|(_, entries)| u64::from(*entries)).sum();
         let rate = entries as f64 / (to - from + 1) as f64;
         let trouble = if unreachable >= slow.max(closed) {
             Trouble::Down
@@ -140,8 +161,7 @@ impl Minutes {
 
     /// Entries in a minute that is neither busy nor idle: the median of those with any.
     fn usual(&self) -> f64 {
-        let mut entries: Vec<u32> =
-            self.0.values().map(|minute| minute.entries).filter(|entries| *entries > 0).collect();
+        let mut entries: Vec<u32> = self.entries.values().copied().collect();
         entries.sort_unstable();
         entries.get(entries.len() / 2).copied().map_or(0.0, f64::from)
     }
@@ -159,7 +179,7 @@ mod tests {
     const MINUTE: i64 = 60_000;
 
     fn troubles(minutes: &Minutes) -> Vec<Trouble> {
-        minutes.episodes().0.iter().map(|episode| episode.trouble).collect()
+        minutes.episodes().worst.iter().map(|episode| episode.trouble).collect()
     }
 
     #[test]
@@ -176,7 +196,7 @@ mod tests {
             minutes.failure(at * MINUTE, failure);
         }
         assert_eq!(troubles(&minutes), [Trouble::Slow, Trouble::Down, Trouble::Dying]);
-        assert_eq!(minutes.episodes().0[0].from, "1970-01-01T16:40");
+        assert_eq!(minutes.episodes().worst[0].from, "1970-01-01T16:40");
     }
 
     #[test]
@@ -192,10 +212,25 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded() {
+    fn memory_is_bounded_and_no_failure_is_forgotten_for_ordinary_minutes() {
         let mut minutes = Minutes::default();
+        minutes.failure(0, Failure::Unreachable);
         (0..2 * MOST_MINUTES as i64).for_each(|at| minutes.entry(at * MINUTE));
+        minutes.failure(MINUTE, Failure::Unreachable);
+        assert_eq!((minutes.entries.len(), minutes.episodes().counts[&Trouble::Down]), (MOST_MINUTES, 1));
+        (0..2 * MOST_MINUTES as i64).for_each(|at| minutes.failure(at * MINUTE, Failure::Slow));
         minutes.failure(0, Failure::Slow);
-        assert_eq!((minutes.0.len(), minutes.episodes().1), (MOST_MINUTES, 0));
+        assert_eq!((minutes.failures.len(), minutes.forgotten()), (MOST_MINUTES, 1));
+    }
+
+    #[test]
+    fn an_outage_is_counted_behind_worse_ones() {
+        let mut minutes = Minutes::default();
+        for at in 0..30 {
+            (0..6).for_each(|_| minutes.failure(at * 100 * MINUTE, Failure::Slow));
+            minutes.failure((at * 100 + 50) * MINUTE, Failure::Unreachable);
+        }
+        let Episodes { worst, counts } = minutes.episodes();
+        assert_eq!((worst.len(), counts[&Trouble::Slow], counts[&Trouble::Down]), (TOLD, 30, 30));
     }
 }

@@ -7,8 +7,8 @@
 
 use serde::Serialize;
 
-/// Timeouts that are remembered of one letter; of more, the first.
-const MOST: usize = 100_000;
+/// Timeouts that are remembered of one setting; of more, the first.
+const MOST: usize = 10_000;
 
 /// Values that people configure, in seconds.
 const USUAL: [f64; 16] =
@@ -55,10 +55,18 @@ impl Letter {
 pub(super) struct Sample {
     /// Seconds that PureMessage spent on the message.
     pub spent: f64,
-    /// Seconds between sendmail's line and the entry.
+    /// Seconds between sendmail's line and the entry; below zero where the clocks of the two logs differ.
     pub late: f64,
     /// How long the client waits meanwhile, in seconds.
     pub patience: f64,
+}
+
+impl Sample {
+    /// Whether the two logs agree: the entry came behind sendmail's line, and what was spent covers both.
+    fn is_sound(&self) -> bool {
+        // Both logs may count whole seconds.
+        self.late >= 0.0 && self.spent + 2.0 >= self.late
+    }
 }
 
 /// How long a client waits at a stage, in seconds, with some in hand: RFC 5321, 4.5.3.2. A longer timeout loses the client.
@@ -85,12 +93,18 @@ pub(super) struct Late {
 pub struct Timeouts {
     /// The letter of `T=`.
     pub letter: Letter,
+    /// Of which host's sendmail, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// Timeouts seen.
     pub count: u64,
     /// How long sendmail waited, in seconds; none where it can't be told.
     pub waited_secs: Option<f64>,
     /// How long PureMessage took where it was too slow, in seconds: half of them, 95 %, all.
     pub took_secs: Option<[f64; 3]>,
+    /// Timeouts of which the logs don't tell how late the answer was: the clocks of the two logs differ, or `tm=` does not
+    /// cover the wait.
+    pub untold: u64,
     /// Timeouts that no value would have saved: PureMessage took longer than any client waits.
     pub hopeless: u64,
     /// The value to set, in seconds; none where none is to be had.
@@ -103,35 +117,48 @@ impl Late {
     /// Notes a timeout, with what is known of it.
     pub(super) fn add(&mut self, sample: Option<Sample>) {
         self.count += 1;
-        let possible = |sample: &Sample| sample.spent >= sample.late && (0.0..86_400.0).contains(&sample.late);
         if self.samples.len() < MOST {
-            self.samples.extend(sample.filter(possible));
+            self.samples.extend(sample.filter(|sample| sample.spent.is_finite() && sample.late.is_finite()));
         }
     }
 
+    /// How many there were.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
     /// What is known of them. `configured`: how long sendmail waits, where that is known.
-    pub(super) fn told(&self, letter: Letter, configured: Option<f64>) -> Timeouts {
+    pub(super) fn told(&self, letter: Letter, host: Option<String>, configured: Option<f64>) -> Timeouts {
         let waited = configured.or_else(|| self.waited());
-        let took = |sample: &Sample| waited.unwrap_or_default() + sample.late;
-        let sorted = |samples: &mut dyn Iterator<Item = &Sample>| {
-            let mut all: Vec<f64> = samples.map(took).collect();
-            all.sort_by(f64::total_cmp);
-            all
+        // How long PureMessage took, and how long the client would have waited for it.
+        let took = |sample: &Sample| {
+            let waited = waited?;
+            if sample.is_sound() {
+                return Some((waited + sample.late, sample.patience));
+            }
+            // Where the clocks differ, what PureMessage spent on the message is left, which is no less.
+            (configured.is_some() && sample.spent > waited).then_some((sample.spent, sample.patience))
         };
-        let took_all = sorted(&mut self.samples.iter().filter(|_| waited.is_some()));
-        let savable =
-            sorted(&mut self.samples.iter().filter(|sample| waited.is_some() && took(sample) <= sample.patience));
-        let hopeless = (took_all.len() - savable.len()) as u64;
-        let is_enough = savable.len() >= FEW && 2 * savable.len() > took_all.len();
+        let mut all: Vec<(f64, f64)> = self.samples.iter().filter_map(took).collect();
+        all.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let (took, savable): (Vec<f64>, Vec<f64>) = (
+            all.iter().map(|(took, _)| *took).collect(),
+            all.iter().filter(|(took, patience)| took <= patience).map(|(took, _)| *took).collect(),
+        );
+        let is_enough = savable.len() >= FEW && 2 * savable.len() > took.len();
         let suggested = at_share(&savable, SHARE).filter(|_| is_enough).map(f64::ceil);
+        // An answer in the second in which sendmail gave up does not tell how much more it needs.
+        let suggested = suggested.filter(|value| waited.is_none_or(|waited| *value > waited));
         let saves = suggested.map_or(0, |value| savable.partition_point(|took| *took <= value) as u64);
         let shares = |took: &[f64]| Some([at_share(took, 0.5)?, at_share(took, SHARE)?, *took.last()?]);
         Timeouts {
             letter,
+            host,
             count: self.count,
             waited_secs: waited,
-            took_secs: shares(&took_all),
-            hopeless,
+            took_secs: shares(&took),
+            untold: self.count.min(self.samples.len() as u64) - took.len() as u64,
+            hopeless: (took.len() - savable.len()) as u64,
             suggested_secs: suggested,
             saves,
         }
@@ -140,7 +167,8 @@ impl Late {
     /// How long sendmail waited: what was spent up to its line is that and a little of conversation before. Where it is near
     /// a value that people configure, it is that.
     fn waited(&self) -> Option<f64> {
-        let mut waits: Vec<f64> = self.samples.iter().map(|sample| sample.spent - sample.late).collect();
+        let sound = self.samples.iter().filter(|sample| sample.is_sound());
+        let mut waits: Vec<f64> = sound.map(|sample| sample.spent - sample.late).collect();
         waits.sort_by(f64::total_cmp);
         let middle = at_share(&waits, 0.5).filter(|middle| *middle > 0.0)?;
         let near = |usual: &f64| (usual - middle).abs() <= (usual * 0.1).max(1.5);
@@ -171,7 +199,7 @@ mod tests {
     #[test]
     fn the_value_is_what_most_needed() {
         // sendmail waits for 10 s; the answers took 11 to 30 s.
-        let told = late((1..=20).map(|n| (10.4 + f64::from(n), f64::from(n))), "rcpt").told(Letter::R, None);
+        let told = late((1..=20).map(|n| (10.4 + f64::from(n), f64::from(n))), "rcpt").told(Letter::R, None, None);
         assert_eq!((told.waited_secs, told.suggested_secs, told.saves), (Some(10.0), Some(29.0), 19));
         assert_eq!((told.hopeless, told.took_secs), (0, Some([20.0, 29.0, 30.0])));
     }
@@ -179,16 +207,36 @@ mod tests {
     #[test]
     fn what_takes_longer_than_the_client_waits_is_saved_by_no_value() {
         let hung = || (0..20).map(|n| (310.0, 300.0 + f64::from(n) / 4.0));
-        let told = late(hung(), "rcpt").told(Letter::R, Some(10.0));
+        let told = late(hung(), "rcpt").told(Letter::R, None, Some(10.0));
         assert_eq!((told.hopeless, told.suggested_secs, told.saves), (20, None, 0));
         // Behind the text it waits longer.
-        let told = late(hung(), "eom").told(Letter::R, Some(10.0));
+        let told = late(hung(), "eom").told(Letter::R, None, Some(10.0));
         assert_eq!((told.hopeless, told.suggested_secs), (0, Some(315.0)));
     }
 
     #[test]
+    fn clocks_that_differ_tell_nothing() {
+        // The entry seems to come before sendmail's line.
+        let early = late([(14.0, -16.0); 20], "rcpt");
+        let told = early.told(Letter::R, None, None);
+        assert_eq!((told.suggested_secs, told.untold, told.waited_secs), (None, 20, None));
+        // Where it is known how long sendmail waits, what PureMessage spent is left.
+        let told = early.told(Letter::R, None, Some(10.0));
+        assert_eq!((told.suggested_secs, told.untold), (Some(14.0), 0));
+        // And two minutes behind it.
+        let told = late([(15.0, 125.0); 20], "rcpt").told(Letter::R, None, Some(10.0));
+        assert_eq!(told.suggested_secs, Some(15.0));
+    }
+
+    #[test]
+    fn an_answer_in_the_same_second_tells_of_no_value() {
+        let told = late([(10.2, 0.0); 20], "rcpt").told(Letter::R, None, None);
+        assert_eq!((told.waited_secs, told.suggested_secs, told.count), (Some(10.0), None, 20));
+    }
+
+    #[test]
     fn few_say_nothing() {
-        assert_eq!(late([(14.0, 4.0); 4], "rcpt").told(Letter::R, None).suggested_secs, None);
-        assert_eq!(Late::default().told(Letter::E, None).took_secs, None);
+        assert_eq!(late([(14.0, 4.0); 4], "rcpt").told(Letter::R, None, None).suggested_secs, None);
+        assert_eq!(Late::default().told(Letter::E, None, None).took_secs, None);
     }
 }

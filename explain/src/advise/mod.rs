@@ -6,7 +6,7 @@ mod episodes;
 mod late;
 mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use abort_reason::{LogTime, Processing};
 use hdrhistogram::Histogram;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::{self, Abort};
 pub use episodes::{Episode, Trouble};
-use episodes::{Failure, Minutes};
+use episodes::{Episodes, Failure, Minutes};
 use late::{Late, Sample};
 pub use late::{Letter, Timeouts};
 
@@ -36,14 +36,27 @@ pub struct Advisor {
     sizes: Vec<Times>,
     first: Option<i64>,
     last: Option<i64>,
-    late: BTreeMap<Letter, Late>,
+    late: BTreeMap<Place, Late>,
     minutes: Minutes,
     filters: BTreeMap<String, u64>,
+    /// A filter is known to be PureMessage's.
+    is_named: bool,
     aborts: u64,
     failures: u64,
+    /// Aborts that a higher log level would have explained, and those whose mail lines are not there.
     unnamed: u64,
+    uncovered: u64,
     outcomes: BTreeMap<String, u64>,
 }
+
+/// A setting that can run out: of which host's sendmail, for which filter.
+type Place = (Letter, String, String);
+
+/// Settings that are told apart; a site has some dozens.
+const MOST_PLACES: usize = 256;
+
+/// Names of filters that are counted.
+const MOST_FILTERS: usize = 16;
 
 /// What PureMessage spent on messages.
 #[derive(Debug, Clone)]
@@ -142,7 +155,7 @@ impl Times {
             self.0 = made();
         }
         if let Some(histogram) = &mut self.0 {
-            histogram.saturating_record(ms.max(1));
+            histogram.saturating_record(ms.clamp(1, LONGEST_MS));
         }
     }
 
@@ -170,7 +183,9 @@ impl Advisor {
             filters: BTreeMap::new(),
             aborts: 0,
             failures: 0,
+            is_named: false,
             unnamed: 0,
+            uncovered: 0,
             outcomes: BTreeMap::new(),
         }
     }
@@ -205,18 +220,25 @@ impl Advisor {
             "filter_unreachable" => Some(Failure::Unreachable),
             _ => None,
         };
-        self.unnamed += u64::from(abort.class == "filter_failure_suspected" || abort.status == "unexplained");
+        let why_not = abort.why_not.as_deref().unwrap_or_default();
+        self.unnamed += u64::from(abort.class == "filter_failure_suspected" || why_not == "only_ordinary_lines");
+        self.uncovered += u64::from(matches!(why_not, "no_mail_lines" | "started_late"));
         let Some(failure) = failure else { return };
         self.failures += 1;
         *self.outcomes.entry(abort.outcome.clone()).or_default() += 1;
-        if let Some(filter) = abort.filter.clone().filter(|_| self.filters.len() < 16) {
-            *self.filters.entry(filter).or_default() += 1;
+        self.is_named |= abort.own_filter == Some(true);
+        let filter = abort.filter.clone().unwrap_or_default();
+        if self.filters.len() < MOST_FILTERS || self.filters.contains_key(&filter) {
+            *self.filters.entry(filter.clone()).or_default() += 1;
         }
         if let Some(time) = abort.time.as_deref().and_then(LogTime::parse) {
             self.minutes.failure(time.civil_ms(), failure);
         }
         if let Some(letter) = abort.timeout.as_deref().and_then(Letter::of).filter(|_| failure == Failure::Slow) {
-            self.late.entry(letter).or_default().add(sample(&abort, record));
+            let place = (letter, abort.host.clone().unwrap_or_default(), filter);
+            if self.late.len() < MOST_PLACES || self.late.contains_key(&place) {
+                self.late.entry(place).or_default().add(sample(&abort, record));
+            }
         }
     }
 
@@ -228,8 +250,13 @@ impl Advisor {
         };
         let size = |at: usize| SIZES.get(at).map_or_else(|| "more".to_owned(), u64::to_string);
         let clock = |ms: Option<i64>| ms.map(|ms| LogTime::from_civil_secs(ms.div_euclid(1_000)).to_string());
-        let timeouts = self.late.iter().map(|(letter, late)| late.told(*letter, self.configured.get(letter).copied()));
-        let (episodes, episode_count) = self.minutes.episodes();
+        // Of several filters, nobody knows whose settings are meant.
+        let is_sure = self.is_named || self.filters.keys().filter(|filter| !filter.is_empty()).count() < 2;
+        let hosts: BTreeSet<&str> = self.late.keys().map(|(_, host, _)| host.as_str()).collect();
+        let timeouts = self.late.iter().filter(|_| is_sure).map(|((letter, host, _), late)| {
+            late.told(*letter, (hosts.len() > 1).then(|| host.clone()), self.configured.get(letter).copied())
+        });
+        let Episodes { worst, counts } = self.minutes.episodes();
         let mut advice = Advice {
             from: clock(self.first),
             to: clock(self.last),
@@ -240,14 +267,22 @@ impl Advisor {
             failures: self.failures,
             outcomes: self.outcomes.clone(),
             timeouts: timeouts.collect(),
-            episodes,
-            episode_count,
+            episodes: worst,
+            episode_count: counts.values().sum(),
             steps: Vec::new(),
             limits: Vec::new(),
         };
-        let filter = self.filters.iter().max_by_key(|(_, count)| **count).map_or("PureMessage", |(name, _)| name);
-        advice.steps = text::steps(&advice, filter);
-        advice.limits = text::limits(&advice, self.unnamed);
+        let filter = self.filters.iter().max_by_key(|(_, count)| **count).map(|(name, _)| name.as_str());
+        advice.steps = text::steps(&advice, filter.filter(|name| !name.is_empty()).unwrap_or("PureMessage"), &counts);
+        let told: u64 = self.late.values().map(Late::count).sum();
+        advice.limits = text::limits(&advice, self.unnamed, self.uncovered);
+        if !is_sure && told > 0 {
+            let names: Vec<&str> = self.filters.keys().map(String::as_str).filter(|name| !name.is_empty()).collect();
+            advice.limits.push(text::several(told, &names));
+        }
+        if self.minutes.forgotten() > 0 {
+            advice.limits.push(text::forgotten(self.minutes.forgotten()));
+        }
         advice
     }
 }
@@ -256,5 +291,5 @@ fn sample(abort: &Abort, record: &[u8]) -> Option<Sample> {
     let spent = abort.processing_secs.as_ref()?.as_f64()?;
     let Timed { abort: Evidence { evidence } } = serde_json::from_slice(record).ok()?;
     let late = -evidence.first()?.offset_secs?;
-    Some(Sample { spent: spent.max(late), late, patience: late::patience(abort.stage.as_deref().unwrap_or_default()) })
+    Some(Sample { spent, late, patience: late::patience(abort.stage.as_deref().unwrap_or_default()) })
 }

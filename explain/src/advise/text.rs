@@ -1,9 +1,17 @@
 //! What was found, in words.
 
+use std::collections::BTreeMap;
+
 use super::{Advice, Step, Timeouts, Trouble};
 
+/// A line of sendmail.mc for a filter; none where its name is not one that m4 leaves alone.
+fn line(filter: &str, equates: &str) -> Option<String> {
+    let is_plain = filter.len() <= 64 && filter.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+    is_plain.then(|| format!("INPUT_MAIL_FILTER(`{filter}', `{equates}')dnl"))
+}
+
 /// What to do, the most urgent first.
-pub(super) fn steps(advice: &Advice, filter: &str) -> Vec<Step> {
+pub(super) fn steps(advice: &Advice, filter: &str, troubles: &BTreeMap<Trouble, usize>) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut step = |id: &str, text: String, setting: Option<String>| {
         steps.push(Step { id: id.to_owned(), text, setting });
@@ -17,17 +25,16 @@ pub(super) fn steps(advice: &Advice, filter: &str) -> Vec<Step> {
                  instead; mail then waits while PureMessage is away.",
                 many(unscanned, "message was", "messages were")
             ),
-            Some(format!("INPUT_MAIL_FILTER(`{filter}', `S=..., F=T, T=...')dnl")),
+            line(filter, "S=..., F=T, T=..."),
         );
     }
     for timeouts in &advice.timeouts {
-        if let Some(value) = timeouts.suggested_secs.filter(|value| timeouts.waited_secs.is_none_or(|now| *value > now))
-        {
+        if let Some(value) = timeouts.suggested_secs {
             let letter = timeouts.letter.as_str();
             step(
                 &format!("raise-{}", letter.to_ascii_lowercase()),
                 raise(timeouts, value),
-                Some(format!("INPUT_MAIL_FILTER(`{filter}', `S=..., F=..., T={letter}:{}')dnl", span(value))),
+                line(filter, &format!("S=..., F=..., T={letter}:{}", span(value))),
             );
         }
         if timeouts.hopeless > 0 {
@@ -47,8 +54,12 @@ pub(super) fn steps(advice: &Advice, filter: &str) -> Vec<Step> {
     let of = |trouble: Trouble| advice.episodes.iter().filter(move |episode| episode.trouble == trouble);
     let times = |trouble: Trouble| {
         let named: Vec<String> = of(trouble).take(3).map(|episode| stretch(&episode.from, &episode.to)).collect();
-        let more = of(trouble).count().saturating_sub(named.len());
-        named.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() }
+        let more = troubles.get(&trouble).copied().unwrap_or_default().saturating_sub(named.len());
+        match (named.is_empty(), more) {
+            (false, 0) => named.join(", "),
+            (false, more) => format!("{} and {more} more", named.join(", ")),
+            (true, more) => format!("{more} times"),
+        }
     };
     for (trouble, id, text) in [
         (
@@ -70,7 +81,7 @@ pub(super) fn steps(advice: &Advice, filter: &str) -> Vec<Step> {
              with file descriptors for ten times as many",
         ),
     ] {
-        if of(trouble).next().is_some() {
+        if troubles.contains_key(&trouble) {
             step(id, format!("{text}: {}.", times(trouble)), None);
         }
     }
@@ -78,13 +89,14 @@ pub(super) fn steps(advice: &Advice, filter: &str) -> Vec<Step> {
 }
 
 fn raise(timeouts: &Timeouts, value: f64) -> String {
-    let Timeouts { letter, count, saves, waited_secs, took_secs, .. } = timeouts;
+    let Timeouts { letter, host, count, saves, waited_secs, took_secs, .. } = timeouts;
+    let of_host = host.as_ref().map_or(String::new(), |host| format!(" of {host}"));
     let waited = waited_secs.map_or(String::new(), |secs| format!(" from {}", span(secs)));
     let took = took_secs.map_or(String::new(), |[middle, _, most]| {
         format!(" Its answers took {} in the middle, {} at most.", span(middle), span(most))
     });
     format!(
-        "Raise {} in T={waited} to {}: {saves} of {} would have got their answer.{took} It costs that a client and a sendmail \
+        "Raise {} in T={of_host}{waited} to {}: {saves} of {} would have got their answer.{took} It costs that a client and a sendmail \
          process wait so long where PureMessage hangs. Leave the other letters as they are, make sendmail.cf anew and restart \
          sendmail.",
         letter.as_str(),
@@ -94,7 +106,7 @@ fn raise(timeouts: &Timeouts, value: f64) -> String {
 }
 
 /// What these logs can't tell.
-pub(super) fn limits(advice: &Advice, unnamed: u64) -> Vec<String> {
+pub(super) fn limits(advice: &Advice, unnamed: u64, uncovered: u64) -> Vec<String> {
     let mut limits = Vec::new();
     let messages = advice.took.as_ref().map_or(0, |took| took.messages);
     if messages < super::FEW_MESSAGES {
@@ -103,13 +115,31 @@ pub(super) fn limits(advice: &Advice, unnamed: u64) -> Vec<String> {
             many(messages, "message", "messages")
         ));
     }
-    for timeouts in
-        advice.timeouts.iter().filter(|timeouts| timeouts.suggested_secs.is_none() && timeouts.hopeless == 0)
-    {
+    for timeouts in &advice.timeouts {
+        let Timeouts { letter, count, untold, waited_secs, took_secs, .. } = timeouts;
+        let many = format!("{} by {}", many(*count, "timeout", "timeouts"), letter.as_str());
+        if *untold > 0 && 2 * untold >= *count {
+            limits.push(format!(
+                "{many}: how late the answers were. The clocks of the two logs differ, or tm= does not cover the wait; \
+                 --timeouts says what sendmail waits."
+            ));
+        } else if timeouts.suggested_secs.is_none() && timeouts.hopeless == 0 {
+            let at_once = took_secs.zip(*waited_secs).is_some_and(|([_, most, _], waited)| most <= waited + 1.0);
+            limits.push(if at_once && *count >= 5 {
+                format!(
+                    "{many}: PureMessage answered when sendmail had just given up. How much longer it needs shows with a \
+                     higher value."
+                )
+            } else {
+                format!("{many}: too few for a value.")
+            });
+        }
+    }
+    if uncovered > 0 && 2 * uncovered >= advice.aborts {
         limits.push(format!(
-            "{} by {}: too few for a value.",
-            many(timeouts.count, "timeout", "timeouts"),
-            timeouts.letter.as_str()
+            "the cause of {uncovered} of {}: the mail log has no line of these messages. It is another host's, or of \
+             another time.",
+            many(advice.aborts, "abort", "aborts")
         ));
     }
     if unnamed > 0 && unnamed * 20 >= advice.aborts {
@@ -120,6 +150,20 @@ pub(super) fn limits(advice: &Advice, unnamed: u64) -> Vec<String> {
         ));
     }
     limits
+}
+
+/// Timeouts of filters of which none is known to be PureMessage's.
+pub(super) fn several(timeouts: u64, filters: &[&str]) -> String {
+    format!(
+        "{} of several filters ({}): --filter-name says which one is PureMessage's.",
+        many(timeouts, "timeout", "timeouts"),
+        filters.join(", ")
+    )
+}
+
+/// Failures too old to be placed.
+pub(super) fn forgotten(failures: u64) -> String {
+    format!("when {} came: these logs go back too far.", many(failures, "failure", "failures"))
 }
 
 impl Advice {
@@ -154,7 +198,7 @@ impl Advice {
             ));
         }
         if self.steps.is_empty() {
-            all.push(if self.failures == 0 {
+            all.push(if self.failures == 0 && self.limits.is_empty() {
                 "PureMessage failed at none: nothing to change.".into()
             } else {
                 "Nothing to change that these logs tell.".into()

@@ -51,7 +51,9 @@ struct Log {
 
 impl Watch {
     fn new(options: &cli::Watch) -> Result<Watch> {
-        let mut config = settings::load(&options.settings)?.config;
+        let mut settings = settings::load(&options.settings)?;
+        settings.tell_unlogged();
+        let mut config = settings.config;
         config.profile = Profile::Native;
         let log = |source: Source| {
             move |path: &PathBuf| {
