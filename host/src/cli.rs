@@ -3,6 +3,7 @@
 //! The doc comments of the options are their help: plain text, no Markdown.
 #![allow(clippy::doc_markdown)]
 
+use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -350,8 +351,8 @@ pub struct Configure {
     pub aot: bool,
 
     /// WAMR's compiler, of the version that Fluent Bit has [default: wamrc or flb-wamrc on PATH]
-    #[arg(long, value_name = "PROGRAM", env = "WAMRC", value_hint = ValueHint::ExecutablePath)]
-    pub wamrc: Option<PathBuf>,
+    #[arg(long, value_name = "PROGRAM", env = "WAMRC", value_parser = clap::builder::OsStringValueParser::new(), value_hint = ValueHint::ExecutablePath)]
+    pub wamrc: Option<OsString>,
 
     /// The processors to compile for [default: that of this machine]
     #[arg(long, value_name = "ARCH", requires = "aot")]

@@ -26,10 +26,25 @@ enum Place {
     },
 }
 
-/// The temporary file that is there now; a signal that ends the program removes it first.
-static PENDING: Mutex<Option<PathBuf>> = Mutex::new(None);
+/// What is there now and must not stay; a signal that ends the program removes it first.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    file: Option<PathBuf>,
+    /// A folder of temporary files.
+    pub(crate) folder: Option<PathBuf>,
+    /// A program that was started, by its process group.
+    #[cfg(unix)]
+    pub(crate) group: Option<rustix::process::Pid>,
+}
 
-fn pending() -> MutexGuard<'static, Option<PathBuf>> {
+static PENDING: Mutex<Pending> = Mutex::new(Pending {
+    file: None,
+    folder: None,
+    #[cfg(unix)]
+    group: None,
+});
+
+pub(crate) fn pending() -> MutexGuard<'static, Pending> {
     PENDING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -70,7 +85,7 @@ impl Output {
         if let Some(existing) = existing {
             file.as_file().set_permissions(existing.permissions()).map_err(|error| cannot(&error))?;
         }
-        *pending = Some(file.path().to_path_buf());
+        pending.file = Some(file.path().to_path_buf());
         Ok(Output::new(Place::Temporary { file, target }, name))
     }
 
@@ -101,7 +116,7 @@ impl Output {
             Place::Special(mut file) => file.flush().map_err(|error| failed(&error)),
             Place::Temporary { file, target } => {
                 let done = file.persist(&target);
-                *pending() = None;
+                pending().file = None;
                 done.map(drop).map_err(|error| failed(&error.error))
             }
         }
@@ -144,9 +159,11 @@ fn remove_on_signals() -> io::Result<()> {
         if let Some(signal) = signals.forever().next() {
             // Held until the end: nothing gets its name any more.
             let pending = pending();
-            if let Some(path) = &*pending {
-                let _ = fs::remove_file(path);
+            if let Some(group) = pending.group {
+                let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
             }
+            let _ = pending.file.as_ref().map(fs::remove_file);
+            let _ = pending.folder.as_ref().map(fs::remove_dir_all);
             let _ = signal_hook::low_level::emulate_default_handler(signal);
         }
     };

@@ -48,6 +48,7 @@ fn what_is_missing_or_wrong_is_said_and_nothing_is_left() {
     let compiles = script(&folder, "compiles", COMPILES);
     let fails = script(&folder, "fails", "echo 'no such feature: v9' >&2; exit 3");
     let silent = script(&folder, "silent", "exit 0");
+    let cannot = script(&folder, "cannot", "echo 'error while loading shared libraries: libpq.so.5' >&2; exit 127");
     let refuses = script(&folder, "refuses", "echo '[error] [filter:wasm] unknown binary version' >&2; exit 1");
     let nowhere = folder.path("nowhere");
     let cases = [
@@ -56,6 +57,8 @@ fn what_is_missing_or_wrong_is_said_and_nothing_is_left() {
         (Some(&fails), None, 70, "no such feature: v9"),
         (Some(&silent), None, 70, "failed"),
         (Some(&compiles), Some(&refuses), 69, "unknown binary version"),
+        (Some(&compiles), Some(&cannot), 69, "can't be tried (exit status: 127)"),
+        (Some(&compiles), Some(&cannot), 69, "libpq.so.5"),
     ];
     for (wamrc, fluent_bit, code, said) in cases {
         let mut command = configure(&folder);
@@ -65,6 +68,46 @@ fn what_is_missing_or_wrong_is_said_and_nothing_is_left() {
         run(&mut command).failed(code, &[said]);
         assert!(!folder.path("made.aot").exists(), "{said}");
     }
+}
+
+/// An empty variable names no compiler, and is no reason to refuse anything else.
+#[test]
+fn an_empty_variable_is_none() {
+    let folder = Folder::new();
+    run(configure(&folder).env("WAMRC", "")).failed(69, &["there is no wamrc"]);
+    let mut plain = program();
+    plain.env("WAMRC", "").args(["configure", "--face", "fluent-bit", "--module"]).arg(module());
+    run(plain.arg("--output").arg(folder.path("made.wasm"))).ok();
+}
+
+/// A signal ends what was started, with all that it started in turn, and leaves nothing behind.
+#[test]
+fn a_signal_takes_everything_along() {
+    let folder = Folder::new();
+    let hangs = script(&folder, "hangs", "echo $$ > pids; sleep 300 & echo $! >> pids; wait");
+    let temporary = folder.path("tmp");
+    fs::create_dir(&temporary).unwrap();
+    let mut command = configure(&folder);
+    command.env("TMPDIR", &temporary).current_dir(folder.path("")).arg("--wamrc").arg(hangs);
+    let mut child = command.spawn().unwrap();
+    let pids = || fs::read_to_string(folder.path("pids")).unwrap_or_default();
+    let wait = |holds: &dyn Fn() -> bool| {
+        (0..600).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            holds()
+        })
+    };
+    assert!(wait(&|| pids().lines().count() == 2), "the compiler was not started");
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    child.wait().unwrap();
+    let is_gone = |pid: &str| {
+        // What has ended and was not waited for is gone, too.
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.is_empty() || stat.contains(") Z ")
+    };
+    assert!(wait(&|| pids().lines().all(is_gone)), "{}", pids());
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0);
+    assert!(!folder.path("made.aot").exists());
 }
 
 #[test]

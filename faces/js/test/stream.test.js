@@ -119,3 +119,16 @@ test("what has no type is checked", () => {
     assert.throws(() => engine.push(Source.Auto, Form.Line, new Uint8Array(2), ticket, 0), /ticket/);
   }
 });
+
+test("a profile's fields stand beside what came in", async () => {
+  const date = new Date(0);
+  const stream = new AbortReasonStream({ config: { ...config, profile: "ecs" } });
+  const [record] = await Readable.from([{ message: REASON }, { message: ABORT, date }])
+    .pipe(stream)
+    .filter((record) => record.message === ABORT)
+    .toArray();
+  assert.equal(record.date, date);
+  assert.equal(record.error.type, "filter_timeout");
+  assert.equal(record.event.original, ABORT);
+  assert.ok(!("abort" in record));
+});
