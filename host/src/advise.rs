@@ -21,7 +21,7 @@ pub fn run(options: &cli::Advise) -> Result<()> {
     settings.tell_unlogged();
     let mut out = Output::open(options.output.as_deref())?;
     let advisor = Advisor::new(options.timeouts.clone().unwrap_or_default());
-    let mut explained = explain(&settings, &options.maillog, &options.message_log, Some(advisor))?;
+    let mut explained = explain(&settings, &options.logs, Some(advisor))?;
     let Some(mut advisor) = explained.advisor else {
         return Err(Failure::new(Exit::Software, "the advisor is gone"));
     };

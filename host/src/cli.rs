@@ -122,6 +122,18 @@ fn profiles() -> clap::builder::PossibleValuesParser {
     Profile::ALL.iter().map(|profile| profile.as_str()).collect::<Vec<_>>().into()
 }
 
+/// The logs that `explain` and `advise` read.
+#[derive(Debug, Args)]
+pub struct Logs {
+    /// File of sendmail's log, or `-` for standard input; give the option once for each file
+    #[arg(long, value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    pub maillog: Vec<PathBuf>,
+
+    /// Files of PureMessage's message_log, or `-` for standard input
+    #[arg(value_name = "MESSAGE_LOG", required = true, value_hint = ValueHint::FilePath)]
+    pub message_log: Vec<PathBuf>,
+}
+
 /// Options of `abort-reason explain`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -131,13 +143,9 @@ Examples:
   ssh mx1 cat /var/log/maillog | abort-reason explain --maillog - message_log
   abort-reason explain --maillog maillog message_log | jq 'select(.abort.ignorable != true)'")]
 pub struct Explain {
-    /// File of sendmail's log, or `-` for standard input; give the option once for each file
-    #[arg(long, value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
-    pub maillog: Vec<PathBuf>,
-
-    /// Files of PureMessage's message_log, or `-` for standard input
-    #[arg(value_name = "MESSAGE_LOG", required = true, value_hint = ValueHint::FilePath)]
-    pub message_log: Vec<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub logs: Logs,
 
     /// How to write the aborts [default: table on a terminal, ndjson elsewhere]
     #[arg(long, value_name = "FORMAT")]
@@ -175,13 +183,9 @@ Examples:
   abort-reason advise --timeouts 'C:5m;S:3m;R:3m;E:8m' --maillog maillog message_log
   abort-reason advise --format json --maillog maillog message_log | jq '.steps[].setting'")]
 pub struct Advise {
-    /// File of sendmail's log, or `-` for standard input; give the option once for each file
-    #[arg(long, value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
-    pub maillog: Vec<PathBuf>,
-
-    /// Files of PureMessage's message_log, or `-` for standard input
-    #[arg(value_name = "MESSAGE_LOG", required = true, value_hint = ValueHint::FilePath)]
-    pub message_log: Vec<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub logs: Logs,
 
     /// What T= of INPUT_MAIL_FILTER says now, such as C:5m;S:10s;R:10s;E:5m [default: judged from the timeouts]
     #[arg(long, value_name = "T", value_parser = advise::timeouts)]

@@ -1,7 +1,6 @@
 //! `abort-reason explain`: log files in, every abort with its reason out. It runs the core natively.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use abort_reason_explain::advise::Advisor;
@@ -38,7 +37,7 @@ pub fn run(options: &cli::Explain) -> Result<()> {
     // Only people get advice.
     let for_people = matches!(format, ExplainFormat::Table | ExplainFormat::Html);
     let advisor = for_people.then(|| Advisor::new(BTreeMap::new()));
-    let mut explained = explain(&settings, &options.maillog, &options.message_log, advisor)?;
+    let mut explained = explain(&settings, &options.logs, advisor)?;
     let (latest, counts) = (&mut explained.latest, explained.counts);
     match format {
         ExplainFormat::Ndjson => formats::write_json(latest, &mut out, false, &settings.config)?,
@@ -61,8 +60,7 @@ pub(crate) struct Explained {
 /// Reads all logs.
 pub(crate) fn explain(
     settings: &Loaded,
-    maillog: &[PathBuf],
-    message_log: &[PathBuf],
+    cli::Logs { maillog, message_log }: &cli::Logs,
     advisor: Option<Advisor>,
 ) -> Result<Explained> {
     let files = logs::files(maillog, message_log)?;
