@@ -47,6 +47,19 @@ fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status().unwrap().success());
 }
 
+/// Whether a process has a file open and has read it to its end.
+fn has_read(child: &Child, path: &Path) -> bool {
+    let proc = Path::new("/proc").join(child.id().to_string());
+    let length = fs::metadata(path).unwrap().len();
+    let of = |entry: fs::DirEntry| {
+        let is_it = fs::read_link(entry.path()).is_ok_and(|link| link == path);
+        let info = fs::read_to_string(proc.join("fdinfo").join(entry.file_name())).unwrap_or_default();
+        let position = info.lines().find_map(|line| line.strip_prefix("pos:")?.trim().parse::<u64>().ok());
+        is_it && position == Some(length)
+    };
+    fs::read_dir(proc.join("fd")).is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(of)))
+}
+
 /// The corpus at fifty times its speed, both logs rotated on the way: by renaming, then by truncation.
 #[test]
 fn every_abort_through_two_rotations() {
@@ -81,15 +94,17 @@ fn every_abort_through_two_rotations() {
             if number == third {
                 fs::rename(&name, name.with_extension("1")).unwrap();
             } else if number == 2 * third {
-                // As `copytruncate` does; what it has not copied yet is lost to everybody, so it is given time.
-                thread::sleep(Duration::from_millis(500));
+                // As `copytruncate` does; what nobody has read by then is lost to everybody.
+                assert!(wait(|| has_read(&child, &name)));
                 File::create(&name).unwrap();
             }
         }
         append(path, line);
     }
     let expected = explained(&corpus);
-    thread::sleep(Duration::from_secs(7));
+    assert!(["maillog", "message_log"].iter().all(|name| wait(|| has_read(&child, &folder.path(name)))));
+    // The last lines are pushed behind their reading.
+    thread::sleep(Duration::from_secs(1));
     signal(&child, "TERM");
     assert!(child.wait().unwrap().success());
     let mut got: BTreeMap<String, Vec<String>> = BTreeMap::new();
