@@ -171,7 +171,7 @@ impl Late {
         let mut waits: Vec<f64> = sound.map(|sample| sample.spent - sample.late).collect();
         waits.sort_by(f64::total_cmp);
         let middle = at_share(&waits, 0.5).filter(|middle| *middle > 0.0)?;
-        let near = |usual: &f64| (usual - middle).abs() <= (usual * 0.1).max(1.5);
+        let near = |usual: &f64| (usual - middle).abs() <= (usual * 0.1).max(1.0);
         let distance = |usual: &f64| (usual - middle).abs();
         let usual = USUAL.iter().copied().filter(near).min_by(|a, b| distance(a).total_cmp(&distance(b)));
         Some(usual.unwrap_or((middle * 10.0).round() / 10.0))
