@@ -81,6 +81,12 @@ impl Hosts {
         self.last.as_ref().filter(|(name, _)| **name == *clipped(host)).map(|(_, place)| *place)
     }
 
+    /// Whether two places may be one host's: by their names, or because one has none.
+    pub(crate) fn may_be_same(&self, a: HostIndex, b: HostIndex) -> bool {
+        let (a, b) = (self.number(a), self.number(b));
+        a == b || a == 0 || b == 0
+    }
+
     pub(crate) fn number(&self, place: HostIndex) -> u32 {
         self.numbers.get(usize::from(place)).copied().unwrap_or_default()
     }

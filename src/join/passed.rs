@@ -218,10 +218,10 @@ impl Passed {
         self.last(key.number).is_some_and(|header| header.host == host && header.word == key.age)
     }
 
-    /// The time of the last record of a message, in seconds, where no other message's came behind it.
+    /// The time of the last record of a message of some hosts, in seconds, where no other's came behind it.
     #[inline(always)]
-    pub(crate) fn last_time(&self, key: Key) -> Option<u32> {
-        self.last(key.number).map(|header| header.secs)
+    pub(crate) fn last_time(&self, key: Key, is_of: impl Fn(HostIndex) -> bool) -> Option<u32> {
+        self.last(key.number).filter(|header| is_of(header.host)).map(|header| header.secs)
     }
 
     /// The last record of a list, if it has this number.
@@ -233,9 +233,9 @@ impl Passed {
         self.header(place).filter(|header| header.number == number)
     }
 
-    /// The time of the first record of a message, in seconds.
-    pub(crate) fn first_time(&self, key: Key) -> Option<u32> {
-        self.places(key.number).last().map(|(_, header)| header.secs)
+    /// The time of the first record of a message of some hosts, in seconds.
+    pub(crate) fn first_time(&self, key: Key, is_of: impl Fn(HostIndex) -> bool) -> Option<u32> {
+        self.places(key.number).filter(|(_, header)| is_of(header.host)).last().map(|(_, header)| header.secs)
     }
 
     /// Adds a record about a message; gives the number of entries that were given up for it.

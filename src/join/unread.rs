@@ -109,11 +109,13 @@ impl Join {
         let key = Key::from(id);
         let clocks = self.hosts.clocks(host);
         let is_new = |mail_secs: u32| !clocks.is_known(look.at.div_euclid(1_000), mail_secs.into());
+        // Two hosts may have one id.
+        let is_of = |other: HostIndex| other == host || self.hosts.may_be_same(other, host);
         let wanted = match look.log {
             // Only its first line counts.
-            LineKind::Mail => clocks.wants(key) && self.lines.last_time(key).is_none(),
+            LineKind::Mail => clocks.wants(key) && self.lines.last_time(key, is_of).is_none(),
             // An entry comes behind its message's lines, nearly always.
-            LineKind::MessageLog => clocks.mail.latest.is_some() && self.lines.last_time(key).is_none_or(is_new),
+            LineKind::MessageLog => clocks.mail.latest.is_some() && self.lines.last_time(key, is_of).is_none_or(is_new),
         };
         if wanted {
             self.compare_logs(look, id, host);
@@ -132,7 +134,8 @@ impl Join {
     /// Notes how far the logs are apart by the first line of a message in one of them, where it is in the other.
     #[inline(never)]
     fn compare_logs(&mut self, look: &Look, id: ShortId, host: HostIndex) {
-        let (mail, entry) = (self.lines.first_time(id.into()), self.entries.first_time(id.into()));
+        let is_of = |other: HostIndex| self.hosts.may_be_same(other, host);
+        let (mail, entry) = (self.lines.first_time(id.into(), is_of), self.entries.first_time(id.into(), is_of));
         let slot = match self.seen.find(&id.id(), self.hosts.number(host)) {
             Found::Slot(slot) => slot,
             Found::Never | Found::Displaced => super::seen::Slot::default(),
