@@ -9,6 +9,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, BufWriter, Read, Seek, Write};
 
+use crate::advise::{Advice, Advisor};
 use crate::record;
 use crate::trouble::{Result, Trouble};
 
@@ -74,6 +75,16 @@ impl<S: Spool> Latest<S> {
     /// Whether the records come from more than one host.
     pub fn several_hosts(&self) -> bool {
         self.several_hosts
+    }
+
+    /// What an advisor, who has seen the entries, makes of the records, all of them.
+    pub fn advise(&mut self, mut advisor: Advisor) -> Result<Advice> {
+        self.rewind()?;
+        while let Some(record) = self.next_record()? {
+            advisor.record(record);
+        }
+        self.rewind()?;
+        Ok(advisor.advice())
     }
 
     /// Begins again with the first record.

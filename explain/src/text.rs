@@ -5,6 +5,11 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+/// `1 abort`, `2 aborts`.
+pub fn many(count: u64, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
+}
+
 /// The text with every character that is not simply visible written out: `\x1b`, `\u{202e}`.
 pub fn visible(text: &str) -> Cow<'_, str> {
     if !text.contains(is_hidden) {

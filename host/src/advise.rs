@@ -22,13 +22,10 @@ pub fn run(options: &cli::Advise) -> Result<()> {
     let mut out = Output::open(options.output.as_deref())?;
     let advisor = Advisor::new(options.timeouts.clone().unwrap_or_default());
     let mut explained = explain(&settings, &options.logs, Some(advisor))?;
-    let Some(mut advisor) = explained.advisor else {
+    let Some(advisor) = explained.advisor else {
         return Err(Failure::new(Exit::Software, "the advisor is gone"));
     };
-    while let Some(record) = explained.latest.next_record()? {
-        advisor.record(record);
-    }
-    let advice = advisor.advice();
+    let advice = explained.latest.advise(advisor)?;
     let text = match options.format {
         AdviseFormat::Json => {
             let json = serde_json::to_string_pretty(&advice).unwrap_or_default() + "\n";

@@ -221,15 +221,19 @@ impl Drop for Terminal {
     }
 }
 
-#[test]
-fn on_a_terminal_from_start_to_end() {
+/// `watch` on a terminal: the mail log is there, and `message_log` comes.
+fn mail_log_first() -> (Folder, Terminal) {
     let folder = Folder::new();
     folder.file("maillog", MAILLOG);
-    let mut command = watch(&folder);
-    command.arg("--from-start");
-    let mut terminal = Terminal::start(&command);
+    let terminal = Terminal::start(watch(&folder).arg("--from-start"));
     terminal.shows("message_log: not there yet");
     append(&folder.path("message_log"), MESSAGE_LOG);
+    (folder, terminal)
+}
+
+#[test]
+fn on_a_terminal_from_start_to_end() {
+    let (folder, mut terminal) = mail_log_first();
     terminal.shows("6AND15d3014029");
     terminal.shows("1 of them want action");
     terminal.shows("filter timeout");
@@ -270,13 +274,7 @@ fn it_ends_with_its_terminal() {
 /// A key that is held down keeps neither aborts nor signals from being seen.
 #[test]
 fn keys_hold_nothing_up() {
-    let folder = Folder::new();
-    folder.file("maillog", MAILLOG);
-    let mut command = watch(&folder);
-    command.arg("--from-start");
-    let mut terminal = Terminal::start(&command);
-    terminal.shows("message_log: not there yet");
-    append(&folder.path("message_log"), MESSAGE_LOG);
+    let (_folder, mut terminal) = mail_log_first();
     let seen = wait(|| {
         terminal.press("j");
         terminal.screen().contains("6AND15d3014029")

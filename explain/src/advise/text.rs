@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Advice, Step, Timeouts, Trouble};
+use crate::text::many;
 
 /// A line of sendmail.mc for a filter; none where its name is not one that m4 leaves alone.
 fn line(filter: &str, equates: &str) -> Option<String> {
@@ -189,8 +190,12 @@ impl Advice {
             Err(_) => "larger".to_owned(),
         }));
         if self.failures > 0 {
-            let outcomes: Vec<String> =
-                self.outcomes.iter().map(|(outcome, count)| format!("{count} {}", outcome.replace('_', " "))).collect();
+            let entries = self.took.as_ref().map_or(0, |took| took.messages) + self.aborts;
+            let share = |count: u64| 100.0 * count as f64 / entries.max(self.failures) as f64;
+            let told = |(outcome, count): (&String, &u64)| {
+                format!("{count} {} ({:.2} % of all mail)", outcome.replace('_', " "), share(*count))
+            };
+            let outcomes: Vec<String> = self.outcomes.iter().map(told).collect();
             all.push(format!(
                 "PureMessage failed at {}; of these were {}.",
                 many(self.failures, "message", "messages"),
@@ -234,8 +239,4 @@ fn span(secs: f64) -> String {
     } else {
         format!("{secs:.2}s")
     }
-}
-
-fn many(count: u64, one: &str, more: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { more })
 }

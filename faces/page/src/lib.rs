@@ -114,12 +114,8 @@ pub struct Records {
 impl Records {
     /// What to change: a JSON object, made from all records. Before the first block.
     pub fn advice(&mut self) -> Result<String, JsError> {
-        let Some(mut advisor) = self.advisor.take() else { return Ok("null".into()) };
-        while let Some(record) = self.latest.next_record()? {
-            advisor.record(record);
-        }
-        self.latest.rewind()?;
-        Ok(serde_json::json!(advisor.advice()).to_string())
+        let advice = self.advisor.take().map(|advisor| self.latest.advise(advisor)).transpose()?;
+        Ok(serde_json::json!(advice).to_string())
     }
 
     /// The next block, gzipped NDJSON; `undefined` behind the last one.

@@ -26,12 +26,8 @@ pub(super) fn write(latest: &mut Latest, out: &mut Output, counts: Counts, advis
     }
     let (head, tail) = PAGE.split_once(PLACE).unwrap_or((PAGE, ""));
     let mut meta = json!(counts);
-    if let Some(mut advisor) = advisor {
-        while let Some(record) = latest.next_record()? {
-            advisor.record(record);
-        }
-        latest.rewind()?;
-        meta["advice"] = json!(advisor.advice());
+    if let Some(advisor) = advisor {
+        meta["advice"] = json!(latest.advise(advisor)?);
     }
     // Names of filters come from the log: nothing of them may end the element.
     let meta = meta.to_string().replace('<', "\\u003c");

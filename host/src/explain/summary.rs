@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Effects};
 use comfy_table::Cell;
 
 use super::table::{Style, spaced, text_of};
-use crate::text::visible;
+use crate::text::{many, visible};
 use abort_reason_explain::Counts;
 use abort_reason_explain::advise::Advisor;
 use abort_reason_explain::record::Abort;
@@ -195,8 +195,4 @@ impl Summary {
         }
         text
     }
-}
-
-fn many(count: u64, one: &str, more: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { more })
 }

@@ -1,8 +1,7 @@
-//! What is shown: the aborts that came, the totals, and how the join does. It knows nothing of terminals.
+//! What is shown: the aborts that came, and the totals. It knows nothing of terminals.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use abort_reason::Stats;
 use abort_reason_explain::record::{self, Abort};
 
 use crate::text::visible;
@@ -47,9 +46,6 @@ pub(super) struct Board {
     first: u64,
     pub(super) totals: BTreeMap<String, Total>,
     pub(super) unscanned: u64,
-    pub(super) stats: Stats,
-    /// Files that are not there.
-    pub(super) missing: Vec<String>,
 }
 
 impl Board {

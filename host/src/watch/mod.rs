@@ -96,7 +96,6 @@ impl Watch {
         }
         self.engine.advance(now);
         self.take(shown);
-        self.board.missing = self.logs.iter().filter_map(Log::missing).collect();
         more
     }
 
@@ -113,7 +112,12 @@ impl Watch {
             }
         }
         while self.engine.poll_released().is_some() {}
-        self.board.stats = *self.engine.stats();
+    }
+
+    /// The logs that can't be read, and why.
+    fn missing(&self) -> Vec<String> {
+        let missing = |log: &Log| Some(format!("{}: {}", log.path.display(), log.missing()?));
+        self.logs.iter().filter_map(missing).collect()
     }
 
     fn is_asked_to_end(&self) -> bool {
@@ -122,14 +126,12 @@ impl Watch {
 }
 
 impl Log {
-    /// What is said of it while it can't be read.
-    fn missing(&self) -> Option<String> {
-        let why = match &self.trouble {
-            Some(trouble) => trouble.as_str(),
-            None if self.follower.is_there() => return None,
-            None => "not there yet",
-        };
-        Some(format!("{}: {why}", self.path.display()))
+    /// Why it can't be read now, if it can't.
+    fn missing(&self) -> Option<&str> {
+        match &self.trouble {
+            Some(trouble) => Some(trouble),
+            None => (!self.follower.is_there()).then_some("not there yet"),
+        }
     }
 }
 

@@ -13,9 +13,10 @@ pub(super) fn run(watch: &mut Watch) -> Result<()> {
     while !watch.is_asked_to_end() {
         let more = watch.step(&mut |row| lines.push(row.to_line()));
         write(&mut lines)?;
-        if watch.board.missing != missing {
-            missing.clone_from(&watch.board.missing);
-            missing.iter().for_each(|path| say(&format!("waiting for {path}")));
+        let now = watch.missing();
+        if now != missing {
+            now.iter().for_each(|path| say(&format!("waiting for {path}")));
+            missing = now;
         }
         if !more {
             std::thread::sleep(PAUSE);

@@ -15,6 +15,7 @@ use ratatui::{DefaultTerminal, Frame};
 
 use super::board::{Board, Row};
 use super::{Log, PAUSE, Watch};
+use crate::explain::table;
 use crate::failure::{Exit, Failure, Result};
 
 /// Lines of the totals.
@@ -54,8 +55,7 @@ pub(super) fn run(watch: &mut Watch) -> Result<()> {
 }
 
 fn show(watch: &mut Watch, terminal: &mut DefaultTerminal) -> Result<()> {
-    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let mut view = View { colour: !no_colour, ..View::default() };
+    let mut view = View { colour: table::Style::of_terminal(true).colour, ..View::default() };
     let events = events();
     while !watch.is_asked_to_end() {
         let more = watch.step(&mut |_| {});
@@ -254,15 +254,14 @@ impl View {
 fn health_of(watch: &Watch) -> String {
     let of = |log: &Log| {
         let name = log.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let heard = match log.heard {
-            _ if log.trouble.is_some() => log.trouble.clone().unwrap_or_default(),
-            _ if !log.follower.is_there() => "not there yet".to_owned(),
-            Some(heard) => format!("{} lines, {} s ago", log.lines, heard.elapsed().as_secs()),
-            None => "silent".to_owned(),
+        let heard = match (log.missing(), log.heard) {
+            (Some(why), _) => why.to_owned(),
+            (None, Some(heard)) => format!("{} lines, {} s ago", log.lines, heard.elapsed().as_secs()),
+            (None, None) => "silent".to_owned(),
         };
         format!("{}: {heard}", crate::text::visible(&name))
     };
-    let stats = &watch.board.stats;
+    let stats = watch.engine.stats();
     let logs: Vec<String> = watch.logs.iter().map(of).collect();
     format!("{}   held {}   evicted {}   unreadable {}", logs.join("   "), stats.held, stats.evicted, stats.other)
 }
