@@ -3,8 +3,13 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, clippy::disallowed_types, reason = "runs a program")]
 
 mod common;
+#[path = "common/corpus.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod corpus;
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::path::Path;
 
 use common::{Folder, MAILLOG, MESSAGE_LOG, program, run};
 use serde_json::Value;
@@ -306,4 +311,66 @@ fn what_is_no_timeout_is_refused() {
     let mut command = program();
     command.args(["advise", "--timeouts", "R:soon", "--maillog"]).arg(folder.file("maillog", MAILLOG));
     run(command.arg(folder.file("message_log", MESSAGE_LOG))).failed(64, &["is not like C:5m;S:10s;R:10s;E:5m"]);
+}
+
+/// What a scenario of the corpus did to its filter: the letters of `T=` that ran out, and the longest answer in seconds where
+/// the times of all of them are written down.
+fn done_to(folder: &Path) -> (BTreeSet<String>, Option<f64>) {
+    let truth = std::fs::read_to_string(folder.join("truth.jsonl")).unwrap();
+    let (mut letters, mut longest) = (BTreeSet::new(), Some(0.0_f64));
+    for message in truth.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        let text = |member: &str| message[member].as_str().unwrap_or_default().to_owned();
+        if text("cause") != "filter_timeout" || text("filter") != "PureMessage" {
+            continue;
+        }
+        match text("case").as_str() {
+            "progress-eom" => {
+                letters.insert("E".to_owned());
+                continue;
+            }
+            // The message after one that was counted, and one whose client went away meanwhile.
+            "slow-then-retry" | "slow-mail-disc" => {}
+            _ => {
+                let detail = text("detail");
+                let secs = detail.split_once("takes ").or_else(|| detail.split_once("hangs for "));
+                let secs = secs.and_then(|(_, rest)| rest.split(' ').next()?.parse::<f64>().ok());
+                longest = longest.zip(secs).map(|(longest, secs)| longest.max(secs));
+            }
+        }
+        letters.insert("R".to_owned());
+    }
+    (letters, longest)
+}
+
+/// A real sendmail with `R:3s` and `E:5s`, whose log counts whole seconds.
+#[test]
+fn the_corpus_gets_its_letters_and_values() {
+    let (mut letters, mut values) = (0, 0);
+    for folder in corpus::scenarios() {
+        let mut command = program();
+        command.args(["advise", "--format", "json", "--filter-name", "PureMessage", "--maillog"]);
+        command.arg(folder.join("maillog.iso")).arg(folder.join("message_log"));
+        let advice: Value = serde_json::from_str(&run(&mut command).ok().text()).unwrap();
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        let (ran_out, longest) = done_to(&folder);
+        let timeouts = advice["timeouts"].as_array().unwrap();
+        let told: BTreeSet<String> = timeouts.iter().map(|one| one["letter"].as_str().unwrap().to_owned()).collect();
+        // There `Milter.LogLevel=0` keeps all of it out of the log.
+        let ran_out = if name == "levels-L9-milter0" { BTreeSet::new() } else { ran_out };
+        assert_eq!(told, ran_out, "{name}");
+        letters += told.len();
+        for one in timeouts {
+            let (letter, waited) = (one["letter"].as_str().unwrap(), one["waited_secs"].as_f64().unwrap());
+            let configured = if letter == "R" { 3.0 } else { 5.0 };
+            assert!((0.0..=2.0).contains(&(waited - configured)), "{name}: {one}");
+            if let (Some(suggested), Some(longest)) = (one["suggested_secs"].as_f64(), longest) {
+                assert!(suggested >= longest && suggested <= (longest * 1.1).ceil(), "{name}: {longest}, {one}");
+                values += 1;
+            }
+        }
+        for step in ids(&advice).iter().filter_map(|step| step.strip_prefix("raise-")) {
+            assert!(told.contains(&step.to_uppercase()), "{name}: {step}");
+        }
+    }
+    assert!(letters >= 20 && values >= 5, "{letters} letters, {values} values: the corpus is not what it was");
 }
