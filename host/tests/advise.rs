@@ -350,7 +350,7 @@ fn the_corpus_gets_its_letters_and_values() {
         let mut command = program();
         command.args(["advise", "--format", "json", "--filter-name", "PureMessage", "--maillog"]);
         command.arg(folder.join("maillog.iso")).arg(folder.join("message_log"));
-        let advice: Value = serde_json::from_str(&run(&mut command).ok().text()).unwrap();
+        let advice: Value = serde_json::from_str(run(&mut command).ok().text()).unwrap();
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
         let (ran_out, longest) = done_to(&folder);
         let timeouts = advice["timeouts"].as_array().unwrap();
