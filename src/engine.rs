@@ -126,7 +126,14 @@ impl Engine {
     }
 
     /// Takes the next record that is ready.
+    #[inline]
     pub fn poll(&mut self) -> Option<Output> {
+        // Hardly ever: hosts ask after each record.
+        if self.join.is_ready() { self.poll_ready() } else { None }
+    }
+
+    #[inline(never)]
+    fn poll_ready(&mut self) -> Option<Output> {
         let output = self.join.poll()?;
         // Only now: where stack is short, there is most of it here.
         let config = self.join.config();

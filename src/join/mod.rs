@@ -148,6 +148,12 @@ impl Join {
         self.out.push_back(Output { data, ticket, behind: self.pushed });
     }
 
+    /// Whether [`poll`](Join::poll) gives something.
+    #[inline]
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.out.is_empty()
+    }
+
     pub(crate) fn poll(&mut self) -> Option<Output> {
         self.out.pop_front()
     }

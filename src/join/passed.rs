@@ -78,8 +78,8 @@ pub(crate) struct Passed {
 /// A piece of the ring. Each record stands in one.
 #[derive(Debug, Clone, Default)]
 struct Block {
-    /// As far as it was written, each record behind its header.
-    bytes: Vec<u8>,
+    /// Of full length once it was begun; what was written stands in front, each record behind its header.
+    bytes: Box<[u8]>,
     /// How many of the records are entries.
     entries: u64,
     /// The youngest message of a mail line.
@@ -269,7 +269,7 @@ impl Passed {
         let index = self.index(header.number);
         let list = (self.head + 1) << TAG_BITS | u64::from(tag(header.number));
         let before = std::mem::replace(&mut self.lists[index], list) >> TAG_BITS;
-        let at = self.block(self.head);
+        let (at, offset) = (self.block(self.head), self.offset(self.head));
         let block = &mut self.blocks[at];
         if header.log() == LineKind::Mail {
             // What is no id names no time.
@@ -280,8 +280,11 @@ impl Passed {
             block.entries += 1;
         }
         let header = Header { length: bytes.len() as u32, before, ..header };
-        block.bytes.extend_from_slice(&header.to_bytes());
-        block.bytes.extend_from_slice(bytes);
+        let place = block.bytes.get_mut(offset..).and_then(|place| place.get_mut(..size(bytes.len())));
+        if let Some((head, rest)) = place.and_then(|place| place.split_first_chunk_mut()) {
+            *head = header.to_bytes();
+            rest.copy_from_slice(bytes);
+        }
         self.head += size(bytes.len()) as u64;
         forgotten
     }
@@ -291,8 +294,9 @@ impl Passed {
     fn begin_block(&mut self) -> u64 {
         let at = self.block(self.head);
         let block = &mut self.blocks[at];
-        block.bytes.clear();
-        block.bytes.reserve_exact(self.block_bytes);
+        if block.bytes.is_empty() {
+            block.bytes = vec![0; self.block_bytes].into();
+        }
         self.lost = self.lost.max(std::mem::take(&mut block.age));
         let others = (BLOCKS - 1) * self.block_bytes;
         self.tail = self.tail.max(self.head.saturating_sub(others as u64));
@@ -361,7 +365,7 @@ impl Passed {
         Header::read(self.at(place)?)
     }
 
-    /// What was written at a place and behind it in its block.
+    /// What stands at a place and behind it in its block.
     #[inline(always)]
     fn at(&self, place: u64) -> Option<&[u8]> {
         self.blocks[self.block(place)].bytes.get(self.offset(place)..)
