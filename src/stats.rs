@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::reasons::{Class, Role};
+
 /// What the engine has counted since its start. Every record that came in is in exactly one of `mail_lines`,
 /// `entries`, `other` and `unreadable`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +28,10 @@ pub struct Stats {
     pub enriched_before: u64,
     /// Mail lines that were kept as evidence.
     pub evidence: u64,
+    /// Those of them by which PureMessage failed: a message that it never saw has no entry, and leaves no record.
+    pub filter_failures: u64,
+    /// Those of them by which sendmail could not connect to it.
+    pub filter_unreachable: u64,
     /// Records issued, revisions among them.
     pub issued: u64,
     /// Aborts issued with a decisive or following line.
@@ -58,4 +64,14 @@ pub struct Stats {
     pub unread: u64,
     /// Bytes of memory in use for evidence, aborts and what has passed.
     pub bytes: u64,
+}
+
+impl Stats {
+    /// Counts a line by which PureMessage failed, if it names the cause.
+    pub(crate) fn note_failure(&mut self, class: Class, role: Role) {
+        if role == Role::Cause {
+            self.filter_failures += 1;
+            self.filter_unreachable += u64::from(class == Class::FilterUnreachable);
+        }
+    }
 }

@@ -107,7 +107,12 @@ impl<S: Spool> Explanation<S> {
 
     /// The advisor, with all that it has seen.
     pub fn take_advisor(&mut self) -> Option<advise::Advisor> {
-        self.advisor.take()
+        let mut advisor = self.advisor.take()?;
+        // Of several filters, nobody knows which one is meant.
+        if !self.filter_names.is_empty() || self.engine.filters().count() < 2 {
+            advisor.unreachable(self.engine.stats().filter_unreachable);
+        }
+        Some(advisor)
     }
 
     /// The last revision of every abort, in the order in which they were issued. What was not read is left out.

@@ -272,6 +272,31 @@ fn an_outage_without_a_single_entry() {
     assert_eq!(ids(&advice), ["stop-unscanned", "keep-it-running"], "{advice:#}");
 }
 
+/// PureMessage was down, and `F=T` makes clients try again: neither log has a record of these messages.
+#[test]
+fn an_outage_that_no_record_tells_of() {
+    let folder = Folder::new();
+    let (mut mail, entries, _) = host(4, None);
+    for number in 0..60 {
+        let at = (BEGAN + 15_000 + number) as f64;
+        let (id, pid) = (queue_id(at as i64, 29_500 + number), 29_500 + number);
+        for text in [
+            "Milter (PureMessage): error connecting to filter: Connection refused by localhost",
+            "Milter (PureMessage): to error state",
+            "Milter: initialization failed, temp failing commands",
+        ] {
+            let _ = writeln!(mail, "{} mx1 sendmail[{pid}]: {id}: {text}", bsd(at));
+        }
+    }
+    let advice = advise(&folder, &mail, &entries);
+    assert_eq!((ids(&advice), &advice["unreachable"]), (vec!["keep-it-running"], &serde_json::json!(60)), "{advice:#}");
+    let text = advice["steps"][0]["text"].as_str().unwrap();
+    assert!(text.contains("60 connections were not made, and message_log has no entries"), "{text}");
+    // Nobody knows which of two filters is meant.
+    let other = mail.replace("(PureMessage)", "(OpenDKIM)").replace(" mx1 ", " mx2 ");
+    assert_eq!(ids(&advise_with(&folder, &[], &(mail + &other), &entries)), Vec::<&str>::new());
+}
+
 #[test]
 fn a_mail_log_of_another_day_is_said() {
     let folder = Folder::new();

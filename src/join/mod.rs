@@ -148,20 +148,6 @@ impl Join {
         self.out.push_back(Output { data, ticket, behind: self.pushed });
     }
 
-    /// Whether [`poll`](Join::poll) gives something.
-    #[inline]
-    pub(crate) fn is_ready(&self) -> bool {
-        !self.out.is_empty()
-    }
-
-    pub(crate) fn poll(&mut self) -> Option<Output> {
-        self.out.pop_front()
-    }
-
-    pub(crate) fn poll_released(&mut self) -> Option<u64> {
-        self.released.pop_front()
-    }
-
     /// Something comes in.
     pub(crate) fn begin(&mut self, ticket: u64, now: u64) {
         self.advance(now);
@@ -405,6 +391,7 @@ impl Join {
         if kept {
             self.stats.evidence += 1;
             if failed && own != Some(false) {
+                self.stats.note_failure(class, role);
                 self.recall(&about.id, &mut group);
             }
             self.reconsider(about.place, &about.id, &mut group, about.at);

@@ -2,6 +2,7 @@
 
 use crate::case::{Case, CaseState, EntryFacts, Kind, Status, Told, Verdict};
 use crate::config::Others;
+use crate::event::Output;
 use crate::peek::LineKind;
 use crate::queue_id::QueueId;
 use crate::reasons::Class;
@@ -369,6 +370,20 @@ impl Join {
         self.now -= by;
         self.hosts.set_back(by);
         self.waits.set_back(by);
+    }
+
+    /// Whether [`poll`](Join::poll) gives something.
+    #[inline]
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.out.is_empty()
+    }
+
+    pub(crate) fn poll(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    pub(crate) fn poll_released(&mut self) -> Option<u64> {
+        self.released.pop_front()
     }
 
     /// When [`Join::advance`] should be called at the latest.

@@ -46,6 +46,7 @@ pub struct Advisor {
     /// Aborts that a higher log level would have explained, and those whose mail lines are not there.
     unnamed: u64,
     uncovered: u64,
+    unreachable: u64,
     outcomes: BTreeMap<String, u64>,
 }
 
@@ -116,6 +117,8 @@ pub struct Advice {
     pub aborts: u64,
     /// Failures of PureMessage among aborts and among messages that got no abort.
     pub failures: u64,
+    /// Connections to PureMessage that could not be made. Where sendmail then refused the mail, no entry tells of it.
+    pub unreachable: u64,
     /// What became of the mail at which it failed.
     pub outcomes: BTreeMap<String, u64>,
     /// Timeouts by letter of `T=`.
@@ -186,8 +189,14 @@ impl Advisor {
             is_named: false,
             unnamed: 0,
             uncovered: 0,
+            unreachable: 0,
             outcomes: BTreeMap::new(),
         }
+    }
+
+    /// Takes how many connections to PureMessage could not be made, by the mail log.
+    pub fn unreachable(&mut self, count: u64) {
+        self.unreachable = count;
     }
 
     /// Takes a line of `message_log`.
@@ -265,6 +274,7 @@ impl Advisor {
             by_size: parts(&self.sizes, &size),
             aborts: self.aborts,
             failures: self.failures,
+            unreachable: self.unreachable,
             outcomes: self.outcomes.clone(),
             timeouts: timeouts.collect(),
             episodes: worst,

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use super::{Advice, Step, Timeouts, Trouble};
 use crate::text::many;
 
+/// The step for a filter that could not be reached.
+const KEEP_IT_RUNNING: &str = "keep-it-running";
+
 /// A line of sendmail.mc for a filter; none where its name is not one that m4 leaves alone.
 fn line(filter: &str, equates: &str) -> Option<String> {
     let is_plain = filter.len() <= 64 && filter.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
@@ -62,13 +65,18 @@ pub(super) fn steps(advice: &Advice, filter: &str, troubles: &BTreeMap<Trouble, 
             (true, more) => format!("{more} times"),
         }
     };
+    let keep_it_running = "PureMessage could not be reached: it was down, or its listen queue was full. Watch it and restart \
+                           it at once; check listen_queue_size in pmx.conf and the S= address";
+    if advice.unreachable > 0 && !troubles.contains_key(&Trouble::Down) {
+        let times = many(advice.unreachable, "connection was not made", "connections were not made");
+        step(
+            KEEP_IT_RUNNING,
+            format!("{keep_it_running}: {times}, and message_log has no entries of these messages."),
+            None,
+        );
+    }
     for (trouble, id, text) in [
-        (
-            Trouble::Down,
-            "keep-it-running",
-            "PureMessage could not be reached: it was down, or its listen queue was full. Watch it and restart it at once; \
-             check listen_queue_size in pmx.conf and the S= address",
-        ),
+        (Trouble::Down, KEEP_IT_RUNNING, keep_it_running),
         (
             Trouble::Dying,
             "find-the-crash",
