@@ -86,6 +86,8 @@ fn every_abort_through_two_rotations() {
         all.extend(lines(source).into_iter().map(|line| (second(&line), folder.path(name), line + "\n")));
     }
     all.sort_by_key(|(at, ..)| *at);
+    // It begins at the end of what is there when it has started.
+    assert!(wait(|| has_read(&child, &folder.path("maillog"))));
     let (third, mut now) = (all.len() / 3, all[0].0);
     for (number, (at, path, line)) in all.iter().enumerate() {
         thread::sleep(Duration::from_millis((at - now) * 1_000 / 50));
@@ -97,6 +99,8 @@ fn every_abort_through_two_rotations() {
                 // As `copytruncate` does; what nobody has read by then is lost to everybody.
                 assert!(wait(|| has_read(&child, &name)));
                 File::create(&name).unwrap();
+                // Nobody can tell a file that has grown again to where it was.
+                assert!(wait(|| has_read(&child, &name)));
             }
         }
         append(path, line);
@@ -119,6 +123,22 @@ fn every_abort_through_two_rotations() {
     }
     got.values_mut().for_each(|classes| classes.sort());
     assert_eq!(got, expected);
+}
+
+/// Messages that PureMessage never saw have no entry, and so no line of their own.
+#[test]
+fn an_outage_is_said() {
+    let folder = Folder::new();
+    folder.file("maillog", MAILLOG);
+    folder.file("message_log", MESSAGE_LOG);
+    let said = folder.file("said", "");
+    let mut child = watch(&folder).stdout(Stdio::null()).stderr(File::create(&said).unwrap()).spawn().unwrap();
+    assert!(wait(|| has_read(&child, &folder.path("maillog"))));
+    let refused = "Milter (PureMessage): error connecting to filter: Connection refused by localhost";
+    append(&folder.path("maillog"), &format!("Nov 23 13:03:00 mx1 sendmail[14100]: 6AND3015014100: {refused}\n"));
+    assert!(wait(|| fs::read_to_string(&said).unwrap().contains("could not connect to the filter: 1 time so far")));
+    signal(&child, "TERM");
+    assert!(child.wait().unwrap().success());
 }
 
 /// The classes under each queue id by `explain`.

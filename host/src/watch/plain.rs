@@ -5,11 +5,14 @@ use std::io::{self, Write};
 use super::board::Row;
 use super::{PAUSE, Watch};
 use crate::failure::{Failure, Result, say};
+use crate::text::many;
 
 /// Shows aborts until a signal comes.
 pub(super) fn run(watch: &mut Watch) -> Result<()> {
     let mut lines = Vec::new();
     let mut missing = Vec::new();
+    // Such messages may have no record: said at the first, and then whenever it has become twice as many.
+    let mut unreachable = 0;
     while !watch.is_asked_to_end() {
         let more = watch.step(&mut |row| lines.push(row.to_line()));
         write(&mut lines)?;
@@ -17,6 +20,11 @@ pub(super) fn run(watch: &mut Watch) -> Result<()> {
         if now != missing {
             now.iter().for_each(|path| say(&format!("waiting for {path}")));
             missing = now;
+        }
+        let count = watch.engine.stats().filter_unreachable;
+        if count > 0 && count >= 2 * unreachable {
+            unreachable = count;
+            say(&format!("sendmail could not connect to the filter: {}", many(count, "time so far", "times so far")));
         }
         if !more {
             std::thread::sleep(PAUSE);

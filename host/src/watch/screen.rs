@@ -263,7 +263,12 @@ fn health_of(watch: &Watch) -> String {
     };
     let stats = watch.engine.stats();
     let logs: Vec<String> = watch.logs.iter().map(of).collect();
-    format!("{}   held {}   evicted {}   unreadable {}", logs.join("   "), stats.held, stats.evicted, stats.other)
+    let unreachable = match stats.filter_unreachable {
+        0 => String::new(),
+        count => format!("filter not reached {count}   "),
+    };
+    let logs = logs.join("   ");
+    format!("{unreachable}{logs}   held {}   evicted {}   unreadable {}", stats.held, stats.evicted, stats.other)
 }
 
 /// All of an abort, over the list.
