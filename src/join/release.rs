@@ -115,9 +115,10 @@ impl Join {
         if unchanged {
             return;
         }
-        if case.kind == Kind::Unnoticed && told.class == Class::Unexplained {
-            // The failure turned out to be another message's. The record leaves as it came, unless it has left.
-            if revision == 0 && self.config.others == Others::Pass {
+        if case.kind != Kind::Abort && told.class == Class::Unexplained {
+            // The failure turned out to be another message's, or is not known any more. An entry leaves as it came, unless
+            // it has left; a delivery has.
+            if case.kind == Kind::Unnoticed && revision == 0 && self.config.others == Others::Pass {
                 let record = case.record.as_bytes().to_vec();
                 self.leave(record, ticket);
             }
