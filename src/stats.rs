@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::reasons::{Class, Role};
+use crate::reasons::Class;
 
 /// What the engine has counted since its start. Every record that came in is in exactly one of `mail_lines`,
 /// `entries`, `other` and `unreadable`.
@@ -28,9 +28,9 @@ pub struct Stats {
     pub enriched_before: u64,
     /// Mail lines that were kept as evidence.
     pub evidence: u64,
-    /// Those of them by which PureMessage failed: a message that it never saw has no entry, and leaves no record.
+    /// Messages at which PureMessage failed, by the mail log: one that it never saw has no entry, and leaves no record.
     pub filter_failures: u64,
-    /// Those of them by which sendmail could not connect to it.
+    /// Those of them for which sendmail could not connect to it.
     pub filter_unreachable: u64,
     /// Records issued, revisions among them.
     pub issued: u64,
@@ -67,11 +67,9 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// Counts a line by which PureMessage failed, if it names the cause.
-    pub(crate) fn note_failure(&mut self, class: Class, role: Role) {
-        if role == Role::Cause {
-            self.filter_failures += 1;
-            self.filter_unreachable += u64::from(class == Class::FilterUnreachable);
-        }
+    /// Counts a message at which PureMessage failed.
+    pub(crate) fn note_failure(&mut self, class: Class) {
+        self.filter_failures += 1;
+        self.filter_unreachable += u64::from(class == Class::FilterUnreachable);
     }
 }

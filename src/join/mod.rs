@@ -31,7 +31,7 @@ use crate::event::Output;
 use crate::mail_line::{MailId, MailLine};
 use crate::peek::LineKind;
 use crate::queue_id::QueueId;
-use crate::reasons::{Class, Matcher, Role};
+use crate::reasons::{Class, Matcher, Rank, Role};
 use crate::stats::Stats;
 use crate::time::LogTime;
 
@@ -363,7 +363,7 @@ impl Join {
     /// Keeps a line of evidence, and looks at the cases of its message again.
     fn add(&mut self, about: &About<'_>, evidence: Evidence) -> bool {
         let rule = self.matcher.rule(evidence.rule);
-        let (class, role) = (rule.class, rule.role);
+        let (class, role, rank) = (rule.class, rule.role, rule.rank);
         let failed = class.is_filter_failure();
         let peer_left = matches!(class, Class::PeerDisconnected | Class::PeerTimeout) && role == Role::Cause;
         let own = evidence.filter.as_deref().and_then(|filter| self.config.is_own(filter));
@@ -387,11 +387,15 @@ impl Join {
                 self.released.extend((ticket != 0).then_some(ticket));
             }
         }
+        let known = group.evidence.iter().any(|line| self.matcher.rule(line.rule).class == class);
         let kept = group.insert(evidence);
         if kept {
             self.stats.evidence += 1;
             if failed && own != Some(false) {
-                self.stats.note_failure(class, role);
+                // Several lines may tell of one failure.
+                if rank == Rank::Decisive && !known {
+                    self.stats.note_failure(class);
+                }
                 self.recall(&about.id, &mut group);
             }
             self.reconsider(about.place, &about.id, &mut group, about.at);

@@ -27,8 +27,7 @@ impl Join {
         transaction: Option<Transaction<'g>>,
     ) -> Verdict<'g> {
         let last = transaction.is_none_or(|transaction| transaction.last && !transaction.refused);
-        // Of a message that may be another host's, and of one of which lines are gone, nothing that was logged is known.
-        let known = !self.is_ambiguous(id, group) && !group.evicted;
+        let known = self.is_known(id, group);
         let ours = last && known;
         let end = transaction.and_then(|transaction| transaction.evidence.last());
         let earlier = self.connections.before(group.home, id).filter(|_| known).find(|line| {
@@ -50,6 +49,11 @@ impl Join {
             earlier,
         };
         judge(&self.config, &self.matcher, &facts, transaction.filter(|_| known))
+    }
+
+    /// Of a message that may be another host's, and of one of which lines are gone, nothing that was logged is known.
+    fn is_known(&self, id: &QueueId, group: &Group) -> bool {
+        !self.is_ambiguous(id, group) && !group.evicted
     }
 
     /// Whether entries that name no host may be of another one than the lines under their id.
@@ -107,7 +111,9 @@ impl Join {
         let CaseState::Held { revision, told: before, .. } = group.cases[index].state else { return };
         self.unwait(group.cases[index].seq);
         let (record, told) = self.record(id, group, index, revision, false);
+        let known = self.is_known(id, group);
         let case = &mut group.cases[index];
+        let kind = case.kind;
         let unchanged = before.is_some_and(|before| !before.outdated_by(told));
         case.state = CaseState::Issued { revision: revision - u32::from(unchanged), told };
         let ticket = std::mem::take(&mut case.ticket);
@@ -115,17 +121,17 @@ impl Join {
         if unchanged {
             return;
         }
-        if case.kind != Kind::Abort && told.class == Class::Unexplained {
-            // The failure turned out to be another message's, or is not known any more. An entry leaves as it came, unless
-            // it has left; a delivery has.
-            if case.kind == Kind::Unnoticed && revision == 0 && self.config.others == Others::Pass {
+        if kind != Kind::Abort && told.class == Class::Unexplained && (kind == Kind::Unnoticed || !known) {
+            // The failure turned out to be another message's, or nothing is known of this one any more, neither whether it
+            // has an entry. An entry leaves as it came, unless it has left; a delivery has.
+            if kind == Kind::Unnoticed && revision == 0 && self.config.others == Others::Pass {
                 let record = case.record.as_bytes().to_vec();
                 self.leave(record, ticket);
             }
             return;
         }
         let first = before.is_none_or(|before| before.status == Status::Provisional);
-        self.count(group.cases[index].kind, told.status, revision, first);
+        self.count(kind, told.status, revision, first);
         self.leave(record, ticket);
     }
 
