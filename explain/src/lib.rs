@@ -109,9 +109,8 @@ impl<S: Spool> Explanation<S> {
     pub fn take_advisor(&mut self) -> Option<advise::Advisor> {
         let mut advisor = self.advisor.take()?;
         // Of several filters, nobody knows which one is meant.
-        if !self.filter_names.is_empty() || self.engine.filters().count() < 2 {
-            advisor.unreachable(self.engine.stats().filter_unreachable);
-        }
+        let is_sure = !self.filter_names.is_empty() || self.engine.filters().count() < 2;
+        advisor.unreachable(self.engine.stats().filter_unreachable, is_sure);
         Some(advisor)
     }
 

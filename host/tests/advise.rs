@@ -291,10 +291,27 @@ fn an_outage_that_no_record_tells_of() {
     let advice = advise(&folder, &mail, &entries);
     assert_eq!((ids(&advice), &advice["unreachable"]), (vec!["keep-it-running"], &serde_json::json!(60)), "{advice:#}");
     let text = advice["steps"][0]["text"].as_str().unwrap();
-    assert!(text.contains("60 connections were not made, and message_log has no entries"), "{text}");
+    assert!(
+        text.contains("sendmail could not connect for 60 messages; those that it then refused have no entry"),
+        "{text}"
+    );
     // Nobody knows which of two filters is meant.
     let other = mail.replace("(PureMessage)", "(OpenDKIM)").replace(" mx1 ", " mx2 ");
-    assert_eq!(ids(&advise_with(&folder, &[], &(mail + &other), &entries)), Vec::<&str>::new());
+    let advice = advise_with(&folder, &[], &(mail.clone() + &other), &entries);
+    assert_eq!(ids(&advice), Vec::<&str>::new());
+    assert!(limits(&advice).contains("could not connect to for 120 messages: --filter-name says"), "{advice:#}");
+    // Nor does a stranger, in whose address a filter stands, silence it.
+    let stranger =
+        format!("{} mx1 sendmail[29999]: 6AN0000029999: Milter (Evil): x... User unknown\n", bsd(BEGAN as f64));
+    let advice = advise_with(&folder, &[], &(mail.clone() + &stranger), &entries);
+    assert!(!ids(&advice).is_empty() || limits(&advice).contains("could not connect to for 60"), "{advice:#}");
+    // One connection that was not made is no outage.
+    let mut few = mail.lines().filter(|line| !line.contains("error connecting") && !line.contains("to error state"));
+    let few = few.by_ref().fold(String::new(), |text, line| text + line + "\n");
+    let one = mail.lines().find(|line| line.contains("error connecting")).unwrap();
+    let advice = advise(&folder, &format!("{few}{one}\n"), &entries);
+    assert_eq!((ids(&advice), &advice["unreachable"]), (vec![], &serde_json::json!(1)), "{advice:#}");
+    assert!(limits(&advice).contains("so few come of a restart"), "{advice:#}");
 }
 
 #[test]

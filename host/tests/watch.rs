@@ -136,7 +136,7 @@ fn an_outage_is_said() {
     assert!(wait(|| has_read(&child, &folder.path("maillog"))));
     let refused = "Milter (PureMessage): error connecting to filter: Connection refused by localhost";
     append(&folder.path("maillog"), &format!("Nov 23 13:03:00 mx1 sendmail[14100]: 6AND3015014100: {refused}\n"));
-    assert!(wait(|| fs::read_to_string(&said).unwrap().contains("could not connect to the filter: 1 time so far")));
+    assert!(wait(|| fs::read_to_string(&said).unwrap().contains("could not connect to the filter: 1 message so far")));
     signal(&child, "TERM");
     assert!(child.wait().unwrap().success());
 }

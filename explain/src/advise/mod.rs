@@ -46,7 +46,8 @@ pub struct Advisor {
     /// Aborts that a higher log level would have explained, and those whose mail lines are not there.
     unnamed: u64,
     uncovered: u64,
-    unreachable: u64,
+    /// See [`Advisor::unreachable`].
+    unreachable: Option<(u64, bool)>,
     outcomes: BTreeMap<String, u64>,
 }
 
@@ -117,7 +118,7 @@ pub struct Advice {
     pub aborts: u64,
     /// Failures of PureMessage among aborts and among messages that got no abort.
     pub failures: u64,
-    /// Connections to PureMessage that could not be made. Where sendmail then refused the mail, no entry tells of it.
+    /// Messages for which sendmail could not connect to PureMessage. Where it then refused the mail, no entry tells of it.
     pub unreachable: u64,
     /// What became of the mail at which it failed.
     pub outcomes: BTreeMap<String, u64>,
@@ -189,14 +190,14 @@ impl Advisor {
             is_named: false,
             unnamed: 0,
             uncovered: 0,
-            unreachable: 0,
+            unreachable: None,
             outcomes: BTreeMap::new(),
         }
     }
 
-    /// Takes how many connections to PureMessage could not be made, by the mail log.
-    pub fn unreachable(&mut self, count: u64) {
-        self.unreachable = count;
+    /// Takes for how many messages sendmail could not connect, by the mail log, and whether that surely was to PureMessage.
+    pub fn unreachable(&mut self, count: u64, is_sure: bool) {
+        self.unreachable = Some((count, is_sure)).filter(|_| count > 0);
     }
 
     /// Takes a line of `message_log`.
@@ -274,7 +275,7 @@ impl Advisor {
             by_size: parts(&self.sizes, &size),
             aborts: self.aborts,
             failures: self.failures,
-            unreachable: self.unreachable,
+            unreachable: self.unreachable.filter(|(_, is_sure)| *is_sure).map_or(0, |(count, _)| count),
             outcomes: self.outcomes.clone(),
             timeouts: timeouts.collect(),
             episodes: worst,
@@ -289,6 +290,9 @@ impl Advisor {
         if !is_sure && told > 0 {
             let names: Vec<&str> = self.filters.keys().map(String::as_str).filter(|name| !name.is_empty()).collect();
             advice.limits.push(text::several(told, &names));
+        }
+        if let Some((count, false)) = self.unreachable {
+            advice.limits.push(text::some_filter(count));
         }
         if self.minutes.forgotten() > 0 {
             advice.limits.push(text::forgotten(self.minutes.forgotten()));

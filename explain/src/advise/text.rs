@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use super::{Advice, Step, Timeouts, Trouble};
 use crate::text::many;
 
+/// Fewer messages are met by a restart.
+const FEW_UNREACHABLE: u64 = 5;
+
 /// The step for a filter that could not be reached.
 const KEEP_IT_RUNNING: &str = "keep-it-running";
 
@@ -67,13 +70,8 @@ pub(super) fn steps(advice: &Advice, filter: &str, troubles: &BTreeMap<Trouble, 
     };
     let keep_it_running = "PureMessage could not be reached: it was down, or its listen queue was full. Watch it and restart \
                            it at once; check listen_queue_size in pmx.conf and the S= address";
-    if advice.unreachable > 0 && !troubles.contains_key(&Trouble::Down) {
-        let times = many(advice.unreachable, "connection was not made", "connections were not made");
-        step(
-            KEEP_IT_RUNNING,
-            format!("{keep_it_running}: {times}, and message_log has no entries of these messages."),
-            None,
-        );
+    if advice.unreachable >= FEW_UNREACHABLE && !troubles.contains_key(&Trouble::Down) {
+        step(KEEP_IT_RUNNING, format!("{keep_it_running}. {}", refused(advice.unreachable)), None);
     }
     for (trouble, id, text) in [
         (Trouble::Down, KEEP_IT_RUNNING, keep_it_running),
@@ -91,7 +89,11 @@ pub(super) fn steps(advice: &Advice, filter: &str, troubles: &BTreeMap<Trouble, 
         ),
     ] {
         if troubles.contains_key(&trouble) {
-            step(id, format!("{text}: {}.", times(trouble)), None);
+            let more = match (trouble, advice.unreachable) {
+                (Trouble::Down, 1..) => format!(" {}", refused(advice.unreachable)),
+                _ => String::new(),
+            };
+            step(id, format!("{text}: {}.{more}", times(trouble)), None);
         }
     }
     steps
@@ -123,6 +125,10 @@ pub(super) fn limits(advice: &Advice, unnamed: u64, uncovered: u64) -> Vec<Strin
             "{} that PureMessage finished: too few for how long it takes.",
             many(messages, "message", "messages")
         ));
+    }
+    if (1..FEW_UNREACHABLE).contains(&advice.unreachable) {
+        let messages = many(advice.unreachable, "message", "messages");
+        limits.push(format!("why sendmail could not connect to PureMessage for {messages}: so few come of a restart."));
     }
     for timeouts in &advice.timeouts {
         let Timeouts { letter, count, untold, waited_secs, took_secs, .. } = timeouts;
@@ -167,6 +173,22 @@ pub(super) fn several(timeouts: u64, filters: &[&str]) -> String {
         "{} of several filters ({}): --filter-name says which one is PureMessage's.",
         many(timeouts, "timeout", "timeouts"),
         filters.join(", ")
+    )
+}
+
+/// Messages for which one of several filters could not be reached.
+pub(super) fn some_filter(messages: u64) -> String {
+    format!(
+        "which filter sendmail could not connect to for {}: --filter-name says which one is PureMessage's.",
+        many(messages, "message", "messages")
+    )
+}
+
+/// What only sendmail's log tells of an outage.
+fn refused(messages: u64) -> String {
+    format!(
+        "sendmail could not connect for {}; those that it then refused have no entry in message_log.",
+        many(messages, "message", "messages")
     )
 }
 

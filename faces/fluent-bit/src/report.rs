@@ -58,6 +58,8 @@ pub(crate) fn write(counts: &Counts, stats: &Stats, state: &State, failure: &str
         "provisional": stats.provisional,
         "unnoticed": stats.unnoticed,
         "unlogged": stats.unlogged,
+        "filter_failures": stats.filter_failures,
+        "filter_unreachable": stats.filter_unreachable,
         "revisions": stats.revisions,
         "held": stats.held,
         "waiting": state.waiting,
