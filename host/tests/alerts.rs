@@ -10,37 +10,17 @@ mod vector;
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Folder, host_program};
+use common::{Folder, Running, host_program, http_get};
 use vector::{Bridge, Source, Taken, bridge, deliver, free_address, line};
-
-/// A process that ends with its test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// What a server answers, without the headers.
-fn get(address: SocketAddr, path: &str) -> Option<String> {
-    let mut stream = TcpStream::connect(address).ok()?;
-    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    Some(answer.split_once("\r\n\r\n")?.1.to_owned())
-}
 
 /// The alerts that fire.
 fn firing(prometheus: SocketAddr) -> BTreeSet<String> {
-    let answer = get(prometheus, "/api/v1/alerts").unwrap_or_default();
+    let answer = http_get(prometheus, "/api/v1/alerts").unwrap_or_default();
     let answer: serde_json::Value = serde_json::from_str(&answer).unwrap_or_default();
     let alerts = answer["data"]["alerts"].as_array().cloned().unwrap_or_default();
     let firing = alerts.iter().filter(|alert| alert["state"] == "firing");
@@ -100,7 +80,7 @@ async fn an_outage_and_slow_answers_fire_and_nothing_else() {
     deliver(listen, &events(0, &[&ordinary, "2026-11-23T13:01:05 q=ID f=<a@example.org> tm=0.10 a=a/eom"])).await;
     let seen = || {
         let query = "/api/v1/query?query=count_over_time(transform_stat%7Bcounter=%22records%22%7D%5B1m%5D)%20%3E%202";
-        get(web, query).is_some_and(|answer| answer.contains(r#""value""#))
+        http_get(web, query).is_some_and(|answer| answer.contains(r#""value""#))
     };
     until("no counter was seen", &seen).await;
     assert_eq!(firing(web), BTreeSet::new());

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use common::{Folder, MAILLOG, MESSAGE_LOG, broken};
+use common::{Folder, MAILLOG, MESSAGE_LOG, broken, http_get};
 use prost::Message;
 use rustix::process::Signal;
 use tonic::Code;
@@ -418,21 +418,12 @@ async fn requests_without_a_log_leave_nothing_in_the_journal() {
         deliver(world.listen, std::slice::from_ref(&metric)).await;
     }
     let began = Instant::now();
-    while !scrape(api).contains("\nbuffer_byte_size 0\n") {
-        assert!(began.elapsed() < LONG, "{}", scrape(api));
+    let figures = || http_get(api, "/metrics").unwrap_or_default();
+    while !figures().contains("\nbuffer_byte_size 0\n") {
+        assert!(began.elapsed() < LONG, "{}", figures());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(world.taken.count(), 50);
-}
-
-/// The figures.
-fn scrape(api: SocketAddr) -> String {
-    use std::io::{Read, Write};
-    let mut stream = std::net::TcpStream::connect(api).unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    text
 }
 
 #[cfg(target_os = "linux")]

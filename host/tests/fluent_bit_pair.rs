@@ -15,10 +15,10 @@ mod corpus;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Folder, host_program, program, run};
+use common::{Folder, Running, host_program, program, run};
 
 const SHIPPED: &str = include_str!("../../fluent-bit-config/fluent-bit.yaml");
 
@@ -90,16 +90,6 @@ impl Side {
             |record: &serde_json::Value, member: &str| record["abort"][member].as_str().unwrap_or_default().to_owned();
         let aborts = records.filter(|record| record["abort"]["kind"] == "abort");
         aborts.map(|record| (text(&record, "id"), (text(&record, "class"), text(&record, "reason")))).collect()
-    }
-}
-
-/// A process that ends with its test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 

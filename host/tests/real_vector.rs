@@ -15,10 +15,10 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::Folder;
+use common::{Folder, Running};
 use corpus::{Chance, scenarios, truth};
 use vector::{Bridge, free_address};
 
@@ -128,16 +128,6 @@ impl Pair {
             );
             std::thread::sleep(Duration::from_millis(200));
         }
-    }
-}
-
-/// A process that is killed when it is dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 

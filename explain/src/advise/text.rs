@@ -8,9 +8,6 @@ use crate::text::many;
 /// Fewer messages are met by a restart.
 const FEW_UNREACHABLE: u64 = 5;
 
-/// The step for a filter that could not be reached.
-const KEEP_IT_RUNNING: &str = "keep-it-running";
-
 /// A line of sendmail.mc for a filter; none where its name is not one that m4 leaves alone.
 fn line(filter: &str, equates: &str) -> Option<String> {
     let is_plain = filter.len() <= 64 && filter.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
@@ -68,13 +65,13 @@ pub(super) fn steps(advice: &Advice, filter: &str, troubles: &BTreeMap<Trouble, 
             (true, more) => format!("{more} times"),
         }
     };
-    let keep_it_running = "PureMessage could not be reached: it was down, or its listen queue was full. Watch it and restart \
-                           it at once; check listen_queue_size in pmx.conf and the S= address";
-    if advice.unreachable >= FEW_UNREACHABLE && !troubles.contains_key(&Trouble::Down) {
-        step(KEEP_IT_RUNNING, format!("{keep_it_running}. {}", refused(advice.unreachable)), None);
-    }
     for (trouble, id, text) in [
-        (Trouble::Down, KEEP_IT_RUNNING, keep_it_running),
+        (
+            Trouble::Down,
+            "keep-it-running",
+            "PureMessage could not be reached: it was down, or its listen queue was full. Watch it and restart it at once; \
+             check listen_queue_size in pmx.conf and the S= address",
+        ),
         (
             Trouble::Dying,
             "find-the-crash",
@@ -88,13 +85,15 @@ pub(super) fn steps(advice: &Advice, filter: &str, troubles: &BTreeMap<Trouble, 
              with file descriptors for ten times as many",
         ),
     ] {
-        if troubles.contains_key(&trouble) {
-            let more = match (trouble, advice.unreachable) {
-                (Trouble::Down, 1..) => format!(" {}", refused(advice.unreachable)),
-                _ => String::new(),
-            };
-            step(id, format!("{text}: {}.{more}", times(trouble)), None);
-        }
+        let by_records = troubles.contains_key(&trouble).then(|| times(trouble));
+        let by_lines = (trouble == Trouble::Down && advice.unreachable > 0).then(|| refused(advice.unreachable));
+        let text = match (by_records, by_lines) {
+            (None, Some(lines)) if advice.unreachable >= FEW_UNREACHABLE => format!("{text}. {lines}"),
+            (None, _) => continue,
+            (Some(records), None) => format!("{text}: {records}."),
+            (Some(records), Some(lines)) => format!("{text}: {records}. {lines}"),
+        };
+        step(id, text, None);
     }
     steps
 }

@@ -2,9 +2,10 @@
 // Every test program uses its part of it.
 #![allow(dead_code, unreachable_pub)]
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -65,6 +66,25 @@ pub fn host_program(variable: &str, name: &str) -> Option<PathBuf> {
         std::env::split_paths(&folders).map(|folder| folder.join(name)).find(|file| file.is_file())
     };
     std::env::var_os(variable).map(PathBuf::from).or_else(on_path)
+}
+
+/// A process that is killed when it is dropped.
+pub struct Running(pub Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What a server of HTTP answers, without the headers; none while it does not.
+pub fn http_get(address: SocketAddr, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer.split_once("\r\n\r\n")?.1.to_owned())
 }
 
 /// A folder that goes away with the test.
