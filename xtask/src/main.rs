@@ -10,6 +10,7 @@
 //! | [`demo`] | `demo`: the project at work on logs that a real sendmail wrote |
 //! | [`mod@test`] | `test`: the whole test suite |
 //! | [`simulate`] | `simulate`: the simulator's worlds, as many as one likes, through every face |
+//! | [`bench`] | `bench`: takes the figures of `BENCHMARKS.md` anew, beside those of others |
 //! | [`check`] | `check`: everything that can be told without running the tests |
 //! | [`mod@debian`] | installs Debian's packages where it may |
 //! | [`web`] | `web`, `site`: bundles what a browser shows |
@@ -17,6 +18,7 @@
 
 use std::process::ExitCode;
 
+mod bench;
 mod check;
 mod component;
 mod debian;
@@ -40,6 +42,8 @@ The project's tasks.
   cargo xtask test [ARGS]     run the whole test suite; ARGS go to `cargo nextest run` or `cargo test`
   cargo xtask simulate [--seconds N] [--seed S]
                               simulated mail hosts through every face, their seeds from S on, for N seconds
+  cargo xtask bench [--rounds N] [--messages N] [TABLE...]
+                              take the figures of BENCHMARKS.md anew, beside those of others
   cargo xtask site            build the page that explains logs in a browser, dist/site/index.html
   cargo xtask web             bundle the report of web/ anew, after a change there
   cargo xtask check           format, lints, documentation, dependencies, invariants
@@ -59,6 +63,7 @@ fn main() -> ExitCode {
         ["build"] => dist::run(),
         ["test", rest @ ..] => test::run(rest),
         ["simulate", rest @ ..] => simulate::run(rest),
+        ["bench", rest @ ..] => bench::run(rest),
         ["check"] => check::run(),
         ["web"] => web::run(),
         ["site"] => toolchain::Toolchain::find().and_then(|toolchain| web::site(&toolchain)).map(drop),

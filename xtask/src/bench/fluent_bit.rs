@@ -1,0 +1,112 @@
+//! Fluent Bit with abort-reason's module, and with the join as one writes it by hand in Lua.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use super::files::{peer, row};
+use super::logs::{Logs, of_record};
+use super::measure::{Contender, End, by_turns};
+use super::{Bench, Table};
+use crate::dist;
+use crate::fluent_bit::Profile;
+use crate::shell::{Result, io_failure, run, succeeds, warn};
+use crate::toolchain::Toolchain;
+use crate::workspace::root;
+
+/// An abort may wait so long for its reason, and is told then.
+const QUIET: Duration = Duration::from_secs(20);
+
+/// The table of Fluent Bit: `FLUENT_BIT` names the program, and `WAMRC` the compiler for its modules, where they are not on
+/// `PATH`.
+pub(super) fn table(bench: &Bench) -> Result<Option<Table>> {
+    let Some(fluent_bit) = program("FLUENT_BIT", "fluent-bit") else { return Ok(None) };
+    let logs = Logs::new(bench.folder.join("fluent-bit"), &["--messages".into(), bench.messages.to_string()])?;
+    peer("fluent-bit.lua", &logs.folder)?;
+    let mut contenders = vec![of_config(
+        "the join in Lua",
+        &fluent_bit,
+        peer("fluent-bit-lua.yaml", &logs.folder)?,
+        logs.folder.join("none"),
+    )];
+    let built = dist::fluent_bit(&Toolchain::find()?, Profile::Release)?;
+    let interpreted = configured(bench, &logs, &built, "interpreted", &[])?;
+    contenders.push(ours("abort-reason, interpreted", &fluent_bit, &logs, &interpreted)?);
+    if let Some(compiler) = program("WAMRC", "flb-wamrc") {
+        let options = ["--aot".into(), "--wamrc".into(), compiler];
+        let compiled = configured(bench, &logs, &built, "compiled", &options)?;
+        contenders.push(ours("abort-reason, compiled ahead of time", &fluent_bit, &logs, &compiled)?);
+    }
+    let output = |place: usize| bench.folder.join(format!("fluent-bit.{place}"));
+    let costs = by_turns(bench.rounds, &contenders, output)?;
+    let mut table = vec![
+        format!(
+            "| over {} messages, a backlog | CPU | of the join in Lua | memory | aborts with a reason |",
+            bench.messages
+        ),
+        "|---|---|---|---|---|".to_owned(),
+    ];
+    for (place, contender) in contenders.iter().enumerate() {
+        let found =
+            if place == 0 { logs.score(&output(place), of_joined)? } else { logs.score(&output(place), of_record)? };
+        table.push(row(&contender.name, &costs[place], &costs[0], &found));
+    }
+    Ok(Some(table))
+}
+
+/// The program that an environment variable names, or one on `PATH`.
+fn program(variable: &str, name: &str) -> Option<OsString> {
+    let program = std::env::var_os(variable).unwrap_or_else(|| name.into());
+    if succeeds(Command::new(&program).arg("--version")) {
+        return Some(program);
+    }
+    warn(&format!("{name} is not there: set {variable} to measure with it"));
+    None
+}
+
+/// The module, set up.
+fn configured(bench: &Bench, logs: &Logs, built: &Path, name: &str, options: &[OsString]) -> Result<PathBuf> {
+    let module = logs.folder.join(name);
+    let mut command = Command::new(&bench.ours);
+    command.args(["configure", "--face", "fluent-bit", "--filter-name", "PureMessage", "--module"]).arg(built);
+    run(command.arg("--output").arg(&module).args(options))?;
+    Ok(module)
+}
+
+/// The shipped configuration, over these logs, without what a backlog does not need.
+fn ours(name: &str, fluent_bit: &OsString, logs: &Logs, module: &Path) -> Result<Contender> {
+    let shipped = root().join("fluent-bit-config/fluent-bit.yaml");
+    let text = std::fs::read_to_string(&shipped).map_err(io_failure(shipped.display()))?;
+    let state = module.with_extension("state");
+    let text = text
+        .replace("/etc/fluent-bit/abort_reason_fluent_bit.wasm", &module.display().to_string())
+        .replace("/opt/pmx6/var/log/message_log", &logs.entries().display().to_string())
+        .replace("/var/log/maillog", &logs.mail().display().to_string())
+        .replace("/var/lib/fluent-bit", &state.display().to_string())
+        .replace("buffer_max_size: 256k", "buffer_max_size: 1M\n      buffer_chunk_size: 1M")
+        .replace("http_server: true", "http_server: false");
+    let config = module.with_extension("yaml");
+    std::fs::write(&config, text).map_err(io_failure(config.display()))?;
+    Ok(of_config(name, fluent_bit, config, state))
+}
+
+/// Fluent Bit with a configuration, from the beginning: without what it has kept in `state`.
+fn of_config(name: &str, fluent_bit: &OsString, config: PathBuf, state: PathBuf) -> Contender {
+    let fluent_bit = fluent_bit.clone();
+    Contender::new(name, End::Quiet(QUIET), move || {
+        let _ = std::fs::remove_dir_all(&state);
+        let _ = std::fs::create_dir_all(state.join("abort-reason"));
+        let mut command = Command::new(&fluent_bit);
+        command.arg("-c").arg(&config);
+        command
+    })
+}
+
+/// Queue id of an entry that the join in Lua has given a reason.
+fn of_joined(line: &str) -> Option<(String, Option<String>)> {
+    let record: serde_json::Value = serde_json::from_str(line.get(line.find('{')?..)?).ok()?;
+    record["reason"].as_str()?;
+    let (_, id) = record["log"].as_str()?.split_once(" q=")?;
+    Some((id.split(' ').next()?.into(), None))
+}

@@ -1,0 +1,164 @@
+//! What a run of a program costs, and several programs by turns: machines are noisy, so only ratios of one run count.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use wait4::Wait4;
+
+use crate::shell::{Result, announce, io_failure};
+
+/// Linux counts the time of a running program in hundredths of a second.
+const TICK: Duration = Duration::from_millis(10);
+
+/// A program that is not quiet by then is told to end as well.
+const LONGEST: Duration = Duration::from_mins(10);
+
+/// What the whole process took.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Cost {
+    /// User and system time.
+    pub(super) cpu: f64,
+    pub(super) wall: f64,
+    /// The most that was resident, in MiB.
+    pub(super) memory: f64,
+}
+
+/// Something to measure.
+pub(super) struct Contender {
+    pub(super) name: String,
+    pub(super) command: Box<dyn Fn() -> Command>,
+    pub(super) end: End,
+}
+
+/// When a program is done.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum End {
+    /// It ends by itself.
+    Itself,
+    /// It follows files for ever: it is told to end when it has not worked for so long.
+    Quiet(Duration),
+}
+
+impl Contender {
+    pub(super) fn new(name: &str, end: End, command: impl Fn() -> Command + 'static) -> Contender {
+        Contender { name: name.to_owned(), command: Box::new(command), end }
+    }
+
+    /// Runs it once; what it writes to standard output goes to `output`.
+    pub(super) fn run(&self, output: &Path) -> Result<Cost> {
+        let mut command = (self.command)();
+        announce(&command);
+        let file = File::create(output).map_err(io_failure(output.display()))?;
+        let errors = output.with_extension("errors");
+        let errors = File::create(&errors).map_err(io_failure(errors.display()))?;
+        command.stdin(Stdio::null()).stdout(file).stderr(errors);
+        let start = Instant::now();
+        let mut child = command.spawn().map_err(io_failure(&self.name))?;
+        let mut idle = Duration::ZERO;
+        if let End::Quiet(quiet) = self.end {
+            idle = quiet;
+            wait_until_quiet(&mut child, quiet);
+        }
+        let used = child.wait4().map_err(io_failure(&self.name))?;
+        let wall = start.elapsed().saturating_sub(idle);
+        Ok(Cost {
+            cpu: (used.rusage.utime + used.rusage.stime).as_secs_f64(),
+            wall: wall.as_secs_f64(),
+            memory: used.rusage.maxrss as f64 / f64::from(1 << 20),
+        })
+    }
+}
+
+/// Waits until a process has hardly worked for so long, and tells it to end.
+fn wait_until_quiet(child: &mut Child, quiet: Duration) {
+    let (mut worked, mut since, start) = (Duration::ZERO, Instant::now(), Instant::now());
+    while since.elapsed() < quiet && start.elapsed() < LONGEST && child.try_wait().is_ok_and(|ended| ended.is_none()) {
+        thread::sleep(Duration::from_millis(500));
+        let now = cpu_so_far(child.id()).unwrap_or(worked);
+        if now > worked + 2 * TICK {
+            since = Instant::now();
+        }
+        worked = now;
+    }
+    // SIGTERM: these programs write what they hold, and end.
+    let _ = Command::new("kill").arg(child.id().to_string()).status();
+}
+
+/// The time that a running process has taken so far.
+fn cpu_so_far(process: u32) -> Option<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // Behind the name, which may hold anything: state, and the times as the 12th and 13th fields from there.
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ').skip(11);
+    let mut ticks = || fields.next()?.parse::<u32>().ok();
+    Some(TICK * (ticks()? + ticks()?))
+}
+
+/// Runs all of them by turns; `output` names the file for each one's standard output. The costs of each, round by round.
+pub(super) fn by_turns(
+    rounds: usize,
+    contenders: &[Contender],
+    output: impl Fn(usize) -> std::path::PathBuf,
+) -> Result<Vec<Vec<Cost>>> {
+    let mut costs = vec![Vec::new(); contenders.len()];
+    for _ in 0..rounds {
+        for (place, contender) in contenders.iter().enumerate() {
+            costs[place].push(contender.run(&output(place))?);
+        }
+    }
+    Ok(costs)
+}
+
+/// `1.2 to 1.4 s`, the least and the most.
+pub(super) fn range(costs: &[Cost], of: impl Fn(&Cost) -> f64, unit: &str) -> String {
+    let values: Vec<f64> = costs.iter().map(of).collect();
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = values.iter().copied().fold(0.0, f64::max);
+    let digits = match most {
+        ..1.0 => 2,
+        ..100.0 => 1,
+        _ => 0,
+    };
+    let (least, most) = (format!("{least:.digits$}"), format!("{most:.digits$}"));
+    if least == most { format!("{least} {unit}") } else { format!("{least} to {most} {unit}") }
+}
+
+/// The median of the ratios of the CPU times, round by round.
+pub(super) fn ratio(costs: &[Cost], of: &[Cost]) -> f64 {
+    let mut ratios: Vec<f64> = costs.iter().zip(of).map(|(cost, of)| cost.cpu / of.cpu.max(0.001)).collect();
+    ratios.sort_by(f64::total_cmp);
+    ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn costs(cpus: [f64; 3]) -> Vec<Cost> {
+        cpus.map(|cpu| Cost { cpu, ..Cost::default() }).to_vec()
+    }
+
+    #[test]
+    fn the_middle_ratio_and_the_ends_of_the_range() {
+        assert!((ratio(&costs([2.0, 9.0, 6.0]), &costs([1.0, 3.0, 3.0])) - 2.0).abs() < 1e-9);
+        assert_eq!(range(&costs([0.21, 0.3, 0.25]), |cost| cost.cpu, "s"), "0.21 to 0.30 s");
+        assert_eq!(range(&costs([2.0, 2.0, 2.0]), |cost| cost.cpu, "s"), "2.0 s");
+    }
+
+    #[test]
+    fn a_program_that_follows_is_ended_when_it_is_quiet() {
+        let follows = Contender::new("sleep", End::Quiet(Duration::from_millis(600)), || {
+            let mut command = Command::new("sleep");
+            command.arg("60");
+            command
+        });
+        let output = std::env::temp_dir().join(format!("abort-reason-measure-{}", std::process::id()));
+        let cost = follows.run(&output).unwrap();
+        assert!(cost.wall < 30.0 && cost.cpu < 5.0 && cost.memory > 0.1, "{cost:?}");
+        for file in [output.with_extension("errors"), output] {
+            fs::remove_file(file).unwrap();
+        }
+    }
+}
