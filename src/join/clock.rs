@@ -65,6 +65,9 @@ pub struct Watermark {
     agreeing: u8,
     /// Where a leap would lead to, and how many lines in a row agree on it.
     ahead: Option<(i64, u8)>,
+    /// The last two times in a row that are half an hour apart and more: nothing was logged between them, or the clock was
+    /// set forward.
+    gap: Option<(i64, i64)>,
     /// When the last line came, by the host's clock.
     pub(crate) arrived: u64,
 }
@@ -101,6 +104,9 @@ impl Watermark {
             return true;
         };
         let apart = at.saturating_sub(latest);
+        if apart >= HALF_HOUR * 1_000 && self.gap.is_none_or(|(before, behind)| before != latest || at < behind) {
+            self.gap = Some((latest, at));
+        }
         let leaps = apart > LEAP_MS || apart < -LEAP_MS && self.agreeing < LEAP_LINES;
         if !leaps {
             self.ahead = None;
@@ -121,6 +127,14 @@ impl Watermark {
         self.first = self.first.min(Some(at));
         self.latest = Some(at);
         true
+    }
+}
+
+impl Watermark {
+    /// Whether nothing but these few milliseconds was logged between two times: the rest is a gap in the log.
+    pub(crate) fn is_gap(&self, before: i64, behind: i64, ms: i64) -> bool {
+        let near = |time: i64, gap: i64| time.abs_diff(gap) <= ms as u64;
+        self.gap.is_some_and(|(from, to)| near(before, from) && near(behind, to))
     }
 }
 
@@ -271,6 +285,20 @@ mod tests {
         }
         assert!(mark.see(50 * HOUR));
         assert_eq!((mark.first, mark.latest), (Some(1_000), Some(50 * HOUR)));
+    }
+
+    #[test]
+    fn a_gap_is_where_nothing_was_logged() {
+        let mut mark = Watermark::default();
+        for at in [0, 1_000, 1_000 + HOUR, 3_000 + HOUR, 2 * HOUR] {
+            mark.see(at);
+        }
+        assert!(mark.is_gap(1_000, 1_500 + HOUR, 1_000));
+        assert!(!mark.is_gap(1_000, 3_000 + HOUR, 1_000) && !mark.is_gap(3_000 + HOUR, 2 * HOUR, 1_000));
+        // An hour that had lines in it is none.
+        let mut mark = Watermark::default();
+        (0..=HOUR).step_by(1_200_000).for_each(|at| _ = mark.see(at));
+        assert!(!mark.is_gap(0, HOUR, 1_000));
     }
 
     #[test]

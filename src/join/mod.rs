@@ -381,7 +381,8 @@ impl Join {
         if failed && names::is_known(about.place, about.host) {
             self.connections.failed(about.place, &about.id, &evidence, self.config.limits.join_bytes / 8);
         }
-        if peer_left && let Some(tls) = self.connections.take_tls(about.place, &evidence) {
+        let log = &self.hosts.clocks(about.place).mail;
+        if peer_left && let Some(tls) = self.connections.take_tls(about.place, log, &evidence) {
             let ticket = tls.ticket;
             if !group.insert(Evidence { at: evidence.at.min(tls.at), ..tls }) {
                 self.released.extend((ticket != 0).then_some(ticket));

@@ -24,7 +24,7 @@ pub(crate) mod table;
 const PROGRESS_LINES: u32 = 16_384;
 
 /// Records are kept in memory up to here, and then in a temporary file.
-const IN_MEMORY: usize = 32 * 1024 * 1024;
+const IN_MEMORY: usize = 8 * 1024 * 1024;
 
 /// The last revision of each abort.
 pub(crate) type Latest = abort_reason_explain::Latest<SpooledTempFile>;
