@@ -26,6 +26,9 @@ const MODULE: &str = "abort_reason_fluent_bit.wasm";
 /// Nanoseconds that no clock has: they tell the module that this is no record.
 const CONTROL: u32 = u32::MAX;
 
+/// The export of a function with this name: the name with its length, and the kind of what is exported.
+const INITIALIZE: &[u8] = b"\x0b_initialize\0";
+
 /// More than any configuration needs; a module that runs longer hangs.
 const FUEL: u64 = 20_000_000_000;
 const MEMORY_BYTES: usize = 512 << 20;
@@ -89,9 +92,16 @@ impl Running {
         let problem = |error: wasmtime::Error| unfit(path, &error.root_cause().to_string());
         let mut wizer = Wizer::new();
         wizer.keep_init_func(true);
-        // A name that is taken away, as done with, where the module has it already: hosts look for it.
-        wizer.func_rename("_initialize", "initialize");
-        let prepared = if to_store { wizer.instrument(module).map_err(problem)?.1 } else { module.to_vec() };
+        let mut module = module.to_vec();
+        let mut before = "initialize";
+        // A module that is configured again has the name already; from there it would be taken away, as done with.
+        if let Some(at) = module.windows(INITIALIZE.len()).position(|bytes| bytes == INITIALIZE) {
+            module[at + 1] = b'-';
+            before = "-initialize";
+        }
+        // By this name hosts know that the module is no program.
+        wizer.func_rename("_initialize", before);
+        let prepared = if to_store { wizer.instrument(&module).map_err(problem)?.1 } else { module.clone() };
         let engine = Engine::new(Config::new().consume_fuel(true)).map_err(problem)?;
         let compiled = Module::new(&engine, &prepared).map_err(problem)?;
         let mut store = Store::new(&engine, StoreLimitsBuilder::new().memory_size(MEMORY_BYTES).build());
@@ -103,7 +113,7 @@ impl Running {
         let instance = linker.instantiate(&mut store, &compiled).map_err(problem)?;
         let memory = instance.get_memory(&mut store, "memory").ok_or_else(|| unfit(path, "it has no memory"))?;
         let running = Running { path: path.to_owned(), store, instance, memory };
-        Ok((running, to_store.then(|| (wizer, module.to_vec()))))
+        Ok((running, to_store.then_some((wizer, module))))
     }
 
     /// Makes a call that no log shipper makes: the answer, or what the module says is wrong.

@@ -80,6 +80,26 @@ fn an_empty_variable_is_none() {
     run(plain.arg("--output").arg(folder.path("made.wasm"))).ok();
 }
 
+/// A module is configured as often as one likes, and keeps all that hosts look for.
+#[test]
+fn a_module_is_configured_again_and_again() {
+    let folder = Folder::new();
+    let made = [module(), folder.path("first.wasm"), folder.path("second.wasm")];
+    for two in made.windows(2) {
+        let mut plain = program();
+        plain.args(["configure", "--face", "fluent-bit", "--module"]).arg(&two[0]).arg("--output").arg(&two[1]);
+        run(&mut plain).ok();
+    }
+    for file in made {
+        let module = fs::read(&file).unwrap();
+        for export in ["_initialize", "abort_reason", "malloc", "free"] {
+            // In the section of exports: the length of the name, the name, and that it is a function's.
+            let entry = [&[export.len() as u8], export.as_bytes(), b"\0"].concat();
+            assert!(module.windows(entry.len()).any(|bytes| bytes == entry), "{export} in {}", file.display());
+        }
+    }
+}
+
 /// A signal ends what was started, with all that it started in turn, and leaves nothing behind.
 #[test]
 fn a_signal_takes_everything_along() {
