@@ -12,6 +12,7 @@
 use abort_reason::{Config, Engine, Input, Profile, Source};
 
 pub mod advise;
+mod ahead;
 mod blocks;
 mod clock;
 mod csv;

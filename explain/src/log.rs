@@ -16,8 +16,8 @@ pub struct Log {
 
 /// Where the bytes of a log come from.
 pub trait Bytes {
-    /// Begins at the beginning.
-    fn open(&self) -> io::Result<Box<dyn Read>>;
+    /// Begins at the beginning. What is packed is read on a thread of its own.
+    fn open(&self) -> io::Result<Box<dyn Read + Send>>;
 
     /// Whether it can be opened a second time, as standard input and pipes can't.
     fn again(&self) -> bool;
@@ -30,7 +30,7 @@ pub trait Bytes {
 
 /// A log in memory.
 impl Bytes for String {
-    fn open(&self) -> io::Result<Box<dyn Read>> {
+    fn open(&self) -> io::Result<Box<dyn Read + Send>> {
         Ok(Box::new(Cursor::new(self.clone())))
     }
 

@@ -5,7 +5,8 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use abort_reason::{LineKind, Source, Watermark};
 
@@ -119,14 +120,14 @@ impl Merge {
 
     /// Bytes read so far, as they lie on the disk.
     pub(crate) fn bytes_read(&self) -> u64 {
-        self.bytes_read.get()
+        self.bytes_read.load(Ordering::Relaxed)
     }
 
     fn open_next(&mut self) -> Result<()> {
         let Some(((_, _, order), probed)) = self.waiting.pop() else { return Ok(()) };
         let (name, source) = (probed.log.name.clone(), probed.log.source);
         let (clock, time) = (probed.clock.clone(), probed.start);
-        let lines = LineReader::new(probed.into_reader(&Rc::clone(&self.bytes_read))?);
+        let lines = LineReader::new(probed.into_reader(&Arc::clone(&self.bytes_read))?);
         let mut come = Watermark::default();
         time.map(|time| come.see(time));
         let stream = Stream { name, source, lines, clock, time, come, order };

@@ -1,9 +1,8 @@
 //! Looks at the beginning of a log file: when it starts, how its clock differs from UTC, whether it is the log that
 //! the user says it is.
 
-use std::cell::Cell;
 use std::io::{Cursor, Read};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use abort_reason::{LineKind, Peek, Source, Watermark};
 
@@ -36,7 +35,7 @@ impl Probed {
     pub(crate) fn new(log: Log, bytes_read: &BytesRead, warn: &mut dyn FnMut(&str)) -> Result<Probed> {
         let again = log.bytes.again();
         // What is read twice counts once.
-        let counter = if again { Rc::new(Cell::new(0)) } else { Rc::clone(bytes_read) };
+        let counter = if again { BytesRead::default() } else { Arc::clone(bytes_read) };
         let mut reader = open(&log, &counter)?;
         let mut beginning = Vec::new();
         reader

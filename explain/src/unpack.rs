@@ -1,11 +1,12 @@
 //! Unpacks a log; which compression it has is told by its first bytes, not by its name.
 
-use std::cell::Cell;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::GzDecoder;
 
+use crate::ahead::ahead;
 use crate::log::Log;
 use crate::trouble::{Result, Trouble, What};
 
@@ -17,31 +18,31 @@ const BUFFER: usize = 64 * 1024;
 const XZ_MEMORY: u64 = 256 * 1024 * 1024;
 
 /// Bytes read from all files so far, as they lie on the disk: what a progress bar shows.
-pub(crate) type BytesRead = Rc<Cell<u64>>;
+pub(crate) type BytesRead = Arc<AtomicU64>;
 
 /// The text of a log.
-pub(crate) type LogReader = Box<dyn BufRead>;
+pub(crate) type LogReader = Box<dyn BufRead + Send>;
 
 /// Opens a log for its unpacked text.
 pub(crate) fn open(log: &Log, bytes_read: &BytesRead) -> Result<LogReader> {
     let unreadable = |error: io::Error| Trouble::unreadable(&log.name, &error);
-    let mut counted = Counted { inner: log.bytes.open().map_err(unreadable)?, bytes_read: Rc::clone(bytes_read) };
+    let mut counted = Counted { inner: log.bytes.open().map_err(unreadable)?, bytes_read: Arc::clone(bytes_read) };
     let mut magic = Vec::with_capacity(10);
     counted.by_ref().take(10).read_to_end(&mut magic).map_err(unreadable)?;
     let compression = Compression::of(&magic);
     let packed = BufReader::with_capacity(BUFFER, Cursor::new(magic).chain(counted));
     let mut text: LogReader = match compression {
         Compression::None => Box::new(packed),
-        Compression::Gzip => Box::new(unpacked(Gunzip(Some(GzDecoder::new(packed))))),
+        Compression::Gzip => ahead(Gunzip(Some(GzDecoder::new(packed)))),
         #[cfg(feature = "xz-zstd")]
         Compression::Xz => {
             use liblzma::stream::{CONCATENATED, Stream};
             let stream =
                 Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED).map_err(|error| unreadable(error.into()))?;
-            Box::new(unpacked(liblzma::bufread::XzDecoder::new_stream(packed, stream)))
+            ahead(liblzma::bufread::XzDecoder::new_stream(packed, stream))
         }
         #[cfg(feature = "xz-zstd")]
-        Compression::Zstd => Box::new(unpacked(zstd::Decoder::with_buffer(packed).map_err(unreadable)?)),
+        Compression::Zstd => ahead(zstd::Decoder::with_buffer(packed).map_err(unreadable)?),
         #[cfg(not(feature = "xz-zstd"))]
         Compression::Xz => return Err(not_read(log, "xz")),
         #[cfg(not(feature = "xz-zstd"))]
@@ -113,19 +114,15 @@ impl<R: BufRead> Read for Gunzip<R> {
     }
 }
 
-fn unpacked(decoder: impl Read + 'static) -> impl BufRead + 'static {
-    BufReader::with_capacity(BUFFER, decoder)
-}
-
 struct Counted {
-    inner: Box<dyn Read>,
+    inner: Box<dyn Read + Send>,
     bytes_read: BytesRead,
 }
 
 impl Read for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        self.bytes_read.set(self.bytes_read.get() + read as u64);
+        self.bytes_read.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
     }
 }

@@ -29,9 +29,9 @@ pub fn total_bytes<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Option<u
 struct LogFile(PathBuf);
 
 impl Bytes for LogFile {
-    fn open(&self) -> io::Result<Box<dyn Read>> {
+    fn open(&self) -> io::Result<Box<dyn Read + Send>> {
         if is_stdin(&self.0) {
-            return Ok(Box::new(io::stdin().lock()));
+            return Ok(Box::new(io::stdin()));
         }
         if fs::metadata(&self.0).is_ok_and(|metadata| metadata.is_dir()) {
             return Err(io::ErrorKind::IsADirectory.into());

@@ -17,6 +17,7 @@ use std::io::{self, Cursor, Read};
 use abort_reason::Config;
 use abort_reason_explain::advise::Advisor;
 use abort_reason_explain::{Blocks, Bytes, Latest, Log, write_csv};
+use send_wrapper::SendWrapper;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsError, JsValue};
 
@@ -137,8 +138,8 @@ impl Records {
 struct Pieces(JsValue);
 
 impl Bytes for Pieces {
-    fn open(&self) -> io::Result<Box<dyn Read>> {
-        Ok(Box::new(Piece { file: self.0.clone().unchecked_into(), offset: 0 }))
+    fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(Piece { file: SendWrapper::new(self.0.clone().unchecked_into()), offset: 0 }))
     }
 
     fn again(&self) -> bool {
@@ -151,7 +152,7 @@ impl Bytes for Pieces {
 }
 
 struct Piece {
-    file: File,
+    file: SendWrapper<File>,
     offset: u64,
 }
 

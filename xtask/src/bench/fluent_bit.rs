@@ -68,8 +68,10 @@ fn program(variable: &str, name: &str) -> Option<OsString> {
 /// The module, set up.
 fn configured(bench: &Bench, logs: &Logs, built: &Path, name: &str, options: &[OsString]) -> Result<PathBuf> {
     let module = logs.folder.join(name);
+    let config = logs.folder.join("settings.yaml");
+    std::fs::write(&config, "filter_names: [PureMessage]\n").map_err(io_failure(config.display()))?;
     let mut command = Command::new(&bench.ours);
-    command.args(["configure", "--face", "fluent-bit", "--filter-name", "PureMessage", "--module"]).arg(built);
+    command.args(["configure", "--face", "fluent-bit", "--config"]).arg(&config).arg("--module").arg(built);
     run(command.arg("--output").arg(&module).args(options))?;
     Ok(module)
 }
