@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use system::{Folder, System};
-use wasmi::{Config, Engine, Instance, Linker, Memory, Module, Store, TypedFunc};
+use wasmi::{Config, Engine, Global, Instance, Linker, Memory, Module, Store, TypedFunc};
 
+pub(crate) mod stack;
 pub(crate) mod system;
 
 /// How Fluent Bit brings a record into the module.
@@ -40,6 +41,7 @@ pub(crate) struct Filter {
     call: Call,
     malloc: TypedFunc<u32, u32>,
     free: TypedFunc<u32, ()>,
+    deepest: Option<Global>,
     heap: Heap,
     /// Where the small heap lies: taken from the module once.
     small: u32,
@@ -103,7 +105,8 @@ impl Filter {
         let call = typed(instance, &store, "abort_reason");
         let malloc = instance.get_typed_func(&store, "malloc").expect("malloc");
         let free = instance.get_typed_func(&store, "free").expect("free");
-        let mut filter = Filter { store, memory, call, malloc, free, heap, small: 0 };
+        let deepest = instance.get_global(&store, stack::DEEPEST);
+        let mut filter = Filter { store, memory, call, malloc, free, deepest, heap, small: 0 };
         if heap == Heap::Small {
             // Two records can't be there at once, so the tag has its place at the front.
             for _ in 0..3 {
@@ -146,6 +149,12 @@ impl Filter {
     /// Instructions so far, as the interpreter counts them.
     pub(crate) fn instructions(&self) -> u64 {
         u64::MAX - self.store.get_fuel().expect("counting is on")
+    }
+
+    /// Bytes of stack at the deepest call so far, of a module that is [`stack::measured`].
+    pub(crate) fn deepest(&self) -> u32 {
+        let global = self.deepest.expect("a module that measures itself");
+        global.get(&self.store).i32().expect("a number") as u32
     }
 
     /// Pages of memory.
