@@ -12,7 +12,7 @@ use wasm_encoder::{
     BlockType, CodeSection, ConstExpr, ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType,
     Module, RawSection, ValType,
 };
-use wasmparser::{FuncType, Operator, Parser, Payload, TypeRef, ValidPayload, Validator};
+use wasmparser::{FuncType, FuncValidatorAllocations, Operator, Parser, Payload, TypeRef, ValidPayload, Validator};
 
 /// Bytes of a frame without its cells.
 const FRAME: u32 = 40;
@@ -91,7 +91,7 @@ fn wrapper(function: &Defined<'_>, wrapped: u32, depth: u32, deepest: u32) -> Fu
 fn functions(module: &[u8]) -> (Vec<Defined<'_>>, u32) {
     let mut validator = Validator::new();
     let (mut types, mut kinds, mut imported, mut defined) = (Vec::<FuncType>::new(), Vec::new(), 0, Vec::new());
-    let mut allocations = Default::default();
+    let mut allocations = FuncValidatorAllocations::default();
     for payload in Parser::new(0).parse_all(module) {
         let payload = payload.expect("a module");
         match &payload {
@@ -119,7 +119,7 @@ fn functions(module: &[u8]) -> (Vec<Defined<'_>>, u32) {
             let (operator, at) = operators.read_with_offset().expect("an operator");
             function.op(at, &operator).expect("a valid operator");
             let constant = match operator {
-                Operator::I32Const { value } => Some((1, value as u32 as u64)),
+                Operator::I32Const { value } => Some((1, u64::from(value as u32))),
                 Operator::F32Const { value } => Some((1, u64::from(value.bits()))),
                 Operator::I64Const { value } => Some((2, value as u64)),
                 Operator::F64Const { value } => Some((2, value.bits())),
