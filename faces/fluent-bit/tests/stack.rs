@@ -26,12 +26,11 @@ fn every_call_fits_into_the_stack_that_is_there() {
     let mut now = 1_800_000_000_000;
     let mut deepest = 0;
     let mut see = |filter: &mut Filter, what: &str, record: Option<&[u8]>| {
-        let outcome = match record {
-            Some(record) => filter.record(what, now, record),
-            None => {
-                now += 1_000;
-                filter.tick(now)
-            }
+        let outcome = if let Some(record) = record {
+            filter.record(what, now, record)
+        } else {
+            now += 1_000;
+            filter.tick(now)
         };
         assert!(!matches!(outcome, Outcome::Lost(_)), "{outcome:?}");
         if filter.deepest() > deepest {
