@@ -36,7 +36,7 @@ impl Probed {
         let again = log.bytes.again();
         // What is read twice counts once.
         let counter = if again { BytesRead::default() } else { Arc::clone(bytes_read) };
-        let mut reader = open(&log, &counter)?;
+        let mut reader = open(&log, &counter, !again)?;
         let mut beginning = Vec::new();
         reader
             .by_ref()
@@ -55,7 +55,7 @@ impl Probed {
     pub(crate) fn into_reader(self, bytes_read: &BytesRead) -> Result<LogReader> {
         match self.kept {
             Some(reader) => Ok(reader),
-            None => open(&self.log, bytes_read),
+            None => open(&self.log, bytes_read, true),
         }
     }
 }

@@ -23,8 +23,8 @@ pub(crate) type BytesRead = Arc<AtomicU64>;
 /// The text of a log.
 pub(crate) type LogReader = Box<dyn BufRead + Send>;
 
-/// Opens a log for its unpacked text.
-pub(crate) fn open(log: &Log, bytes_read: &BytesRead) -> Result<LogReader> {
+/// Opens a log for its unpacked text: all of it, or only for a look.
+pub(crate) fn open(log: &Log, bytes_read: &BytesRead, whole: bool) -> Result<LogReader> {
     let unreadable = |error: io::Error| Trouble::unreadable(&log.name, &error);
     let mut counted = Counted { inner: log.bytes.open().map_err(unreadable)?, bytes_read: Arc::clone(bytes_read) };
     let mut magic = Vec::with_capacity(10);
@@ -33,16 +33,16 @@ pub(crate) fn open(log: &Log, bytes_read: &BytesRead) -> Result<LogReader> {
     let packed = BufReader::with_capacity(BUFFER, Cursor::new(magic).chain(counted));
     let mut text: LogReader = match compression {
         Compression::None => Box::new(packed),
-        Compression::Gzip => ahead(Gunzip(Some(GzDecoder::new(packed)))),
+        Compression::Gzip => unpacked(Gunzip(Some(GzDecoder::new(packed))), whole),
         #[cfg(feature = "xz-zstd")]
         Compression::Xz => {
             use liblzma::stream::{CONCATENATED, Stream};
             let stream =
                 Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED).map_err(|error| unreadable(error.into()))?;
-            ahead(liblzma::bufread::XzDecoder::new_stream(packed, stream))
+            unpacked(liblzma::bufread::XzDecoder::new_stream(packed, stream), whole)
         }
         #[cfg(feature = "xz-zstd")]
-        Compression::Zstd => ahead(zstd::Decoder::with_buffer(packed).map_err(unreadable)?),
+        Compression::Zstd => unpacked(zstd::Decoder::with_buffer(packed).map_err(unreadable)?, whole),
         #[cfg(not(feature = "xz-zstd"))]
         Compression::Xz => return Err(not_read(log, "xz")),
         #[cfg(not(feature = "xz-zstd"))]
@@ -112,6 +112,11 @@ impl<R: BufRead> Read for Gunzip<R> {
         }
         Ok(0)
     }
+}
+
+/// What is read whole is unpacked ahead.
+fn unpacked(decoder: impl Read + Send + 'static, whole: bool) -> LogReader {
+    if whole { ahead(decoder) } else { Box::new(BufReader::with_capacity(BUFFER, decoder)) }
 }
 
 struct Counted {

@@ -65,9 +65,6 @@ pub struct Watermark {
     agreeing: u8,
     /// Where a leap would lead to, and how many lines in a row agree on it.
     ahead: Option<(i64, u8)>,
-    /// The last two times in a row that are half an hour apart and more: nothing was logged between them, or the clock was
-    /// set forward.
-    gap: Option<(i64, i64)>,
     /// When the last line came, by the host's clock.
     pub(crate) arrived: u64,
 }
@@ -104,9 +101,6 @@ impl Watermark {
             return true;
         };
         let apart = at.saturating_sub(latest);
-        if apart >= HALF_HOUR * 1_000 && self.gap.is_none_or(|(before, behind)| before != latest || at < behind) {
-            self.gap = Some((latest, at));
-        }
         let leaps = apart > LEAP_MS || apart < -LEAP_MS && self.agreeing < LEAP_LINES;
         if !leaps {
             self.ahead = None;
@@ -127,14 +121,6 @@ impl Watermark {
         self.first = self.first.min(Some(at));
         self.latest = Some(at);
         true
-    }
-}
-
-impl Watermark {
-    /// Whether nothing but these few milliseconds was logged between two times: the rest is a gap in the log.
-    pub(crate) fn is_gap(&self, before: i64, behind: i64, ms: i64) -> bool {
-        let near = |time: i64, gap: i64| time.abs_diff(gap) <= ms as u64;
-        self.gap.is_some_and(|(from, to)| near(before, from) && near(behind, to))
     }
 }
 
@@ -246,6 +232,15 @@ impl Clocks {
         0
     }
 
+    /// Whether the mail log's clock was set forward, by half an hour or an hour, between two lines about a message whose id was
+    /// made at `id_secs`, in UTC: from the second one on it stands differently to the ids.
+    pub(crate) fn was_set_forward(&self, id_secs: i64, before: i64, now: i64) -> bool {
+        let step = half_hours(now - before);
+        let is_step = (HALF_HOUR * 1_000..=HALF_HOUR * 2_000).contains(&step);
+        let as_before = self.mail_zone.seen == GUESSES && half_hours(now - id_secs * 1_000) == self.mail_zone.least;
+        is_step && (now - before).abs_diff(step) <= CLOCKS_MS as u64 && !as_before
+    }
+
     /// How far the mail log has come, in entry time.
     pub(crate) fn mail_in_entry_time(&self) -> Option<i64> {
         self.mail.latest.map(|latest| latest.saturating_add(self.offset()))
@@ -288,17 +283,18 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_is_where_nothing_was_logged() {
-        let mut mark = Watermark::default();
-        for at in [0, 1_000, 1_000 + HOUR, 3_000 + HOUR, 2 * HOUR] {
-            mark.see(at);
+    fn a_clock_that_was_set_forward_stands_differently_to_the_ids() {
+        let mut clocks = Clocks::default();
+        for second in 0..i64::from(GUESSES) {
+            clocks.see_mail_id(1_000 * second, Some(second));
         }
-        assert!(mark.is_gap(1_000, 1_500 + HOUR, 1_000));
-        assert!(!mark.is_gap(1_000, 3_000 + HOUR, 1_000) && !mark.is_gap(3_000 + HOUR, 2 * HOUR, 1_000));
-        // An hour that had lines in it is none.
-        let mut mark = Watermark::default();
-        (0..=HOUR).step_by(1_200_000).for_each(|at| _ = mark.see(at));
-        assert!(!mark.is_gap(0, HOUR, 1_000));
+        assert!(clocks.was_set_forward(60, 61_000, 61_000 + HOUR));
+        assert!(clocks.was_set_forward(60, 61_000, 62_000 + HOUR / 2));
+        // Time passed, and the process has another message; or the time is none by which clocks are set.
+        assert!(!clocks.was_set_forward(60 + 3_600, 61_000, 61_000 + HOUR));
+        assert!(!clocks.was_set_forward(60, 61_000, 61_000 + 2 * HOUR));
+        assert!(!clocks.was_set_forward(60, 61_000, 66_000 + HOUR));
+        assert!(!clocks.was_set_forward(60, 61_000, 62_000));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::case::Evidence;
 use crate::queue_id::{ConnectionId, QueueId};
 
-use super::clock::{Watermark, was_set_back};
+use super::clock::was_set_back;
 use super::names::HostIndex;
 use super::store::Map;
 
@@ -113,15 +113,19 @@ impl Connections {
         gone
     }
 
-    /// Takes the TLS trouble that came just before a line of the same process; where the clock was set forward between the
-    /// two, the host's `log` has a gap there.
-    pub(crate) fn take_tls(&mut self, host: HostIndex, log: &Watermark, line: &Evidence) -> Option<Evidence> {
+    /// Takes the TLS trouble that came just before a line of the same process; where their times are further apart,
+    /// `belongs` is asked whether only the clock was set between them.
+    pub(crate) fn take_tls(
+        &mut self,
+        host: HostIndex,
+        line: &Evidence,
+        belongs: impl Fn(&Evidence) -> bool,
+    ) -> Option<Evidence> {
         let pid = line.pid?;
         let at = self.tls.iter().rposition(|tls| {
-            let near = |(line, tls)| {
-                (-1_000..=TLS_MS).contains(&(line - tls)) || was_set_back(tls, line) || log.is_gap(tls, line, TLS_MS)
-            };
-            tls.host == host && tls.pid == pid && line.at.zip(tls.evidence.at).is_none_or(near)
+            let near = |(line, tls)| (-1_000..=TLS_MS).contains(&(line - tls)) || was_set_back(tls, line);
+            let is_near = || line.at.zip(tls.evidence.at).is_none_or(near);
+            tls.host == host && tls.pid == pid && (is_near() || belongs(&tls.evidence))
         })?;
         let evidence = self.tls.remove(at)?.evidence;
         self.tls_bytes -= FRAME + evidence.weigh();

@@ -381,8 +381,15 @@ impl Join {
         if failed && names::is_known(about.place, about.host) {
             self.connections.failed(about.place, &about.id, &evidence, self.config.limits.join_bytes / 8);
         }
-        let log = &self.hosts.clocks(about.place).mail;
-        if peer_left && let Some(tls) = self.connections.take_tls(about.place, log, &evidence) {
+        // A client that is waited for may be silent for an hour; one that went away is not.
+        let set_forward = |trouble: &Evidence| {
+            let times = trouble.at.zip(evidence.at).zip(about.id.utc_secs());
+            let clocks = self.hosts.clocks(about.place);
+            class == Class::PeerDisconnected
+                && group.evidence.iter().all(|line| line.seq < trouble.seq)
+                && times.is_some_and(|((before, now), made)| clocks.was_set_forward(made, before, now))
+        };
+        if peer_left && let Some(tls) = self.connections.take_tls(about.place, &evidence, set_forward) {
             let ticket = tls.ticket;
             if !group.insert(Evidence { at: evidence.at.min(tls.at), ..tls }) {
                 self.released.extend((ticket != 0).then_some(ticket));

@@ -23,8 +23,9 @@ pub(crate) mod table;
 /// Lines between two looks at the progress.
 const PROGRESS_LINES: u32 = 16_384;
 
-/// Records are kept in memory up to here, and then in a temporary file.
+/// Records are kept in memory up to here, and then in a temporary file; where none can be made, up to the second.
 const IN_MEMORY: usize = 8 * 1024 * 1024;
+const WITHOUT_FILE: usize = 32 * 1024 * 1024;
 
 /// The last revision of each abort.
 pub(crate) type Latest = abort_reason_explain::Latest<SpooledTempFile>;
@@ -65,7 +66,8 @@ pub(crate) fn explain(
 ) -> Result<Explained> {
     let files = logs::files(maillog, message_log)?;
     let progress = progress(logs::total_bytes(maillog.iter().chain(message_log)));
-    let spool = SpooledTempFile::new(IN_MEMORY);
+    let in_memory = if tempfile::tempfile().is_ok() { IN_MEMORY } else { WITHOUT_FILE };
+    let spool = SpooledTempFile::new(in_memory);
     let mut explanation = Explanation::new(&settings.config, files, spool, &mut |warning| say(warning))?;
     if let Some(advisor) = advisor {
         explanation = explanation.advised_by(advisor);
