@@ -40,7 +40,12 @@ pub(super) fn table(bench: &Bench) -> Result<Table> {
             range(&costs[0], |cost| cost.wall, "s"),
             range(&costs[0], |cost| cost.cpu / millions, "s"),
             range(&costs[0], |cost| cost.memory, "MiB"),
-            logs.score(&output, of_record)?,
+            // Where ids come again and again, they don't tell which abort is which.
+            if options.iter().any(|option| option == "--ids") {
+                String::new()
+            } else {
+                logs.score(&output, of_record)?
+            },
         ));
     }
     // The largest takes gigabytes.

@@ -1,6 +1,6 @@
 //! The logs that all programs read, and which of their aborts a program gave its reason.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -62,16 +62,13 @@ impl Logs {
         let truth = fs::read_to_string(&file).map_err(io_failure(file.display()))?;
         let truth: HashMap<&str, &str> = truth.lines().filter_map(|line| line.split_once(' ')).collect();
         let output = File::open(output).map_err(io_failure(output.display()))?;
-        let given: HashSet<String> = BufReader::new(output)
-            .lines()
-            .map_while(std::result::Result::ok)
-            .filter_map(|line| of(&line))
-            .filter(|(id, class)| {
-                truth.get(id.as_str()).is_some_and(|truth| class.as_ref().is_none_or(|class| class == truth))
-            })
-            .map(|(id, _)| id)
-            .collect();
-        Ok(format!("{} of {}", given.len(), truth.len()))
+        // The last word on each.
+        let given: HashMap<String, Option<String>> =
+            BufReader::new(output).lines().map_while(std::result::Result::ok).filter_map(|line| of(&line)).collect();
+        let right = given.iter().filter(|(id, class)| {
+            truth.get(id.as_str()).is_some_and(|truth| class.as_ref().is_none_or(|class| class == truth))
+        });
+        Ok(format!("{} of {}", right.count(), truth.len()))
     }
 }
 

@@ -1,17 +1,24 @@
 //! What a run of a program costs, and several programs by turns: machines are noisy, so only ratios of one run count.
 
 use std::fs::{self, File};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use wait4::Wait4;
 
-use crate::shell::{Result, announce, io_failure};
+use crate::shell::{Failure, Result, announce, io_failure, warn};
 
 /// Linux counts the time of a running program in hundredths of a second.
 const TICK: Duration = Duration::from_millis(10);
+
+const SIGTERM: i32 = 15;
+
+/// Between two looks at a program, and how long it may take to end.
+const PAUSE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A program that is not quiet by then is told to end as well.
 const LONGEST: Duration = Duration::from_mins(10);
@@ -22,7 +29,7 @@ pub(super) struct Cost {
     /// User and system time.
     pub(super) cpu: f64,
     pub(super) wall: f64,
-    /// The most that was resident, in MiB.
+    /// The most that was resident, in MiB; no less than this task's own, some 9 MiB.
     pub(super) memory: f64,
 }
 
@@ -51,19 +58,25 @@ impl Contender {
     pub(super) fn run(&self, output: &Path) -> Result<Cost> {
         let mut command = (self.command)();
         announce(&command);
-        let file = File::create(output).map_err(io_failure(output.display()))?;
-        let errors = output.with_extension("errors");
-        let errors = File::create(&errors).map_err(io_failure(errors.display()))?;
-        command.stdin(Stdio::null()).stdout(file).stderr(errors);
+        let errors = PathBuf::from(format!("{}.errors", output.display()));
+        let create = |file: &Path| File::create(file).map_err(io_failure(file.display()));
+        command.stdin(Stdio::null()).stdout(create(output)?).stderr(create(&errors)?);
         let start = Instant::now();
-        let mut child = command.spawn().map_err(io_failure(&self.name))?;
-        let mut idle = Duration::ZERO;
-        if let End::Quiet(quiet) = self.end {
-            idle = quiet;
-            wait_until_quiet(&mut child, quiet);
-        }
+        let child = command.spawn().map_err(io_failure(&self.name))?;
+        let idle = match self.end {
+            End::Itself => Duration::ZERO,
+            End::Quiet(quiet) => wait_until_quiet(child.id(), quiet),
+        };
         let used = child.wait4().map_err(io_failure(&self.name))?;
         let wall = start.elapsed().saturating_sub(idle);
+        let is_done = match self.end {
+            // ripgrep says 1 where it finds nothing.
+            End::Itself => matches!(used.status.code(), Some(0 | 1)),
+            End::Quiet(_) => used.status.success() || used.status.signal() == Some(SIGTERM),
+        };
+        if !is_done {
+            return Err(Failure::new(format!("{}: {}; see {}", self.name, used.status, errors.display())));
+        }
         Ok(Cost {
             cpu: (used.rusage.utime + used.rusage.stime).as_secs_f64(),
             wall: wall.as_secs_f64(),
@@ -72,26 +85,45 @@ impl Contender {
     }
 }
 
-/// Waits until a process has hardly worked for so long, and tells it to end.
-fn wait_until_quiet(child: &mut Child, quiet: Duration) {
+/// Waits until a process has hardly worked for so long, and tells it to end: how long it was idle.
+fn wait_until_quiet(process: u32, quiet: Duration) -> Duration {
     let (mut worked, mut since, start) = (Duration::ZERO, Instant::now(), Instant::now());
-    while since.elapsed() < quiet && start.elapsed() < LONGEST && child.try_wait().is_ok_and(|ended| ended.is_none()) {
-        thread::sleep(Duration::from_millis(500));
-        let now = cpu_so_far(child.id()).unwrap_or(worked);
+    while let Some(now) = cpu_so_far(process)
+        && since.elapsed() < quiet
+    {
+        if start.elapsed() > LONGEST {
+            warn("it works on and on, and is told to end");
+            break;
+        }
         if now > worked + 2 * TICK {
             since = Instant::now();
         }
         worked = now;
+        thread::sleep(PAUSE);
     }
-    // SIGTERM: these programs write what they hold, and end.
-    let _ = Command::new("kill").arg(child.id().to_string()).status();
+    let idle = since.elapsed();
+    // By SIGTERM these programs write what they hold, and end; most do.
+    for (signal, patience) in [("-TERM", PATIENCE), ("-KILL", Duration::ZERO)] {
+        let told = Instant::now();
+        if cpu_so_far(process).is_some() {
+            let _ = Command::new("kill").arg(signal).arg(process.to_string()).status();
+        }
+        while cpu_so_far(process).is_some() && told.elapsed() < patience {
+            thread::sleep(PAUSE);
+        }
+    }
+    idle
 }
 
-/// The time that a running process has taken so far.
+/// The time that a running process has taken so far; none of one that has ended, and waits to be asked what it took.
 fn cpu_so_far(process: u32) -> Option<Duration> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // Behind the name, which may hold anything: state, and the times as the 12th and 13th fields from there.
-    let mut fields = stat.rsplit_once(") ")?.1.split(' ').skip(11);
+    let fields = stat.rsplit_once(") ")?.1;
+    if fields.starts_with('Z') {
+        return None;
+    }
+    let mut fields = fields.split(' ').skip(11);
     let mut ticks = || fields.next()?.parse::<u32>().ok();
     Some(TICK * (ticks()? + ticks()?))
 }
@@ -100,7 +132,7 @@ fn cpu_so_far(process: u32) -> Option<Duration> {
 pub(super) fn by_turns(
     rounds: usize,
     contenders: &[Contender],
-    output: impl Fn(usize) -> std::path::PathBuf,
+    output: impl Fn(usize) -> PathBuf,
 ) -> Result<Vec<Vec<Cost>>> {
     let mut costs = vec![Vec::new(); contenders.len()];
     for _ in 0..rounds {
@@ -157,7 +189,11 @@ mod tests {
         let output = std::env::temp_dir().join(format!("abort-reason-measure-{}", std::process::id()));
         let cost = follows.run(&output).unwrap();
         assert!(cost.wall < 30.0 && cost.cpu < 5.0 && cost.memory > 0.1, "{cost:?}");
-        for file in [output.with_extension("errors"), output] {
+        // One that ends too early is told from one that is done.
+        let ends = Contender::new("false", End::Quiet(Duration::from_secs(5)), || Command::new("false"));
+        let failure = ends.run(&output).unwrap_err().to_string();
+        assert!(failure.starts_with("false: exit status: 1; see "), "{failure}");
+        for file in [PathBuf::from(format!("{}.errors", output.display())), output] {
             fs::remove_file(file).unwrap();
         }
     }
