@@ -10,7 +10,7 @@
 //! | [`demo`] | `demo`: the project at work on logs that a real sendmail wrote |
 //! | [`mod@test`] | `test`: the whole test suite |
 //! | [`simulate`] | `simulate`: the simulator's worlds, as many as one likes, through every face |
-//! | [`bench`] | `bench`: takes the figures of `BENCHMARKS.md` anew, beside those of others |
+//! | [`mod@bench`] | `bench`: takes the figures of `BENCHMARKS.md` anew, beside those of others |
 //! | [`check`] | `check`: everything that can be told without running the tests |
 //! | [`mod@debian`] | installs Debian's packages where it may |
 //! | [`web`] | `web`, `site`: bundles what a browser shows |
