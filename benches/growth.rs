@@ -85,7 +85,7 @@ fn main() {
             .expect("this program");
         std::process::exit(done.code().unwrap_or(1));
     }
-    println!("{:<52} {:>9} {:>11} {:>11} {:>7}", "what grows", "size", "time", "of twice", "ratio");
+    println!("| what grows | from, to | time | ratio |\n|---|---|---|---|");
     let mut failed = false;
     let wanted = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
     for (name, size, make) in ROWS.into_iter().filter(|(name, ..)| name.contains(&wanted)) {
@@ -95,8 +95,8 @@ fn main() {
             (0..3).map(|_| [&once[..], &twice].map(best)).map(|[a, b]| (b.as_secs_f64() / a.as_secs_f64(), a, b));
         let (ratio, a, b) = measured.min_by(|(a, ..), (b, ..)| a.total_cmp(b)).expect("three");
         failed |= ratio > MOST;
-        let mark = if ratio > MOST { "  more than it should" } else { "" };
-        println!("{name:<52} {size:>9} {a:>11.2?} {b:>11.2?} {ratio:>7.2}{mark}");
+        let mark = if ratio > MOST { ", more than it should" } else { "" };
+        println!("| {name} | {size}, {} | {a:.2?}, {b:.2?} | {ratio:.2}{mark} |", 2 * size);
     }
     assert!(!failed, "something grows faster than {MOST} times");
 }

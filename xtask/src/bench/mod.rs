@@ -86,5 +86,6 @@ const TABLES: [(&str, Measure); 5] = [
 /// The table that one of the core's benches prints.
 fn printed(bench: &str) -> Result<Table> {
     let text = read(cargo("bench").args(["--locked", "--package", "abort-reason", "--bench", bench]))?;
-    Ok(text.lines().filter(|line| line.starts_with('|')).map(str::to_owned).collect())
+    let table: Table = text.lines().filter(|line| line.starts_with('|')).map(str::to_owned).collect();
+    if table.len() > 2 { Ok(table) } else { Err(Failure::new(format!("the bench `{bench}` printed no table"))) }
 }
