@@ -5,9 +5,10 @@ mod common;
 // Every test program uses its part of it.
 #[allow(dead_code, unreachable_pub)]
 mod vector;
+#[path = "common/world.rs"]
+mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use common::{Folder, MAILLOG, MESSAGE_LOG, broken, http_get};
@@ -15,60 +16,7 @@ use prost::Message;
 use rustix::process::Signal;
 use tonic::Code;
 use vector::{Bridge, Kind, Source, Taken, Value, Wrapper, bridge, deliver, free_address, line, send};
-
-const CONFIG: &str = "transform: {filter_names: [PureMessage], hold_secs: 0.3}\n";
-const LONG: Duration = Duration::from_mins(1);
-
-/// Everything around a bridge.
-struct World {
-    folder: Folder,
-    listen: SocketAddr,
-    forward: SocketAddr,
-    taken: Taken,
-}
-
-impl World {
-    fn new() -> World {
-        let folder = Folder::new();
-        folder.file("bridge.yaml", CONFIG);
-        World { folder, listen: free_address(), forward: free_address(), taken: Taken::default() }
-    }
-
-    async fn source(&self) -> Source {
-        Source::start(self.forward, &self.taken).await
-    }
-
-    fn command(&self) -> std::process::Command {
-        bridge(self.listen, self.forward, &self.folder.path("state"), &self.folder.path("bridge.yaml"))
-    }
-
-    /// A bridge with a component made for the test.
-    fn broken(&self, bodies: &broken::Bodies) -> std::process::Command {
-        let mut command = common::program();
-        command.args(["bridge", "--listen", &self.listen.to_string()]);
-        command.args(["--forward", &format!("http://{}", self.forward)]);
-        command.arg("--state-dir").arg(self.folder.path("state"));
-        command.arg("--component").arg(self.folder.file("component.wasm", bodies.component()));
-        command
-    }
-
-    fn bridge(&self) -> Bridge {
-        Bridge::start(&mut self.command())
-    }
-
-    /// Waits until what was taken is as it should be.
-    async fn until(&self, what: &str, mut good: impl FnMut(&[vector::Log]) -> bool) -> Vec<vector::Log> {
-        let began = Instant::now();
-        loop {
-            let logs = self.taken.logs();
-            if good(&logs) {
-                return logs;
-            }
-            assert!(began.elapsed() < LONG, "{what}: {} logs: {:#?}", logs.len(), logs.last());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-}
+use world::{CONFIG, LONG, World};
 
 fn lines(text: &str, first: u64) -> Vec<Vec<u8>> {
     text.lines().zip(first..).map(|(text, number)| line(text.as_bytes(), number)).collect()

@@ -1,14 +1,14 @@
 //! What reads files: `explain`; ripgrep, which only counts lines with one of a few words, as the limit; SEC and syslog-ng.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use super::logs::{Logs, of_record};
-use super::measure::{Contender, Cost, End, by_turns, range, ratio};
-use super::{Bench, Table};
+use super::measure::{Contender, End};
+use super::{Bench, Table, compare};
 use crate::debian;
-use crate::shell::{Result, io_failure, succeeds, warn};
+use crate::shell::{Result, succeeds, warn};
 use crate::workspace::root;
 
 /// What ripgrep counts.
@@ -20,57 +20,32 @@ const GROUPS: Duration = Duration::from_secs(40);
 pub(super) fn table(bench: &Bench) -> Result<Table> {
     let options = ["--messages".into(), bench.messages.to_string()];
     let logs = Logs::new(bench.folder.join("files"), &options)?;
-    install(&[("rg", "ripgrep"), ("sec", "sec"), ("syslog-ng", "syslog-ng-core")]);
     let both = logs.both()?;
     let mut contenders = vec![explain(bench, &logs)];
-    if succeeds(Command::new("rg").arg("--version")) {
+    if is_there("rg", "ripgrep") {
         contenders.push(ripgrep("`rg -c -F`, the files mapped", "--mmap", &logs));
         contenders.push(ripgrep("`rg -c -F`, the files read", "--no-mmap", &logs));
     }
-    if succeeds(Command::new("sec").arg("--version")) {
+    if is_there("sec", "sec") {
         contenders.push(sec(both));
     }
-    if succeeds(Command::new("syslog-ng").arg("--version")) {
-        contenders.push(syslog_ng(&logs.folder)?);
+    if is_there("syslog-ng", "syslog-ng-core") {
+        contenders.push(syslog_ng(&logs)?);
     }
-    let output = |place: usize| bench.folder.join(format!("files.{place}"));
-    let costs = by_turns(bench.rounds, &contenders, output)?;
-    let mut table = vec![
-        format!("| over {} messages | CPU | of `explain` | memory | aborts with a reason |", bench.messages),
-        "|---|---|---|---|---|".to_owned(),
-    ];
-    for (place, contender) in contenders.iter().enumerate() {
-        let found = match contender.name.as_str() {
-            name if name.starts_with("`explain`") => logs.score(&output(place), of_record)?,
-            "SEC" => logs.score(&output(place), of_words)?,
-            "syslog-ng" => logs.score(&logs.folder.join("syslog-ng.out"), of_words)?,
-            _ => String::new(),
-        };
-        table.push(row(&contender.name, &costs[place], &costs[0], &found));
-    }
-    Ok(table)
+    compare::table(bench, "files", &format!("over {} messages", bench.messages), &logs, &contenders)
 }
 
-/// `| name | CPU | ratio | memory | aborts |`
-pub(super) fn row(name: &str, costs: &[Cost], of: &[Cost], found: &str) -> String {
-    format!(
-        "| {name} | {} | {:.2} | {} | {found} |",
-        range(costs, |cost| cost.cpu, "s"),
-        ratio(costs, of),
-        range(costs, |cost| cost.memory, "MiB"),
-    )
-}
-
-/// Installs what is missing, where that is possible.
-pub(super) fn install(programs: &[(&str, &str)]) {
-    for (program, package) in programs {
-        if !succeeds(Command::new(program).arg("--version")) {
-            debian::install("To measure against", &[package]);
-        }
-        if !succeeds(Command::new(program).arg("--version")) {
-            warn(&format!("{program} is not there: it is left out"));
-        }
+/// Whether a program is there, installed from a package where that is possible.
+fn is_there(program: &str, package: &str) -> bool {
+    let runs = || succeeds(Command::new(program).arg("--version"));
+    if !runs() {
+        debian::install("To measure against", &[package]);
     }
+    let is_there = runs();
+    if !is_there {
+        warn(&format!("{program} is not there: it is left out"));
+    }
+    is_there
 }
 
 /// `explain` over both logs.
@@ -82,6 +57,7 @@ pub(super) fn explain(bench: &Bench, logs: &Logs) -> Contender {
         command.args([&mail, &entries]);
         command
     })
+    .finds(of_record)
 }
 
 fn ripgrep(name: &str, how: &'static str, logs: &Logs) -> Contender {
@@ -101,31 +77,26 @@ fn sec(both: PathBuf) -> Contender {
         command.args(["--notail", "--nointevents", "--log=/dev/null"]);
         command
     })
+    .finds(of_words)
 }
 
-fn syslog_ng(folder: &Path) -> Result<Contender> {
-    let config = peer("syslog-ng.conf", folder)?;
-    let folder = folder.to_owned();
-    Ok(Contender::new("syslog-ng", End::Quiet(GROUPS), move || {
-        let _ = std::fs::remove_file(folder.join("syslog-ng.out"));
-        let file = |name: &str| folder.join(format!("syslog-ng.{name}"));
-        // Where it has read to: it begins again each time.
-        let _ = std::fs::remove_file(file("persist"));
+fn syslog_ng(logs: &Logs) -> Result<Contender> {
+    let config = logs.peer("syslog-ng.conf")?;
+    let folder = logs.folder.clone();
+    let file = move |name: &str| folder.join(format!("syslog-ng.{name}"));
+    let out = file("out");
+    let contender = Contender::new("syslog-ng", End::Quiet(GROUPS), move || {
+        // What it has written, and where it has read to: it begins again each time.
+        for name in ["out", "persist"] {
+            let _ = std::fs::remove_file(file(name));
+        }
         let mut command = Command::new("syslog-ng");
         command.args(["--foreground", "--no-caps", "--cfgfile"]).arg(&config);
         command.arg("--persist-file").arg(file("persist")).arg("--pidfile").arg(file("pid"));
         command.arg("--control").arg(file("ctl"));
         command
-    }))
-}
-
-/// A peer's configuration, for the folder that it reads from.
-pub(super) fn peer(name: &str, folder: &Path) -> Result<PathBuf> {
-    let text = std::fs::read_to_string(root().join("benches/peers").join(name)).map_err(io_failure(name))?;
-    let file = folder.join(name);
-    let text = text.replace("@FOLDER@", &folder.display().to_string());
-    std::fs::write(&file, text).map_err(io_failure(file.display()))?;
-    Ok(file)
+    });
+    Ok(contender.finds(of_words).into_file(out))
 }
 
 /// Queue id of `QUEUE-ID a reason`, as SEC and syslog-ng are told to write it: no class, and perhaps no reason.

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::files::{peer, row};
 use super::logs::{Logs, of_record};
-use super::measure::{Contender, End, by_turns};
-use super::{Bench, Table};
+use super::measure::{Contender, End};
+use super::{Bench, Table, compare};
 use crate::dist;
 use crate::fluent_bit::Profile;
 use crate::shell::{Result, io_failure, run, succeeds, warn};
@@ -23,13 +22,9 @@ const QUIET: Duration = Duration::from_secs(20);
 pub(super) fn table(bench: &Bench) -> Result<Option<Table>> {
     let Some(fluent_bit) = program("FLUENT_BIT", "fluent-bit") else { return Ok(None) };
     let logs = Logs::new(bench.folder.join("fluent-bit"), &["--messages".into(), bench.messages.to_string()])?;
-    peer("fluent-bit.lua", &logs.folder)?;
-    let mut contenders = vec![of_config(
-        "the join in Lua",
-        &fluent_bit,
-        peer("fluent-bit-lua.yaml", &logs.folder)?,
-        logs.folder.join("none"),
-    )];
+    logs.peer("fluent-bit.lua")?;
+    let lua = of_config("the join in Lua", &fluent_bit, logs.peer("fluent-bit-lua.yaml")?, logs.folder.join("none"));
+    let mut contenders = vec![lua.finds(of_joined)];
     let built = dist::fluent_bit(&Toolchain::find()?, Profile::Release)?;
     let interpreted = configured(bench, &logs, &built, "interpreted", &[])?;
     contenders.push(ours("abort-reason, interpreted", &fluent_bit, &logs, &interpreted)?);
@@ -38,21 +33,8 @@ pub(super) fn table(bench: &Bench) -> Result<Option<Table>> {
         let compiled = configured(bench, &logs, &built, "compiled", &options)?;
         contenders.push(ours("abort-reason, compiled ahead of time", &fluent_bit, &logs, &compiled)?);
     }
-    let output = |place: usize| bench.folder.join(format!("fluent-bit.{place}"));
-    let costs = by_turns(bench.rounds, &contenders, output)?;
-    let mut table = vec![
-        format!(
-            "| over {} messages, a backlog | CPU | of the join in Lua | memory | aborts with a reason |",
-            bench.messages
-        ),
-        "|---|---|---|---|---|".to_owned(),
-    ];
-    for (place, contender) in contenders.iter().enumerate() {
-        let found =
-            if place == 0 { logs.score(&output(place), of_joined)? } else { logs.score(&output(place), of_record)? };
-        table.push(row(&contender.name, &costs[place], &costs[0], &found));
-    }
-    Ok(Some(table))
+    let over = format!("over {} messages, a backlog", bench.messages);
+    compare::table(bench, "fluent-bit", &over, &logs, &contenders).map(Some)
 }
 
 /// The program that an environment variable names, or one on `PATH`.
@@ -90,7 +72,7 @@ fn ours(name: &str, fluent_bit: &OsString, logs: &Logs, module: &Path) -> Result
         .replace("http_server: true", "http_server: false");
     let config = module.with_extension("yaml");
     std::fs::write(&config, text).map_err(io_failure(config.display()))?;
-    Ok(of_config(name, fluent_bit, config, state))
+    Ok(of_config(name, fluent_bit, config, state).finds(of_record))
 }
 
 /// Fluent Bit with a configuration, from the beginning: without what it has kept in `state`.

@@ -4,7 +4,7 @@ use super::files::explain;
 use super::logs::{Logs, of_record};
 use super::measure::{by_turns, range};
 use super::{Bench, Table};
-use crate::shell::Result;
+use crate::shell::{Result, io_failure};
 
 /// Messages of the row that the others are held against. Four lines each.
 const MESSAGES: u64 = 250_000;
@@ -32,7 +32,7 @@ pub(super) fn table(bench: &Bench) -> Result<Table> {
         let options: Vec<String> =
             options.iter().flat_map(|(name, value)| [(*name).to_owned(), value.to_string()]).collect();
         let logs = Logs::new(folder.clone(), &options)?;
-        let millions = lines(&logs)? / 1e6;
+        let millions = logs.lines as f64 / 1e6;
         let output = bench.folder.join("growth.out");
         let costs = by_turns(bench.rounds, &[explain(bench, &logs)], |_| output.clone())?;
         table.push(format!(
@@ -49,18 +49,6 @@ pub(super) fn table(bench: &Bench) -> Result<Table> {
         ));
     }
     // The largest takes gigabytes.
-    std::fs::remove_dir_all(&folder).map_err(crate::shell::io_failure(folder.display()))?;
+    std::fs::remove_dir_all(&folder).map_err(io_failure(folder.display()))?;
     Ok(table)
-}
-
-fn lines(logs: &Logs) -> Result<f64> {
-    let mut lines = 0;
-    for file in [logs.mail(), logs.entries()] {
-        let mut text =
-            std::io::BufReader::new(std::fs::File::open(&file).map_err(crate::shell::io_failure(file.display()))?);
-        while std::io::BufRead::skip_until(&mut text, b'\n').map_err(crate::shell::io_failure(file.display()))? > 0 {
-            lines += 1;
-        }
-    }
-    Ok(f64::from(lines))
 }

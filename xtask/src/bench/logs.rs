@@ -6,19 +6,37 @@ use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::shell::{Result, io_failure, run};
-use crate::workspace::target;
+use super::measure::Finds;
+use crate::shell::{Failure, Result, announce, io_failure, read};
+use crate::workspace::{root, target};
 
 /// A pair of logs, `maillog` and `message_log`, with the truth of its aborts.
 pub(super) struct Logs {
     pub(super) folder: PathBuf,
+    /// Lines of both.
+    pub(super) lines: u64,
 }
 
 impl Logs {
     /// Writes them; `options` as of `examples/traffic.rs`.
     pub(super) fn new(folder: PathBuf, options: &[String]) -> Result<Logs> {
-        run(Command::new(target()?.join("release/examples/traffic")).arg(&folder).args(options))?;
-        Ok(Logs { folder })
+        let mut command = Command::new(target()?.join("release/examples/traffic"));
+        announce(command.arg(&folder).args(options));
+        // `9 messages, 1 aborts, 36 lines`
+        let written = read(&mut command)?;
+        let lines = written.trim_end().rsplit(", ").next().and_then(|lines| lines.strip_suffix(" lines")?.parse().ok());
+        let lines =
+            lines.ok_or_else(|| Failure::new(format!("the generator of logs does not say how many: {written}")))?;
+        Ok(Logs { folder, lines })
+    }
+
+    /// What a peer is given, for the folder that it reads from.
+    pub(super) fn peer(&self, name: &str) -> Result<PathBuf> {
+        let text = fs::read_to_string(root().join("benches/peers").join(name)).map_err(io_failure(name))?;
+        let file = self.folder.join(name);
+        let text = text.replace("@FOLDER@", &self.folder.display().to_string());
+        fs::write(&file, text).map_err(io_failure(file.display()))?;
+        Ok(file)
     }
 
     pub(super) fn mail(&self) -> PathBuf {
@@ -55,16 +73,15 @@ impl Logs {
         Ok(file)
     }
 
-    /// How many aborts got a reason: `of` takes queue id and class, where the program tells one, from a line of its output.
-    /// A wrong class counts as none. `a of b`.
-    pub(super) fn score(&self, output: &Path, of: impl Fn(&str) -> Option<(String, Option<String>)>) -> Result<String> {
+    /// How many aborts got a reason; a wrong class counts as none. `a of b`.
+    pub(super) fn score(&self, output: &Path, finds: Finds) -> Result<String> {
         let file = self.folder.join("truth");
         let truth = fs::read_to_string(&file).map_err(io_failure(file.display()))?;
         let truth: HashMap<&str, &str> = truth.lines().filter_map(|line| line.split_once(' ')).collect();
         let output = File::open(output).map_err(io_failure(output.display()))?;
         // The last word on each.
         let given: HashMap<String, Option<String>> =
-            BufReader::new(output).lines().map_while(std::result::Result::ok).filter_map(|line| of(&line)).collect();
+            BufReader::new(output).lines().map_while(std::result::Result::ok).filter_map(|line| finds(&line)).collect();
         let right = given.iter().filter(|(id, class)| {
             truth.get(id.as_str()).is_some_and(|truth| class.as_ref().is_none_or(|class| class == truth))
         });

@@ -38,7 +38,13 @@ pub(super) struct Contender {
     pub(super) name: String,
     pub(super) command: Box<dyn Fn() -> Command>,
     pub(super) end: End,
+    /// How its output is read, if it finds reasons, and the file that it writes where that is not its standard output.
+    pub(super) finds: Option<Finds>,
+    pub(super) file: Option<PathBuf>,
 }
+
+/// Queue id, and class where it tells one, of a line that gives an abort a reason.
+pub(super) type Finds = fn(&str) -> Option<(String, Option<String>)>;
 
 /// When a program is done.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +57,15 @@ pub(super) enum End {
 
 impl Contender {
     pub(super) fn new(name: &str, end: End, command: impl Fn() -> Command + 'static) -> Contender {
-        Contender { name: name.to_owned(), command: Box::new(command), end }
+        Contender { name: name.to_owned(), command: Box::new(command), end, finds: None, file: None }
+    }
+
+    pub(super) fn finds(self, finds: Finds) -> Contender {
+        Contender { finds: Some(finds), ..self }
+    }
+
+    pub(super) fn into_file(self, file: PathBuf) -> Contender {
+        Contender { file: Some(file), ..self }
     }
 
     /// Runs it once; what it writes to standard output goes to `output`.

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`measure`] | what a run costs, and several programs by turns |
 //! | [`logs`] | the logs that all of them read, and which aborts got their reason |
+//! | [`compare`] | programs that read the same logs, as a table |
 //! | [`document`] | the tables in `BENCHMARKS.md` |
 //! | [`files`] | the table of what reads files: `explain`, ripgrep, SEC, syslog-ng |
 //! | [`fluent_bit`] | the table of Fluent Bit: the module, and the join by hand |
 //! | [`growth`] | the tables of time and memory for more lines, hosts, queue ids |
 
+mod compare;
 mod document;
 mod files;
 mod fluent_bit;
@@ -18,7 +20,8 @@ mod measure;
 
 use std::path::PathBuf;
 
-use crate::shell::{Failure, Result, heading, io_failure, read, warn};
+use crate::dist;
+use crate::shell::{Failure, Result, heading, io_failure, read, run as run_command, warn};
 use crate::workspace::{cargo, target};
 
 const USAGE: &str = "\
@@ -60,9 +63,9 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
     }
     let folder = target()?.join("bench");
     std::fs::create_dir_all(&folder).map_err(io_failure(folder.display()))?;
-    crate::shell::run(cargo("build").args(["--locked", "--release", "--package", "abort-reason-host"]))?;
-    crate::shell::run(cargo("build").args(["--locked", "--release", "--example", "traffic"]))?;
-    let ours = target()?.join("release").join(crate::dist::command_name());
+    run_command(cargo("build").args(["--locked", "--release", "--package", "abort-reason-host"]))?;
+    run_command(cargo("build").args(["--locked", "--release", "--example", "traffic"]))?;
+    let ours = target()?.join("release").join(dist::command_name());
     let bench = Bench { rounds, messages, folder, ours };
     for (name, table) in TABLES.iter().filter(|(name, _)| names.is_empty() || names.contains(name)) {
         heading(&format!("The table `{name}`"));
