@@ -15,7 +15,7 @@ use common::{Folder, MAILLOG, MESSAGE_LOG, broken, http_get};
 use prost::Message;
 use rustix::process::Signal;
 use tonic::Code;
-use vector::{Bridge, Kind, Source, Taken, Value, Wrapper, bridge, deliver, free_address, line, send};
+use vector::{Bridge, Kind, Value, Wrapper, bridge, deliver, free_address, line, send};
 use world::{CONFIG, LONG, World};
 
 fn lines(text: &str, first: u64) -> Vec<Vec<u8>> {
