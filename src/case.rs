@@ -1,5 +1,7 @@
 //! What is known of an entry or a message that gets a record, the lines that speak of it, and what was found out.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::reasons::{Class, Rank, Stage, words};
@@ -14,6 +16,16 @@ words! {
         Unnoticed = "unnoticed",
         /// A message that passed without an entry, because the filter was down.
         Unlogged = "unlogged",
+    }
+}
+
+/// The name of a case: the same entry of the same host has the same one, wherever and whenever it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CaseId(pub u128);
+
+impl fmt::Display for CaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
     }
 }
 
@@ -51,7 +63,7 @@ impl Evidence {
 pub(crate) struct Case {
     pub seq: u64,
     pub kind: Kind,
-    pub id: Box<str>,
+    pub id: CaseId,
     /// The record that came in, a JSON object; empty for a message without an entry.
     pub record: Box<str>,
     pub entry: EntryFacts,

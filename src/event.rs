@@ -1,5 +1,7 @@
 //! What hosts and the engine hand each other: records on their way in and out, and what becomes of each.
 
+use serde::{Deserialize, Serialize};
+
 use crate::peek::LineKind;
 
 /// Which log a record belongs to, as far as the host knows.
@@ -75,6 +77,17 @@ pub struct Output {
     /// The ticket of the event that was pushed last when it was issued: a host that pushes many at a time can put it
     /// where it would stand if it had pushed one.
     pub behind: u64,
+    /// What it tells of; `None` for an entry that leaves as it came.
+    pub tells: Option<Revision>,
+}
+
+/// Which abort a record tells of, and how often that was told before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revision {
+    /// `abort.id`, a number of 128 bits.
+    pub id: u128,
+    /// `abort.revision`.
+    pub number: u32,
 }
 
 /// What waits to be taken, as hosts take it that pay for each call.

@@ -68,7 +68,7 @@ mod words;
 pub use case::{Kind, Outcome, Status};
 pub use config::{Config, ConfigError, Limits, Mode, Others};
 pub use engine::{Engine, RestoreError};
-pub use event::{Batch, Disposition, Input, Output, Source, What};
+pub use event::{Batch, Disposition, Input, Output, Revision, Source, What};
 pub use join::Watermark;
 pub use peek::{LineKind, Peek, Peeker, Processing, peek, processing};
 pub use queue_id::QueueId;

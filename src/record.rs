@@ -1,13 +1,18 @@
 //! The enriched record: one place for its shape, one function that writes it, for every face the same bytes.
 
+use std::fmt;
+
+use once_cell::sync::Lazy;
 use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
 
-use crate::case::{Case, Evidence, Kind, Outcome, Status, Verdict};
+use crate::case::{Case, CaseId, Evidence, Kind, Outcome, Status, Verdict};
 use crate::event::Input;
 use crate::json;
-use crate::reasons::{Matcher, Rank, advice};
+use crate::reasons::{Class, Matcher, Rank, advice};
 use crate::time::{LogTime, TEXT};
+use crate::words;
 
 /// The name of the object that is added.
 pub(crate) const MEMBER: &str = "abort";
@@ -39,11 +44,17 @@ impl WhyNot {
     }
 }
 
+/// Makes what is made once.
+pub(crate) fn warm_up() {
+    Lazy::force(&ADVICE);
+}
+
 /// The object, its fields in the order of the schema.
 #[derive(Serialize)]
 struct AbortObject<'a> {
     schema: &'static str,
-    id: &'a str,
+    #[serde(serialize_with = "display")]
+    id: CaseId,
     kind: Kind,
     queue_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,7 +70,7 @@ struct AbortObject<'a> {
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "seconds")]
     processing_secs: Option<i64>,
     status: Status,
-    class: crate::reasons::Class,
+    class: Class,
     fault: crate::reasons::Fault,
     #[serde(skip_serializing_if = "Option::is_none")]
     ignorable: Option<bool>,
@@ -74,7 +85,7 @@ struct AbortObject<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     timeout: Option<char>,
     outcome: Outcome,
-    advice: AdviceObject,
+    advice: &'static RawValue,
     #[serde(serialize_with = "evidence", skip_serializing_if = "Lines::is_empty")]
     evidence: Lines<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,13 +93,9 @@ struct AbortObject<'a> {
     revision: u32,
 }
 
-#[derive(Serialize)]
-struct AdviceObject {
-    id: &'static str,
-    text: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<&'static str>,
-}
+/// What to do, as it is written: for every class, in their order.
+static ADVICE: Lazy<Vec<Box<RawValue>>> =
+    Lazy::new(|| Class::ALL.iter().filter_map(|class| to_raw_value(&advice(*class)).ok()).collect());
 
 #[derive(Serialize)]
 struct EvidenceObject<'a> {
@@ -135,11 +142,10 @@ impl Issue<'_> {
     /// Writes the record: what came in, with the object behind its other members.
     pub(crate) fn write(&self, matcher: &Matcher) -> Vec<u8> {
         let Issue { case, verdict, .. } = self;
-        let advice = advice(verdict.class);
         let own = verdict.own_filter;
         let object = AbortObject {
             schema: SCHEMA,
-            id: &case.id,
+            id: case.id,
             kind: case.kind,
             queue_id: self.queue_id,
             host: self.host,
@@ -158,7 +164,7 @@ impl Issue<'_> {
             stage: verdict.stage,
             timeout: verdict.timeout,
             outcome: verdict.outcome,
-            advice: AdviceObject { id: advice.id, text: advice.text, url: advice.url },
+            advice: ADVICE.get(verdict.class as usize).map_or(RawValue::NULL, |advice| &**advice),
             evidence: Lines { matcher, evidence: &verdict.evidence, from: case.entry.at.map(|at| at - self.offset) },
             why_not: self.why_not.map(WhyNot::as_str),
             revision: self.revision,
@@ -184,8 +190,12 @@ pub(crate) fn of_input(input: Input<'_>, has_null: bool) -> Option<String> {
 
 /// A bare line as a record.
 pub(crate) fn of_line(line: &[u8]) -> String {
-    let message = serde_json::to_string(&String::from_utf8_lossy(line)).unwrap_or_default();
-    format!("{{\"message\":{message}}}")
+    let mut record = Vec::with_capacity(line.len() + 32);
+    record.extend_from_slice(b"{\"message\":");
+    // Writing a string into memory can't fail.
+    drop(serde_json::to_writer(&mut record, &words::text(line)));
+    record.push(b'}');
+    String::from_utf8(record).unwrap_or_default()
 }
 
 #[allow(clippy::ref_option)] // as serde calls it
@@ -198,6 +208,10 @@ fn time<S: Serializer>(time: &Option<LogTime>, serializer: S) -> Result<S::Ok, S
 #[allow(clippy::ref_option)] // as serde calls it
 fn seconds<S: Serializer>(ms: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(ms.unwrap_or_default() as f64 / 1_000.0)
+}
+
+fn display<T: fmt::Display, S: Serializer>(name: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(name)
 }
 
 fn evidence<S: Serializer>(lines: &Lines<'_>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -217,33 +231,38 @@ fn evidence<S: Serializer>(lines: &Lines<'_>, serializer: S) -> Result<S::Ok, S:
     list.end()
 }
 
-/// A line with one mark for any run of bytes that are no ASCII: hosts whose records are text spoil such bytes, each in its
+/// A text with one mark for any run of bytes that are no ASCII: hosts whose records are text spoil such bytes, each in its
 /// own way.
-fn meant(line: &[u8]) -> Vec<u8> {
-    let mut meant = line.to_vec();
-    meant.iter_mut().filter(|byte| !byte.is_ascii()).for_each(|byte| *byte = 0x80);
-    meant.dedup_by(|byte, before| *byte == 0x80 && *before == 0x80);
-    meant
+fn meant(text: &[u8]) -> impl Iterator<Item = u8> {
+    let mut is_run = false;
+    text.iter().filter_map(move |byte| {
+        let is_further = !byte.is_ascii() && is_run;
+        is_run = !byte.is_ascii();
+        (!is_further).then_some(if is_run { 0x80 } else { *byte })
+    })
 }
 
-/// A stable name for a case: the same entry of the same host gives the same name, wherever and whenever it is read.
-pub(crate) fn case_id(kind: Kind, host: Option<&str>, queue_id: &str, line: &[u8]) -> String {
+/// Names a case.
+pub(crate) fn case_id(kind: Kind, host: Option<&str>, queue_id: &str, line: &[u8]) -> CaseId {
     // FNV-1a of 128 bits: stable for ever, and nothing here needs a secret.
     // Its prime is 2^88 + 0x13b; in two halves, since an interpreter has no multiplication of 128 bits.
     let (mut high, mut low) = (0x6c62_272e_07bb_0142u64, 0x62b8_2175_6295_c58du64);
-    let mut add = |bytes: &[u8]| {
-        for byte in bytes.iter().chain(&[0]) {
-            low ^= u64::from(*byte);
-            let (upper, lower) = ((low >> 32) * 0x13b, (low & 0xffff_ffff) * 0x13b);
-            let middle = upper + (lower >> 32);
-            high = high.wrapping_mul(0x13b).wrapping_add(middle >> 32).wrapping_add(low << 24);
-            low = middle << 32 | lower & 0xffff_ffff;
-        }
+    let mut add = |byte: u8| {
+        low ^= u64::from(byte);
+        let (upper, lower) = ((low >> 32) * 0x13b, (low & 0xffff_ffff) * 0x13b);
+        let middle = upper + (lower >> 32);
+        high = high.wrapping_mul(0x13b).wrapping_add(middle >> 32).wrapping_add(low << 24);
+        low = middle << 32 | lower & 0xffff_ffff;
     };
     // An entry is one, whether or not its kind is known by now.
-    add(if kind == Kind::Unlogged { b"unlogged" } else { b"entry" });
-    add(&meant(host.unwrap_or_default().to_ascii_lowercase().as_bytes()));
-    add(queue_id.as_bytes());
-    add(&meant(line));
-    format!("{high:016x}{low:016x}")
+    let kind = if kind == Kind::Unlogged { "unlogged" } else { "entry" };
+    kind.bytes().for_each(&mut add);
+    add(0);
+    meant(host.unwrap_or_default().as_bytes()).for_each(|byte| add(byte.to_ascii_lowercase()));
+    add(0);
+    queue_id.bytes().for_each(&mut add);
+    add(0);
+    meant(line).for_each(&mut add);
+    add(0);
+    CaseId(u128::from(high) << 64 | u128::from(low))
 }

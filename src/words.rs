@@ -2,6 +2,8 @@
 
 #![allow(clippy::inline_always, reason = "an interpreter pays dearly for each call, and this is run for every record")]
 
+use std::borrow::Cow;
+
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
 const HIGHS: u64 = ONES << 7;
 
@@ -127,6 +129,11 @@ pub(crate) fn digits(text: &[u8]) -> usize {
         None => last(text),
     };
     ((no_digits(word).trailing_zeros() / 8) as usize).min(text.len())
+}
+
+/// Bytes as text, in which others stand for what is none. Mostly all is text, which is told many bytes at a time.
+pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 #[cfg(test)]

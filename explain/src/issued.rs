@@ -9,6 +9,8 @@
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, BufWriter, Read, Seek, Write};
 
+use abort_reason::{Output, Revision};
+
 use crate::advise::{Advice, Advisor};
 use crate::record;
 use crate::trouble::{Result, Trouble};
@@ -25,30 +27,25 @@ pub(crate) struct Issued<S: Spool> {
     /// The last record of each abort, by its id.
     last: HashMap<u128, u64>,
     superseded: HashSet<u64>,
-    host: Option<String>,
-    several_hosts: bool,
 }
 
 impl<S: Spool> Issued<S> {
     pub(crate) fn new(spool: S) -> Issued<S> {
         let spool = BufWriter::with_capacity(256 * 1024, spool);
-        Issued { spool, records: 0, last: HashMap::new(), superseded: HashSet::new(), host: None, several_hosts: false }
+        Issued { spool, records: 0, last: HashMap::new(), superseded: HashSet::new() }
     }
 
     /// Takes a record; one without a reason is not what anybody asked for.
-    pub(crate) fn push(&mut self, record: &[u8]) -> Result<()> {
-        let Some(head) = record::head(record) else { return Ok(()) };
-        let id = u128::from_str_radix(&head.id, 16).unwrap_or_default();
+    pub(crate) fn push(&mut self, output: &Output) -> Result<()> {
+        let Some(Revision { id, number }) = output.tells else { return Ok(()) };
         if let Some(earlier) = self.last.insert(id, self.records)
-            && head.revision > 0
+            && number > 0
         {
             self.superseded.insert(earlier);
         }
-        self.several_hosts |= self.host.is_some() && head.host.is_some() && self.host != head.host;
-        self.host = self.host.take().or(head.host);
         self.records += 1;
         // JSON holds no line ends but those between its tokens, and the engine writes none.
-        self.spool.write_all(record)?;
+        self.spool.write_all(&output.data)?;
         Ok(self.spool.write_all(b"\n")?)
     }
 
@@ -57,8 +54,7 @@ impl<S: Spool> Issued<S> {
         let mut spool = self.spool.into_inner().map_err(|error| Trouble::Spool(error.into_error()))?;
         spool.rewind()?;
         let spool = BufReader::with_capacity(256 * 1024, spool);
-        let (superseded, several_hosts) = (self.superseded, self.several_hosts);
-        Ok(Latest { spool, superseded, several_hosts, at: 0, record: Vec::new() })
+        Ok(Latest { spool, superseded: self.superseded, at: 0, record: Vec::new() })
     }
 }
 
@@ -66,15 +62,24 @@ impl<S: Spool> Issued<S> {
 pub struct Latest<S: Spool> {
     spool: BufReader<S>,
     superseded: HashSet<u64>,
-    several_hosts: bool,
     at: u64,
     record: Vec<u8>,
 }
 
 impl<S: Spool> Latest<S> {
-    /// Whether the records come from more than one host.
-    pub fn several_hosts(&self) -> bool {
-        self.several_hosts
+    /// Whether the records come from more than one host. Begins again with the first record.
+    pub fn several_hosts(&mut self) -> Result<bool> {
+        self.rewind()?;
+        let (mut first, mut several) = (None, false);
+        while let Some(record) = self.next_record()?
+            && !several
+        {
+            let host = record::host(record);
+            several = first.is_some() && host.is_some() && host != first;
+            first = first.or(host);
+        }
+        self.rewind()?;
+        Ok(several)
     }
 
     /// What an advisor, who has seen the entries, makes of the records, all of them.
@@ -112,10 +117,10 @@ impl<S: Spool> Latest<S> {
 mod tests {
     use super::*;
 
-    fn latest(records: &[String]) -> Vec<String> {
+    fn latest(records: &[Output]) -> Vec<String> {
         let mut issued = Issued::new(std::io::Cursor::new(Vec::new()));
         for record in records {
-            issued.push(record.as_bytes()).unwrap();
+            issued.push(record).unwrap();
         }
         let mut latest = issued.into_latest().unwrap();
         let mut all = Vec::new();
@@ -125,18 +130,24 @@ mod tests {
         all
     }
 
-    fn record(id: u32, revision: u32) -> String {
-        format!(r#"{{"message":"m{id}","abort":{{"id":"{id:032x}","revision":{revision}}}}}"#)
+    fn record(id: u32, number: u32) -> Output {
+        let tells = Some(Revision { id: id.into(), number });
+        Output { data: text(id, number).into_bytes(), ticket: 0, behind: 0, tells }
+    }
+
+    fn text(id: u32, revision: u32) -> String {
+        format!(r#"{{"message":"m{id}","abort":{{"revision":{revision}}}}}"#)
     }
 
     #[test]
     fn only_the_last_revision_stays() {
         let records = [record(1, 0), record(2, 0), record(1, 1), record(3, 0), record(1, 2), record(3, 1)];
-        assert_eq!(latest(&records), [record(2, 0), record(1, 2), record(3, 1)]);
+        assert_eq!(latest(&records), [text(2, 0), text(1, 2), text(3, 1)]);
     }
 
     #[test]
     fn what_has_no_reason_is_left_out() {
-        assert_eq!(latest(&["{\"message\":\"a\"}".into(), record(1, 0), "no JSON".into()]), [record(1, 0)]);
+        let entry = Output { data: b"{\"message\":\"a\"}".to_vec(), tells: None, ..record(2, 0) };
+        assert_eq!(latest(&[entry, record(1, 0)]), [text(1, 0)]);
     }
 }

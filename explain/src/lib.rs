@@ -85,7 +85,7 @@ impl<S: Spool> Explanation<S> {
 
     fn take(&mut self) -> Result<()> {
         while let Some(output) = self.engine.poll() {
-            self.issued.push(&output.data)?;
+            self.issued.push(&output)?;
         }
         while self.engine.poll_released().is_some() {}
         Ok(())

@@ -3,13 +3,10 @@
 
 use serde::Deserialize;
 
-/// What tells the revisions of one abort apart, and little else: read from every record that is issued.
+/// The host alone.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Head {
-    /// 32 hexadecimal digits.
-    pub(crate) id: String,
-    pub(crate) host: Option<String>,
-    pub(crate) revision: u32,
+struct Host {
+    host: Option<String>,
 }
 
 /// The object, without its evidence.
@@ -55,9 +52,9 @@ struct Record<T> {
     abort: Option<T>,
 }
 
-/// The head of a record; `None` if it carries no reason.
-pub(crate) fn head(record: &[u8]) -> Option<Head> {
-    serde_json::from_slice::<Record<Head>>(record).ok()?.abort
+/// The host of a record, if it names one.
+pub(crate) fn host(record: &[u8]) -> Option<String> {
+    serde_json::from_slice::<Record<Host>>(record).ok()?.abort?.host
 }
 
 /// The object of a record.

@@ -1,6 +1,6 @@
 //! Entries become cases, cases wait, and leave as records.
 
-use crate::case::{Case, CaseState, EntryFacts, Kind, Taken, Told};
+use crate::case::{Case, CaseId, CaseState, EntryFacts, Kind, Taken, Told};
 use crate::config::Mode;
 use crate::entry::{Action, Entry};
 use crate::event::Input;
@@ -10,6 +10,7 @@ use crate::queue_id::QueueId;
 use crate::reasons::{Class, Stage};
 use crate::record;
 use crate::time::LogTime;
+use crate::words;
 
 use super::group::{Delivery, Group};
 use super::names::{HostIndex, host_name, host_number, is_known, same_host};
@@ -106,7 +107,7 @@ impl Join {
         let Incoming { place, host, entry, reading, ticket } = incoming;
         group.nameless |= host.is_none();
         let name = record::case_id(kind, host, entry.id.as_str(), &reading.line);
-        let known = group.cases.iter().find(|case| *case.id == *name);
+        let known = group.cases.iter().find(|case| case.id == name);
         let (repeated, same) = (known.is_some(), known.is_some_and(|case| *case.record == *record));
         if repeated {
             self.stats.duplicates += 1;
@@ -257,11 +258,11 @@ impl Join {
                 has_size: false,
                 refuses_mail: false,
             };
-            let to = crate::envelope::recipients(text).map(|to| String::from_utf8_lossy(to).into()).collect();
+            let to = crate::envelope::recipients(text).map(|to| words::text(to).into()).collect();
             let case = Case {
                 seq: 0,
                 kind: Kind::Unlogged,
-                id: id.into(),
+                id,
                 record: record::of_line(raw).into(),
                 to,
                 relay: None,
@@ -341,12 +342,12 @@ impl Join {
     }
 }
 
-fn new_case(kind: Kind, id: String, record: String, entry: &Entry<'_>, reading: &Reading<'_>) -> Case {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into();
+fn new_case(kind: Kind, id: CaseId, record: String, entry: &Entry<'_>, reading: &Reading<'_>) -> Case {
+    let text = |bytes: &[u8]| words::text(bytes).into();
     Case {
         seq: 0,
         kind,
-        id: id.into(),
+        id,
         record: record.into(),
         to: entry.to.iter().map(|to| text(to)).collect(),
         relay: entry.relay.map(text),
@@ -371,7 +372,7 @@ fn facts(entry: &Entry<'_>, reading: &Reading<'_>) -> EntryFacts {
         time,
         at: time.map(LogTime::ms),
         processing_ms: entry.processing_ms,
-        from: entry.from.map(|from| String::from_utf8_lossy(from).into()),
+        from: entry.from.map(|from| words::text(from).into()),
         has_size: entry.has_size,
         refuses_mail: entry.action.as_ref().is_some_and(Action::refuses_mail),
     }

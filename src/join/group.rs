@@ -60,7 +60,6 @@ pub(crate) struct Transaction<'g> {
     /// Ended by a refusal of MAIL.
     pub refused: bool,
     pub last: bool,
-    sender: Option<&'g str>,
 }
 
 /// An entry with the order of its arrival, and its place among the cases if it is one.
@@ -136,9 +135,8 @@ impl Group {
         for (at, evidence) in self.evidence.iter().enumerate() {
             let refused = matcher.rule(evidence.rule).role == Role::RefusesMail;
             if refused || at + 1 == self.evidence.len() {
-                let lines = &self.evidence[start..=at];
-                let sender = lines.iter().rev().find_map(|line| sender(matcher, line));
-                list.push(Transaction { evidence: lines, refused, last: at + 1 == self.evidence.len(), sender });
+                let last = at + 1 == self.evidence.len();
+                list.push(Transaction { evidence: &self.evidence[start..=at], refused, last });
                 start = at + 1;
             }
         }
@@ -148,8 +146,12 @@ impl Group {
     /// The transaction of each case, by the place of the case. Entries and transactions of one id follow each other in
     /// the same order; a sender tells them apart, where both name one. Time tells only which of several is meant.
     pub(crate) fn align<'g>(&'g self, matcher: &Matcher, offset: i64) -> Vec<Option<Transaction<'g>>> {
+        // Most lines come before their entry.
+        if self.cases.is_empty() {
+            return Vec::new();
+        }
         let transactions = self.transactions(matcher);
-        let (entries, found) = self.refused(&transactions, offset);
+        let (entries, found) = self.refused(matcher, &transactions, offset);
         let mut aligned = vec![None; self.cases.len()];
         // What no refusal ended is the last entry's of those that are left.
         let last = found.iter().rposition(Option::is_none);
@@ -164,7 +166,12 @@ impl Group {
     }
 
     /// All entries in their order, and which transaction that ended by a refusal is whose, by its place.
-    fn refused(&self, transactions: &[Transaction<'_>], offset: i64) -> (Vec<InOrder<'_>>, Vec<Option<usize>>) {
+    fn refused(
+        &self,
+        matcher: &Matcher,
+        transactions: &[Transaction<'_>],
+        offset: i64,
+    ) -> (Vec<InOrder<'_>>, Vec<Option<usize>>) {
         let cases = self.cases.iter().enumerate().map(|(at, case)| (case.seq, &case.entry, Some(at)));
         let mut arrived: Vec<InOrder<'_>> =
             cases.chain(self.others.iter().map(|(seq, entry)| (*seq, entry, None))).collect();
@@ -176,10 +183,10 @@ impl Group {
             let before = |known: &InOrder<'_>| known.1.at.zip(entry.1.at).is_none_or(follows);
             entries.insert(entries.iter().rposition(before).map_or(0, |at| at + 1), entry);
         }
-        let mut found = refusals(transactions, &entries, offset, false);
+        let mut found = refusals(matcher, transactions, &entries, offset, false);
         // Where none fits, the difference between the clocks may be another than was thought.
         if found.iter().all(Option::is_none) {
-            found = refusals(transactions, &entries, offset, true);
+            found = refusals(matcher, transactions, &entries, offset, true);
         }
         (entries, found)
     }
@@ -193,7 +200,7 @@ impl Group {
             return;
         }
         let transactions = self.transactions(matcher);
-        let (entries, found) = self.refused(&transactions, offset);
+        let (entries, found) = self.refused(matcher, &transactions, offset);
         let left =
             |case: Option<usize>| case.is_none_or(|case| matches!(self.cases[case].state, CaseState::Issued { .. }));
         let of_those_that_left = entries.iter().zip(found).filter(|((.., case), _)| left(*case));
@@ -278,6 +285,7 @@ impl Group {
 
 /// Which refused transaction each entry is of, in order; by time, too, where the difference of the clocks is given.
 fn refusals(
+    matcher: &Matcher,
     transactions: &[Transaction<'_>],
     entries: &[InOrder<'_>],
     offset: i64,
@@ -290,7 +298,7 @@ fn refusals(
             let transaction = &transactions[*at];
             transaction.refused
                 && transaction.not_before(entry, offset, any_zone)
-                && transaction.has_sender(entry).unwrap_or(only)
+                && transaction.has_sender(matcher, entry).unwrap_or(only)
         })?;
         next = found + 1;
         Some(found)
@@ -300,8 +308,9 @@ fn refusals(
 
 impl Transaction<'_> {
     /// Whether an entry may be of this transaction by its sender, where both name one.
-    fn has_sender(&self, entry: &EntryFacts) -> Option<bool> {
-        let (from, sender) = entry.from.as_deref().zip(self.sender)?;
+    fn has_sender(&self, matcher: &Matcher, entry: &EntryFacts) -> Option<bool> {
+        let from = entry.from.as_deref()?;
+        let sender = self.evidence.iter().rev().find_map(|line| sender(matcher, line))?;
         Some(address::may_be_same(from.as_bytes(), sender.as_bytes()))
     }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::words;
+
 use super::clock::Clocks;
 use super::names::{HostIndex, NAMELESS, clipped, host_number, short_name};
 
@@ -46,7 +48,7 @@ impl Hosts {
         {
             return *place;
         }
-        let name = String::from_utf8_lossy(host).to_ascii_lowercase();
+        let name = words::text(host).to_ascii_lowercase();
         let known = self.places.get(name.as_str()).copied().or_else(|| {
             let short = std::str::from_utf8(short_name(name.as_bytes())).unwrap_or(&name);
             if short.len() < name.len() {
@@ -66,7 +68,7 @@ impl Hosts {
             }
             self.clocks.push(Clocks::default());
             self.numbers.push(host_number(host));
-            self.names.push(String::from_utf8_lossy(host).into());
+            self.names.push(words::text(host).into());
             (self.clocks.len() - 1) as HostIndex
         });
         if self.places.len() < self.most * 2 {

@@ -27,13 +27,15 @@ use std::collections::VecDeque;
 use crate::case::Evidence;
 use crate::config::Config;
 use crate::envelope::{FromLine, ToLine};
-use crate::event::Output;
+use crate::event::{Output, Revision};
 use crate::mail_line::{MailId, MailLine};
 use crate::peek::LineKind;
 use crate::queue_id::QueueId;
 use crate::reasons::{Class, Matcher, Rank, Role};
+use crate::record;
 use crate::stats::Stats;
 use crate::time::LogTime;
+use crate::words;
 
 use clock::Mark;
 pub use clock::Watermark;
@@ -142,10 +144,11 @@ impl Join {
 
     pub(crate) fn warm_up(&self) {
         self.matcher.warm_up();
+        record::warm_up();
     }
 
-    fn leave(&mut self, data: Vec<u8>, ticket: u64) {
-        self.out.push_back(Output { data, ticket, behind: self.pushed });
+    fn leave(&mut self, data: Vec<u8>, ticket: u64, tells: Option<Revision>) {
+        self.out.push_back(Output { data, ticket, behind: self.pushed, tells });
     }
 
     /// Something comes in.
@@ -270,7 +273,7 @@ impl Join {
         }
         let unscanned = self.config.unlogged && self.failed_own(about.place, &about.id).is_some();
         if unscanned || self.store.contains(&about.id) {
-            let sender = unscanned.then(|| String::from_utf8_lossy(line.sender).into());
+            let sender = unscanned.then(|| words::text(line.sender).into());
             self.change(about, |group| {
                 group.collected = true;
                 group.sender = sender.or(group.sender.take());
@@ -350,12 +353,12 @@ impl Join {
             seq: self.seq,
             time,
             at,
-            program: String::from_utf8_lossy(names::clipped(program)).into(),
+            program: words::text(names::clipped(program)).into(),
             pid,
-            text: String::from_utf8_lossy(text).into(),
+            text: words::text(text).into(),
             rule,
             stage,
-            filter: filter.map(|name| String::from_utf8_lossy(name).into()),
+            filter: filter.map(|name| words::text(name).into()),
             ticket,
         }
     }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::words;
+
 /// A host's place in [`super::hosts::Hosts`].
 pub(crate) type HostIndex = u16;
 
@@ -24,7 +26,7 @@ pub(crate) fn clipped(host: &[u8]) -> &[u8] {
 
 /// A host's name; none if a line has none.
 pub(crate) fn host_name(host: &[u8]) -> Option<Cow<'_, str>> {
-    (!host.is_empty()).then(|| String::from_utf8_lossy(clipped(host)))
+    (!host.is_empty()).then(|| words::text(clipped(host)))
 }
 
 /// The first label of a host's name; an address is its own.

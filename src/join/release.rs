@@ -2,7 +2,7 @@
 
 use crate::case::{Case, CaseState, EntryFacts, Kind, Status, Told, Verdict};
 use crate::config::Others;
-use crate::event::Output;
+use crate::event::{Output, Revision};
 use crate::peek::LineKind;
 use crate::queue_id::QueueId;
 use crate::reasons::Class;
@@ -103,7 +103,8 @@ impl Join {
         }
         self.stats.provisional += 1;
         self.stats.issued += 1;
-        self.leave(record, group.cases[index].ticket);
+        let case = &group.cases[index];
+        self.leave(record, case.ticket, Some(Revision { id: case.id.0, number: 0 }));
     }
 
     /// Issues a case as it stands.
@@ -126,13 +127,14 @@ impl Join {
             // has an entry. An entry leaves as it came, unless it has left; a delivery has.
             if kind == Kind::Unnoticed && revision == 0 && self.config.others == Others::Pass {
                 let record = case.record.as_bytes().to_vec();
-                self.leave(record, ticket);
+                self.leave(record, ticket, None);
             }
             return;
         }
+        let tells = Revision { id: case.id.0, number: revision };
         let first = before.is_none_or(|before| before.status == Status::Provisional);
         self.count(kind, told.status, revision, first);
-        self.leave(record, ticket);
+        self.leave(record, ticket, Some(tells));
     }
 
     fn count(&mut self, kind: Kind, status: Status, revision: u32, first: bool) {

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::event::Output;
+use crate::event::{Output, Revision};
 use crate::stats::Stats;
+use crate::words;
 
 use super::Join;
 use super::connections::{self, Connections};
@@ -20,7 +21,7 @@ use super::store::{self, Store};
 use super::waits::{Wait, Waits};
 
 /// Raised with every change of what is stored.
-const FORMAT: &str = concat!("abort-reason ", env!("CARGO_PKG_VERSION"), " 7");
+const FORMAT: &str = concat!("abort-reason ", env!("CARGO_PKG_VERSION"), " 8");
 
 #[derive(Serialize, Deserialize)]
 struct Snapshot {
@@ -40,7 +41,7 @@ struct Snapshot {
     seq: u64,
     now: u64,
     pushed: u64,
-    out: VecDeque<(String, u64, u64)>,
+    out: VecDeque<(String, u64, u64, Option<Revision>)>,
     released: VecDeque<u64>,
     stats: Stats,
 }
@@ -67,7 +68,9 @@ impl Join {
             out: self
                 .out
                 .iter()
-                .map(|output| (String::from_utf8_lossy(&output.data).into_owned(), output.ticket, output.behind))
+                .map(|Output { data, ticket, behind, tells }| {
+                    (words::text(data).into_owned(), *ticket, *behind, *tells)
+                })
                 .collect(),
             released: self.released.clone(),
             stats: self.stats,
@@ -100,7 +103,12 @@ impl Join {
         join.seq = snapshot.seq;
         (join.now, join.resumed) = (snapshot.now, true);
         join.pushed = snapshot.pushed;
-        let output = |(data, ticket, behind): (String, u64, u64)| Output { data: data.into_bytes(), ticket, behind };
+        let output = |(data, ticket, behind, tells): (String, _, _, _)| Output {
+            data: data.into_bytes(),
+            ticket,
+            behind,
+            tells,
+        };
         join.out = snapshot.out.into_iter().map(output).collect();
         join.released = snapshot.released;
         join.stats = snapshot.stats;

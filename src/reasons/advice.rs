@@ -1,15 +1,18 @@
 //! What an administrator can do about a class, naming the setting.
 
+use serde::Serialize;
+
 use super::class::Class;
 
 /// What to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Advice {
     /// A stable name.
     pub id: &'static str,
     /// One or two sentences.
     pub text: &'static str,
     /// Where to read more.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<&'static str>,
 }
 

@@ -21,10 +21,28 @@ pub(crate) struct CompiledRule {
     pub role: Role,
     pub stage: Option<Stage>,
     pub timeout: Option<char>,
-    /// Its expression names the stage.
-    names_stage: bool,
     start: Start,
     rest: Regex,
+    groups: Groups,
+}
+
+/// Where the groups of an expression stand, if it has them.
+#[derive(Debug, Clone, Copy)]
+struct Groups {
+    filter: Option<usize>,
+    stage: Option<usize>,
+    /// What must be an address.
+    address: Option<usize>,
+    /// What must be one if it holds `... `.
+    bounded: Option<usize>,
+}
+
+impl Groups {
+    fn new(rest: &Regex) -> Groups {
+        let place = |name: &str| rest.capture_names().position(|group| group == Some(name));
+        let [filter, stage, address, bounded] = ["filter", "stage", "address", "bounded"].map(place);
+        Groups { filter, stage, address, bounded }
+    }
 }
 
 /// What a text begins with: something literal, or a field that is not, with literals around it.
@@ -151,8 +169,8 @@ impl CompiledRule {
             role: rule.role,
             stage: rule.stage,
             timeout: rule.timeout,
-            names_stage: rest.capture_names().flatten().any(|name| name == "stage"),
             start: Start::new(start),
+            groups: Groups::new(&rest),
             rest,
         })
     }
@@ -168,15 +186,15 @@ impl CompiledRule {
         if self.rest.captures_len() == 1 {
             return self.rest.is_match(rest).then_some((filter, self.stage));
         }
-        let captures = self.rest.captures(rest)?;
-        let fails = |group, fits: fn(&[u8]) -> bool| captures.name(group).is_some_and(|found| !fits(found.as_bytes()));
-        if fails("address", address::is_one) || fails("bounded", address::may_be_one) {
+        let mut places = self.rest.capture_locations();
+        self.rest.captures_read(&mut places, rest)?;
+        let found = |group: Option<usize>| places.get(group?).map(|(start, end)| &rest[start..end]);
+        let fails = |group, fits: fn(&[u8]) -> bool| found(group).is_some_and(|found| !fits(found));
+        if fails(self.groups.address, address::is_one) || fails(self.groups.bounded, address::may_be_one) {
             return None;
         }
-        let filter = filter.or_else(|| captures.name("filter").map(|name| name.as_bytes()));
-        let stage =
-            captures.name("stage").and_then(|stage| Stage::from_log(std::str::from_utf8(stage.as_bytes()).ok()?));
-        Some((filter, stage.or(self.stage)))
+        let stage = found(self.groups.stage).and_then(|stage| Stage::from_log(std::str::from_utf8(stage).ok()?));
+        Some((filter.or_else(|| found(self.groups.filter)), stage.or(self.stage)))
     }
 }
 
@@ -328,7 +346,7 @@ impl Matcher {
             let name = text.strip_prefix(b"ruleset=").unwrap_or_default();
             let name = &name[..memchr::memchr(b',', name).unwrap_or_default()];
             let of_its_own = STANDARD_RULESETS.iter().any(|ruleset| ruleset.as_bytes() == name);
-            return (rule.names_stage || !of_its_own) && !is_quarantine(text);
+            return (rule.groups.stage.is_some() || !of_its_own) && !is_quarantine(text);
         }
         if rule.class != Class::MtaError || rule.rank != Rank::Circumstantial {
             return true;

@@ -62,7 +62,7 @@ impl Style {
 /// Writes the rows, then the summary.
 pub(super) fn write(latest: &mut Latest, out: &mut Output, mut summary: Summary) -> Result<()> {
     let style = Style::of_terminal(out.is_terminal());
-    let columns = Columns::for_width(style.width, latest.several_hosts());
+    let columns = Columns::for_width(style.width, latest.several_hosts()?);
     let mut page = columns.page(style, true);
     while let Some(record) = latest.next_record()? {
         let Some(abort) = record::abort(record) else { continue };
