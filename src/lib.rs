@@ -55,6 +55,7 @@ mod input;
 mod join;
 mod json;
 mod mail_line;
+mod object;
 mod peek;
 mod profile;
 mod queue_id;
