@@ -190,6 +190,13 @@ impl Clocks {
         (message.is_sample() || self.differences.len() < SAMPLES) && self.entries.latest.is_some()
     }
 
+    /// The same where its mail lines came first, if at all, and those of others behind them: each until enough are known and
+    /// say the same, and one in sixteen from then on.
+    #[inline]
+    pub(super) fn wants_behind_others(&self, message: Key) -> bool {
+        message.is_sample() || !self.are_same
+    }
+
     /// Whether one more message that stands in both logs, by times in seconds, would say what all others did.
     #[inline]
     pub(crate) fn is_known(&self, entry_secs: i64, mail_secs: i64) -> bool {

@@ -108,14 +108,20 @@ impl Join {
         let secs = look.at.div_euclid(1_000) as u32;
         let key = Key::from(id);
         let clocks = self.hosts.clocks(host);
-        let is_new = |mail_secs: u32| !clocks.is_known(look.at.div_euclid(1_000), mail_secs.into());
         // Two hosts may have one id.
         let is_of = |other: HostIndex| other == host || self.hosts.may_be_same(other, host);
         let wanted = match look.log {
             // Only its first line counts.
             LineKind::Mail => clocks.wants(key) && self.lines.last_time(key, is_of).is_none(),
-            // An entry comes behind its message's lines, nearly always.
-            LineKind::MessageLog => clocks.mail.latest.is_some() && self.lines.last_time(key, is_of).is_none_or(is_new),
+            // An entry comes behind its message's lines, nearly always; where logs are read one behind the other, it does
+            // not, and to search for each would cost more than all the rest.
+            LineKind::MessageLog => {
+                clocks.mail.latest.is_some()
+                    && match self.lines.last_time(key, is_of) {
+                        Some(mail_secs) => !clocks.is_known(look.at.div_euclid(1_000), mail_secs.into()),
+                        None => clocks.wants_behind_others(key),
+                    }
+            }
         };
         if wanted {
             self.compare_logs(look, id, host);
