@@ -1,8 +1,10 @@
 //! The messages that something is known of, within bounds.
 //!
 //! Invariants: every group has exactly one place in `order`; `bytes` is the sum of the groups' weights. A group is changed
-//! by taking it out and putting it back, so that place and weight are always those of what it holds.
+//! by taking it out and putting it back, so that place and weight are always those of what it holds; its place is left
+//! for it meanwhile, since most changes leave it there.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 
@@ -130,19 +132,25 @@ impl Store {
         self.take_at(id, at).unwrap_or_default()
     }
 
-    /// Takes out the group at a place under an id.
+    /// Takes out the group at a place under an id, to change it; [`Store::put`] it back.
     pub(crate) fn take_at(&mut self, id: &QueueId, at: usize) -> Option<Group> {
         let groups = self.groups.get_mut(id)?;
         if at >= groups.len() {
             return None;
         }
         let group = groups.remove(at);
-        if groups.is_empty() {
+        self.count -= 1;
+        self.bytes -= group.bytes;
+        Some(group)
+    }
+
+    /// Takes out the group at a place under an id for good.
+    fn remove_at(&mut self, id: &QueueId, at: usize) -> Option<Group> {
+        let group = self.take_at(id, at)?;
+        if self.get(id).is_empty() {
             self.groups.remove(id);
             self.present.remove(id.number());
         }
-        self.count -= 1;
-        self.bytes -= group.bytes;
         if let Some((tier, age)) = group.place {
             self.order.remove(&(tier, age, *id));
         }
@@ -166,23 +174,31 @@ impl Store {
             }
             self.sequence
         };
-        group.place = Some((tier, age));
+        let place = (tier, age);
+        if let Some(before) = group.place.filter(|before| *before != place) {
+            self.order.remove(&(before.0, before.1, id));
+        }
+        if group.place != Some(place) {
+            self.order.insert((tier, age, id));
+        }
+        group.place = Some(place);
         group.bytes = group.weigh();
         self.bytes += group.bytes;
         self.count += 1;
-        self.order.insert((tier, age, id));
-        let groups = self.groups.entry(id).or_default();
-        if groups.is_empty() {
-            self.present.add(id.number());
+        match self.groups.entry(id) {
+            Entry::Occupied(groups) => groups.into_mut().push(group),
+            Entry::Vacant(groups) => {
+                self.present.add(id.number());
+                groups.insert(vec![group]);
+            }
         }
-        groups.push(group);
     }
 
     /// Takes out what is to be given up first.
     pub(crate) fn pop_first(&mut self) -> Option<(QueueId, Group)> {
         let (_, age, id) = *self.order.first()?;
         let at = self.get(&id).iter().position(|group| group.has_age(age))?;
-        self.take_at(&id, at).map(|group| (id, group))
+        self.remove_at(&id, at).map(|group| (id, group))
     }
 
     /// Takes out a group that is `over`, of those whose time is up to `limit`. A few are looked at in a call, each behind
@@ -203,7 +219,7 @@ impl Store {
             let group = &self.get(&id)[place];
             if over(group) {
                 self.ages.remove(&next);
-                return self.take_at(&id, place).map(|group| (id, group));
+                return self.remove_at(&id, place).map(|group| (id, group));
             }
             let time = group.time();
             if time > at {
