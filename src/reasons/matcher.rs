@@ -22,7 +22,8 @@ pub(crate) struct CompiledRule {
     pub stage: Option<Stage>,
     pub timeout: Option<char>,
     start: Start,
-    rest: Regex,
+    /// None where nothing may follow.
+    rest: Option<Regex>,
     groups: Groups,
 }
 
@@ -156,7 +157,7 @@ static BUILT_IN: Lazy<Matcher> = Lazy::new(|| Matcher(Arc::new(Rules::new(Vec::n
 impl CompiledRule {
     /// Compiles a rule; the error is the regular expression's.
     pub(crate) fn new(rule: &Rule, id: &str, start: &str, rest: &str) -> Result<CompiledRule, regex::Error> {
-        let rest = RegexBuilder::new(&format!("^(?:{rest})$"))
+        let expression = RegexBuilder::new(&format!("^(?:{rest})$"))
             .unicode(false)
             .dot_matches_new_line(true)
             .size_limit(1 << 20)
@@ -170,8 +171,8 @@ impl CompiledRule {
             stage: rule.stage,
             timeout: rule.timeout,
             start: Start::new(start),
-            groups: Groups::new(&rest),
-            rest,
+            groups: Groups::new(&expression),
+            rest: Some(expression).filter(|_| !rest.is_empty()),
         })
     }
 
@@ -182,12 +183,13 @@ impl CompiledRule {
             None => (None, behind),
             Some((field, literal)) => field.split(behind, literal)?,
         };
+        let Some(expression) = &self.rest else { return rest.is_empty().then_some((filter, self.stage)) };
         // Captures cost far more than a match.
-        if self.rest.captures_len() == 1 {
-            return self.rest.is_match(rest).then_some((filter, self.stage));
+        if expression.captures_len() == 1 {
+            return expression.is_match(rest).then_some((filter, self.stage));
         }
-        let mut places = self.rest.capture_locations();
-        self.rest.captures_read(&mut places, rest)?;
+        let mut places = expression.capture_locations();
+        expression.captures_read(&mut places, rest)?;
         let found = |group: Option<usize>| places.get(group?).map(|(start, end)| &rest[start..end]);
         let fails = |group, fits: fn(&[u8]) -> bool| found(group).is_some_and(|found| !fits(found));
         if fails(self.groups.address, address::is_one) || fails(self.groups.bounded, address::may_be_one) {
