@@ -10,6 +10,8 @@ use crate::system;
 
 /// Longer records pass without being looked at.
 const LONGEST: usize = 1 << 20;
+/// With a smaller heap of the host's, records that are not extraordinary don't arrive.
+const LEAST_HEAP: usize = 2 << 20;
 /// Bytes of records that wait for a slot; beyond, no mail line is read until there is room, and no second word is kept where
 /// none comes.
 const MOST_WAITING: usize = 16 << 20;
@@ -50,6 +52,9 @@ pub(crate) struct Filter {
     ticks: Option<(u64, u64, u64)>,
     since_tick: u64,
     counts: Counts,
+    /// What is wrong with the host's heap, and whether it was told.
+    heap_trouble: String,
+    heap_told: bool,
 }
 
 /// What kind of tag the last one was: tags come in rows.
@@ -137,6 +142,8 @@ impl Filter {
             ticks: None,
             since_tick: 0,
             counts: Counts::default(),
+            heap_trouble: String::new(),
+            heap_told: false,
             settings,
         }
     }
@@ -144,6 +151,14 @@ impl Filter {
     /// The tag of the ticks.
     pub(crate) fn tick_tag(&self) -> &str {
         &self.settings.tick_tag
+    }
+
+    /// Records come in a heap of the host's with so many bytes.
+    #[inline(never)]
+    pub(crate) fn has_heap(&mut self, bytes: usize) {
+        if bytes < LEAST_HEAP {
+            self.heap_trouble = report::small_heap(bytes);
+        }
     }
 
     /// The text of the configuration.
@@ -310,7 +325,9 @@ impl Filter {
         self.engine.set_stateless(self.stateless);
         self.engine.advance(self.now);
         self.collect(0);
-        if self.memory.news() {
+        let heap_news = !self.heap_told && !self.heap_trouble.is_empty();
+        self.heap_told |= heap_news;
+        if self.memory.news() || heap_news {
             self.ticks = Some((first, time.max(last), time));
             return Answer::Record(self.report(""));
         }
@@ -352,6 +369,7 @@ impl Filter {
             journal_bytes,
             journal_lost,
             journal_trouble: self.memory.trouble(),
+            heap_trouble: self.heap_trouble.clone(),
         };
         report::write(&self.counts, self.engine.stats(), &state, failure)
     }

@@ -37,6 +37,8 @@ pub(crate) struct State {
     pub journal_bytes: u64,
     pub journal_lost: u64,
     pub journal_trouble: String,
+    /// What is wrong with the host's heap.
+    pub heap_trouble: String,
 }
 
 /// Writes the record.
@@ -76,10 +78,21 @@ pub(crate) fn write(counts: &Counts, stats: &Stats, state: &State, failure: &str
     if !state.journal_trouble.is_empty() {
         report["journal"]["trouble"] = Value::from(state.journal_trouble.as_str());
     }
+    if !state.heap_trouble.is_empty() {
+        report["heap_trouble"] = Value::from(state.heap_trouble.as_str());
+    }
     if !failure.is_empty() {
         report["failure"] = Value::from(failure);
     }
     json!({ "abort_reason": report }).to_string().into_bytes()
+}
+
+/// What is wrong with a heap of so many bytes.
+pub(crate) fn small_heap(bytes: usize) -> String {
+    format!(
+        "Fluent Bit hands records over in a heap of {} KiB: longer ones are lost. Set wasm_heap_size to 8M in this filter",
+        bytes.div_ceil(1024)
+    )
 }
 
 /// The stand-in for a record that the host did not pass.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use host::{Filter, Heap, Outcome};
+use host::{Filter, Heap, Outcome, TICK, module_path};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use serde_json::Value;
@@ -43,7 +43,7 @@ fn hostile() -> Vec<Vec<u8>> {
 
 #[test]
 fn what_can_not_be_read_passes_as_it_came() {
-    for heap in [Heap::Own, Heap::Small] {
+    for heap in [Heap::Own, Heap::Host(8 << 20), Heap::Host(8 << 10)] {
         let mut filter = Filter::new(heap);
         for tag in TAGS {
             for record in hostile() {
@@ -83,10 +83,58 @@ fn what_can_not_be_read_passes_as_it_came() {
 
 #[test]
 fn a_record_that_was_not_passed_is_told_of() {
-    let mut filter = Filter::new(Heap::Small);
+    let mut filter = Filter::new(Heap::Host(8 << 10));
     let record = format!("{{\"log\":\"{}\"}}", "x".repeat(9_000));
     let Outcome::Record(text, false) = filter.record("pmx.message_log", 1, record.as_bytes()) else { panic!("lost") };
     assert!(text.contains("not_passed") && text.contains(&record.len().to_string()), "{text}");
+}
+
+/// Where a call fails, its record and what was held leave at the ticks that follow, and all else passes.
+#[test]
+fn what_a_failed_call_had_comes_back() {
+    let module = std::fs::read(module_path()).expect("the module");
+    let entry = |n: u32| {
+        format!("{{\"log\":\"2026-11-23T13:02:09 q=6AND15d301403{n} f=<a@b> t=<c@d> r=relay tm=6.04 a=c/abort\"}}")
+    };
+    let now = 1_800_000_000_000;
+    for heap in [Heap::Own, Heap::Host(8 << 20)] {
+        let mut filter = Filter::with(&module, heap, true);
+        for tag in [TICK, "evidence.maillog", TICK] {
+            filter.record(tag, now, br#"{"log":"x"}"#);
+        }
+        let mut pass = |n: u32, instructions: u64| {
+            let record = entry(n);
+            filter.failing(instructions, "pmx.message_log", now, record.as_bytes())
+        };
+        assert_eq!(pass(1, u64::MAX), Outcome::Dropped, "it waits");
+        assert!(matches!(pass(2, 10_000), Outcome::Lost(_)));
+        for n in [3, 4] {
+            assert_eq!(pass(n, u64::MAX), Outcome::Record(entry(n), true), "after a failure all passes");
+        }
+        let issued: Vec<String> = (0..9)
+            .filter_map(|second| match filter.tick(now + 1_000 * second) {
+                Outcome::Record(text, false) => Some(text),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(issued.len(), 3, "{issued:?}");
+        assert_eq!(issued[0], entry(2));
+        assert!(issued[1].contains("\"failure\":\"out of stack or memory\""), "{issued:?}");
+        assert!(issued[2].contains("q=6AND15d3014031") && issued[2].contains("\"abort\":{"), "{issued:?}");
+    }
+}
+
+/// A heap in which longer records have no place is told of at once.
+#[test]
+fn a_small_heap_is_told_of() {
+    for (bytes, is_small) in [(8 << 10, true), (8 << 20, false)] {
+        let mut filter = Filter::new(Heap::Host(bytes));
+        let told = (0..9).any(|second| match filter.tick(1_800_000_000_000 + 1_000 * second) {
+            Outcome::Record(text, _) => text.contains("heap_trouble") && text.contains("wasm_heap_size"),
+            _ => false,
+        });
+        assert_eq!(told, is_small);
+    }
 }
 
 /// Failures of messages that never abort, and aborts that nothing explains, 20,000 of each; then, if slots come, as many

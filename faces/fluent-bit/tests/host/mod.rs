@@ -17,8 +17,9 @@ pub(crate) mod system;
 pub(crate) enum Heap {
     /// By the module's own `malloc`.
     Own,
-    /// Into a heap of 8 KiB, as if the module exported no `malloc`: what does not fit arrives as pointer 0.
-    Small,
+    /// Into a heap of the host's with so many bytes, as where the module exports no `malloc`: what does not fit arrives as
+    /// pointer 0.
+    Host(u32),
 }
 
 /// What became of a record.
@@ -43,8 +44,10 @@ pub(crate) struct Filter {
     free: TypedFunc<u32, ()>,
     deepest: Option<Global>,
     heap: Heap,
-    /// Where the small heap lies: taken from the module once.
-    small: u32,
+    /// Where the host's heap lies: behind all memory that the module began with.
+    heap_at: u32,
+    /// A call is broken off after so many instructions.
+    ends_after: Option<u64>,
 }
 
 /// The tag of the ticks.
@@ -106,12 +109,10 @@ impl Filter {
         let malloc = instance.get_typed_func(&store, "malloc").expect("malloc");
         let free = instance.get_typed_func(&store, "free").expect("free");
         let deepest = instance.get_global(&store, stack::DEEPEST);
-        let mut filter = Filter { store, memory, call, malloc, free, deepest, heap, small: 0 };
-        if heap == Heap::Small {
-            // Two records can't be there at once, so the tag has its place at the front.
-            for _ in 0..3 {
-                filter.small = filter.malloc.call(&mut filter.store, 8 << 10).expect("malloc");
-            }
+        let mut filter = Filter { store, memory, call, malloc, free, deepest, heap, heap_at: 0, ends_after: None };
+        if let Heap::Host(bytes) = heap {
+            let pages = filter.memory.grow(&mut filter.store, bytes.div_ceil(1 << 16).into()).expect("memory");
+            filter.heap_at = (pages << 16) as u32;
         }
         filter
     }
@@ -125,7 +126,14 @@ impl Filter {
         self.store.data_mut().now_ms = time_ms;
         let (sec, nsec) = ((time_ms / 1_000) as u32, (time_ms % 1_000) as u32 * 1_000_000);
         let arguments = (tag_at, tag.len() as u32, sec, nsec, record_at, record.len() as u32);
-        let outcome = match self.call.call(&mut self.store, arguments) {
+        let rest = self.ends_after.map(|instructions| {
+            let rest = self.store.get_fuel().expect("counting is on");
+            self.store.set_fuel(instructions).expect("counting is on");
+            rest
+        });
+        let answer = self.call.call(&mut self.store, arguments);
+        rest.into_iter().for_each(|rest| self.store.set_fuel(rest).expect("counting is on"));
+        let outcome = match answer {
             Ok(at) => match self.string(at) {
                 Some(text) if text.is_empty() => Outcome::Dropped,
                 Some(text) => Outcome::Record(text, at == record_at && at != 0),
@@ -138,6 +146,14 @@ impl Filter {
                 self.free.call(&mut self.store, pointer).expect("free");
             }
         }
+        outcome
+    }
+
+    /// One record through the filter, in a call that ends after so many instructions; of a filter that counts them.
+    pub(crate) fn failing(&mut self, instructions: u64, tag: &str, time_ms: u64, record: &[u8]) -> Outcome {
+        self.ends_after = Some(instructions);
+        let outcome = self.record(tag, time_ms, record);
+        self.ends_after = None;
         outcome
     }
 
@@ -165,8 +181,9 @@ impl Filter {
     fn copy_in(&mut self, text: &[u8], place: u32) -> u32 {
         let at = match self.heap {
             Heap::Own => self.malloc.call(&mut self.store, text.len() as u32 + 1).expect("malloc"),
-            Heap::Small if place as usize + text.len() + 1 > 8 << 10 => 0,
-            Heap::Small => self.small + place,
+            Heap::Host(bytes) if place as usize + text.len() + 1 > bytes as usize => 0,
+            // One record at a time: the tag has its place at the front.
+            Heap::Host(_) => self.heap_at + place,
         };
         if at != 0 {
             let bytes = [text, b"\0"].concat();
