@@ -23,8 +23,12 @@ pub(super) fn table(bench: &Bench) -> Result<Option<Table>> {
     let Some(fluent_bit) = program("FLUENT_BIT", "fluent-bit") else { return Ok(None) };
     let logs = Logs::new(bench.folder.join("fluent-bit"), &["--messages".into(), bench.messages.to_string()])?;
     logs.peer("fluent-bit.lua")?;
-    let lua = of_config("the join in Lua", &fluent_bit, logs.peer("fluent-bit-lua.yaml")?, logs.folder.join("none"));
-    let mut contenders = vec![lua.finds(of_joined)];
+    let all = logs.peer("fluent-bit-lua.yaml")?;
+    let aborts = all.with_file_name("fluent-bit-lua-aborts.yaml");
+    let text = std::fs::read_to_string(&all).map_err(io_failure(all.display()))?;
+    std::fs::write(&aborts, text.replace("call: join", "call: join_aborts")).map_err(io_failure(aborts.display()))?;
+    let lua = |name, config| of_config(name, &fluent_bit, config, logs.folder.join("none")).finds(of_joined);
+    let mut contenders = vec![lua("the join in Lua", all), lua("the join in Lua, writing aborts only", aborts)];
     let built = dist::fluent_bit(&Toolchain::find()?, Profile::Release)?;
     let interpreted = configured(bench, &logs, &built, "interpreted", &[])?;
     contenders.push(ours("abort-reason, interpreted", &fluent_bit, &logs, &interpreted)?);
