@@ -71,9 +71,10 @@ impl<S: Spool> Explanation<S> {
     /// Reads at most so many lines; false when all are read.
     pub fn step(&mut self, lines: u32) -> Result<bool> {
         for _ in 0..lines {
-            let Some((source, line)) = self.merge.next_line()? else {
+            if !self.merge.advance()? {
                 return Ok(false);
-            };
+            }
+            let (source, line) = self.merge.line();
             if let Some(advisor) = self.advisor.as_mut().filter(|_| source == Source::MessageLog) {
                 advisor.line(line);
             }

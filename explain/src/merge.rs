@@ -31,8 +31,11 @@ pub struct Counts {
     pub cut: u64,
 }
 
-/// When a line is due: its time in UTC; then mail lines before entries; then the older file ([`rotation`]).
-type Due = (i64, u8, usize);
+/// When a line is due: its time in UTC; then mail lines before entries, and of those the older file's ([`rotation`]) first.
+type Due = (i64, u64);
+
+/// Behind all lines.
+const NEVER: Due = (i64::MAX, u64::MAX);
 
 /// The lines of all files in order of time.
 pub(crate) struct Merge {
@@ -43,7 +46,7 @@ pub(crate) struct Merge {
     open: Vec<Option<Stream>>,
     /// The file whose line was given last, and when the first line of the others is due.
     current: Option<usize>,
-    until: Option<Due>,
+    until: Due,
     bytes_read: BytesRead,
     counts: Counts,
 }
@@ -57,7 +60,8 @@ struct Stream {
     /// those behind it from no place.
     time: Option<i64>,
     come: Watermark,
-    order: usize,
+    /// Which of lines of one time comes first.
+    rank: u64,
 }
 
 impl Merge {
@@ -68,32 +72,35 @@ impl Merge {
         files.sort_by_cached_key(rotation::key);
         let waiting = files.into_iter().enumerate();
         let mut waiting: Vec<(Due, Probed)> =
-            waiting.map(|(order, probed)| (due(probed.start, probed.log.source, order), probed)).collect();
+            waiting.map(|(order, probed)| (first_due(order, &probed), probed)).collect();
         waiting.sort_by_key(|(due, _)| Reverse(*due));
         Ok(Merge {
             waiting,
             heads: BinaryHeap::new(),
             open: Vec::new(),
             current: None,
-            until: None,
+            until: NEVER,
             bytes_read,
             counts: Counts::default(),
         })
     }
 
-    /// The next line, without its line end, and its log.
-    pub(crate) fn next_line(&mut self) -> Result<Option<(Source, &[u8])>> {
+    /// Goes on to the next line, which [`Merge::line`] gives; false if there is none.
+    pub(crate) fn advance(&mut self) -> Result<bool> {
         if let Some(at) = self.current.take() {
-            let next = self.read(at)?;
+            let due = self.read(at)?;
             // Most lines are followed by others of the same file.
-            if let Some(due) = next
-                && self.until.is_none_or(|until| due < until)
-            {
+            if due < self.until {
                 self.current = Some(at);
-                return Ok(self.line());
+                return Ok(true);
             }
-            self.heads.extend(next.map(|due| Reverse((due, at))));
+            self.await_turn(at, due);
         }
+        self.change()
+    }
+
+    /// The line of another file is due.
+    fn change(&mut self) -> Result<bool> {
         while let Some((due, _)) = self.waiting.last()
             && self.heads.peek().is_none_or(|Reverse((first, _))| due <= first)
         {
@@ -102,14 +109,19 @@ impl Merge {
         self.current = self.heads.pop().map(|Reverse((_, at))| at);
         let head = self.heads.peek().map(|Reverse((due, _))| *due);
         let waiting = self.waiting.last().map(|(due, _)| *due);
-        self.until = head.into_iter().chain(waiting).min();
-        Ok(self.line())
+        self.until = head.into_iter().chain(waiting).min().unwrap_or(NEVER);
+        Ok(self.current.is_some())
     }
 
-    /// The line at hand, and its log.
-    fn line(&self) -> Option<(Source, &[u8])> {
-        let stream = self.open[self.current?].as_ref()?;
-        Some((stream.source, stream.lines.line()))
+    /// The line at hand, without its line end, and its log.
+    pub(crate) fn line(&self) -> (Source, &[u8]) {
+        let stream = self.current.and_then(|at| self.open[at].as_ref());
+        stream.map_or((Source::Auto, b""), |stream| (stream.source, stream.lines.line()))
+    }
+
+    /// An open file waits until its line is due; a closed one doesn't.
+    fn await_turn(&mut self, at: usize, due: Due) {
+        self.heads.extend((due != NEVER).then_some(Reverse((due, at))));
     }
 
     /// What has been read so far.
@@ -124,30 +136,30 @@ impl Merge {
     }
 
     fn open_next(&mut self) -> Result<()> {
-        let Some(((_, _, order), probed)) = self.waiting.pop() else { return Ok(()) };
+        let Some(((_, rank), probed)) = self.waiting.pop() else { return Ok(()) };
         let (name, source) = (probed.log.name.clone(), probed.log.source);
         let (clock, time) = (probed.clock.clone(), probed.start);
         let lines = LineReader::new(probed.into_reader(&Arc::clone(&self.bytes_read))?);
         let mut come = Watermark::default();
         time.map(|time| come.see(time));
-        let stream = Stream { name, source, lines, clock, time, come, order };
+        let stream = Stream { name, source, lines, clock, time, come, rank };
         let at = self.open.iter().position(Option::is_none).unwrap_or_else(|| {
             self.open.push(None);
             self.open.len() - 1
         });
         self.open[at] = Some(stream);
         let due = self.read(at)?;
-        self.heads.extend(due.map(|due| Reverse((due, at))));
+        self.await_turn(at, due);
         Ok(())
     }
 
     /// Reads the next line of an open file, and tells when it is due; or closes the file.
-    fn read(&mut self, at: usize) -> Result<Option<Due>> {
-        let Some(stream) = self.open[at].as_mut() else { return Ok(None) };
+    fn read(&mut self, at: usize) -> Result<Due> {
+        let Some(stream) = self.open[at].as_mut() else { return Ok(NEVER) };
         if !stream.lines.read().map_err(|error| Trouble::unreadable(&stream.name, &error))? {
             self.counts.cut += stream.lines.cut;
             self.open[at] = None;
-            return Ok(None);
+            return Ok(NEVER);
         }
         let peek = stream.clock.peek(stream.lines.line());
         // What can't be dated goes with the line before it.
@@ -164,18 +176,29 @@ impl Merge {
             LineKind::MessageLog
         };
         counts.unreadable += u64::from(peek.is_none_or(|peek| peek.kind != kind));
-        Ok(Some(due(stream.time, stream.source, stream.order)))
+        Ok(due(stream.time, stream.source, stream.rank))
     }
 }
 
 /// `message_log` counts whole seconds: an entry comes after all that sendmail logged in its second. What has no time
 /// comes first, as it stands before all that has one.
-fn due(time: Option<i64>, source: Source, order: usize) -> Due {
+fn due(time: Option<i64>, source: Source, rank: u64) -> Due {
     let time = time.unwrap_or(i64::MIN);
     match source {
-        Source::MessageLog => (time.div_euclid(1_000).saturating_mul(1_000).saturating_add(999), 1, order),
-        Source::Mail | Source::Auto => (time, 0, order),
+        Source::MessageLog => (time.div_euclid(1_000).saturating_mul(1_000).saturating_add(999), rank),
+        Source::Mail | Source::Auto => (time, rank),
     }
+}
+
+/// When the first line of a file is due.
+fn first_due(order: usize, probed: &Probed) -> Due {
+    let source = probed.log.source;
+    due(probed.start, source, rank(source, order))
+}
+
+/// The rank of a log by its place among the older and younger files.
+fn rank(source: Source, order: usize) -> u64 {
+    u64::from(source == Source::MessageLog) << 63 | order as u64
 }
 
 #[cfg(test)]
@@ -191,8 +214,8 @@ mod tests {
         });
         let mut merge = Merge::new(logs.collect(), &mut |_| {}).unwrap();
         let mut lines = Vec::new();
-        while let Some((_, line)) = merge.next_line().unwrap() {
-            lines.push(String::from_utf8_lossy(line).into_owned());
+        while merge.advance().unwrap() {
+            lines.push(String::from_utf8_lossy(merge.line().1).into_owned());
         }
         lines
     }
