@@ -74,7 +74,7 @@ impl<S: Spool> Explanation<S> {
             if !self.merge.advance()? {
                 return Ok(false);
             }
-            let (source, line) = self.merge.line();
+            let (source, line) = (self.merge.source(), self.merge.line());
             if let Some(advisor) = self.advisor.as_mut().filter(|_| source == Source::MessageLog) {
                 advisor.line(line);
             }

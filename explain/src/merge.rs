@@ -113,10 +113,18 @@ impl Merge {
         Ok(self.current.is_some())
     }
 
-    /// The line at hand, without its line end, and its log.
-    pub(crate) fn line(&self) -> (Source, &[u8]) {
-        let stream = self.current.and_then(|at| self.open[at].as_ref());
-        stream.map_or((Source::Auto, b""), |stream| (stream.source, stream.lines.line()))
+    /// The line at hand, without its line end.
+    pub(crate) fn line(&self) -> &[u8] {
+        self.stream().map_or(b"", |stream| stream.lines.line())
+    }
+
+    /// Its log.
+    pub(crate) fn source(&self) -> Source {
+        self.stream().map_or(Source::Auto, |stream| stream.source)
+    }
+
+    fn stream(&self) -> Option<&Stream> {
+        self.open.get(self.current?)?.as_ref()
     }
 
     /// An open file waits until its line is due; a closed one doesn't.
@@ -215,7 +223,7 @@ mod tests {
         let mut merge = Merge::new(logs.collect(), &mut |_| {}).unwrap();
         let mut lines = Vec::new();
         while merge.advance().unwrap() {
-            lines.push(String::from_utf8_lossy(merge.line().1).into_owned());
+            lines.push(String::from_utf8_lossy(merge.line()).into_owned());
         }
         lines
     }

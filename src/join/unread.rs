@@ -141,19 +141,24 @@ impl Join {
     #[inline(never)]
     fn compare_logs(&mut self, look: &Look, id: ShortId, host: HostIndex) {
         let is_of = |other: HostIndex| self.hosts.may_be_same(other, host);
-        let (mail, entry) = (self.lines.first_time(id.into(), is_of), self.entries.first_time(id.into(), is_of));
         let slot = match self.seen.find(&id.id(), self.hosts.number(host)) {
             Found::Slot(slot) => slot,
             Found::Never | Found::Displaced => super::seen::Slot::default(),
         };
         let known = |secs: u32| (secs != 0).then_some(secs);
-        let (mail, entry) = (known(slot.mail_secs).or(mail), known(slot.entry_secs).or(entry));
+        let mail = || known(slot.mail_secs).or_else(|| self.lines.first_time(id.into(), is_of));
+        let entry = || known(slot.entry_secs).or_else(|| self.entries.first_time(id.into(), is_of));
         let ms = |secs: u32| i64::from(secs) * 1_000;
-        let clocks = self.hosts.clocks_mut(host);
-        match (look.log, mail, entry) {
-            (LineKind::Mail, None, Some(entry)) if slot.flags & flag::ABORT == 0 => clocks.see_both(ms(entry), look.at),
-            (LineKind::MessageLog, Some(mail), None) => clocks.see_both(look.at, ms(mail)),
-            _ => {}
+        // Most messages are not in the other log yet: that is asked first.
+        let times = match look.log {
+            LineKind::Mail if slot.flags & flag::ABORT == 0 => {
+                entry().filter(|_| mail().is_none()).map(|entry| (ms(entry), look.at))
+            }
+            LineKind::Mail => None,
+            LineKind::MessageLog => mail().filter(|_| entry().is_none()).map(|mail| (look.at, ms(mail))),
+        };
+        if let Some((entry, mail)) = times {
+            self.hosts.clocks_mut(host).see_both(entry, mail);
         }
     }
 
