@@ -99,12 +99,10 @@ impl TagMemo {
     }
 }
 
-/// Whether a record tells of an entry for the first time. Inside of a text quotes are escaped.
-fn is_first_word(record: &[u8]) -> bool {
-    let has = |member: &[u8]| record.windows(member.len()).any(|bytes| bytes == member);
-    // In a profile's words the object is in another one, or each member has its whole name.
-    let is_ours = has(b"\"abort\":{") || has(b"abort.revision\":");
-    !is_ours || has(b"revision\":0") && !has(b"kind\":\"unlogged\"")
+/// Whether what is issued tells of an entry for the first time, so that the entry is in it and nowhere else. A message
+/// without one has no ticket.
+fn is_first_word(output: &Output) -> bool {
+    output.tells.is_none_or(|tells| tells.number == 0 && output.ticket != 0)
 }
 
 /// Whether two texts are the same. Most tags have 8 to 16 bytes: two words, which may overlap. An interpreter has no
@@ -397,11 +395,6 @@ impl Filter {
 
     /// Adds a record to those that wait for a slot.
     fn add(&mut self, place: u64, record: Vec<u8>) {
-        // Where no slots come, second words on what has left would pile up: nothing of the user's is in them.
-        if self.slots.bytes() > MOST_WAITING && self.stateless && !is_first_word(&record) {
-            self.counts.dropped += 1;
-            return;
-        }
         self.sequence += 1;
         let number = self.sequence;
         self.memory.note(|journal| journal.wait(number, &record));
@@ -417,6 +410,11 @@ impl Filter {
             self.memory.note(|journal| journal.leave(output.ticket));
             if own.is_none() && ticket != 0 && output.ticket == ticket {
                 own = Some(output.data);
+                continue;
+            }
+            // Where no slots come, second words on what has left would pile up: nothing of the user's is in them.
+            if self.slots.bytes() > MOST_WAITING && self.stateless && !is_first_word(&output) {
+                self.counts.dropped += 1;
                 continue;
             }
             let place = if output.ticket == 0 { self.sequence + 1 } else { output.ticket };
