@@ -1,5 +1,6 @@
 //! TLS trouble has no queue id: it is of the lost connection right behind it, of the same process. Where an hour lies between
-//! the two, the clock was set forward, or time passed: the ids, which are in UTC, tell which.
+//! the two, the clock was set forward, or time passed: the ids, which are in UTC, tell which. And the clocks of two logs may
+//! step one without the other.
 #![allow(clippy::disallowed_macros, reason = "a test")]
 
 use abort_reason::{Config, Engine, Input, Source};
@@ -78,4 +79,37 @@ fn no_clock_is_set_by_forty_minutes() {
     let id = id(7, 59, 50);
     let lines = [line("08:00:00", TROUBLE), line("08:40:00", &format!("{id}: {LOST}"))];
     assert_eq!(class(true, &lines, "08:40:00", &id), "peer_disconnected");
+}
+
+/// One of a host's two logs goes on an hour earlier; a few messages later an abort is told by the new difference, whatever
+/// form its mail lines have.
+#[test]
+fn a_step_of_one_log_is_learnt_from_a_few_messages() {
+    let mail = |form: usize, (hour, minute, second): (usize, usize, usize), id: &str, text: &str| match form {
+        0 => format!("Nov 20 {hour:02}:{minute:02}:{second:02} mx1 sendmail[14029]: {id}: {text}"),
+        1 => format!("Nov 20 {hour:02}:{minute:02}:{second:02} sendmail[14029]: {id}: {text}"),
+        _ => format!("<22>1 2026-11-20T{hour:02}:{minute:02}:{second:02}Z mx1 sendmail 14029 - - {id}: {text}"),
+    };
+    for form in 0..3 {
+        let mut engine = Engine::new(&Config::default());
+        let mut message = |minute: usize, second: usize, ahead: usize, lines: &[&str], end: &str| {
+            let id = id(6, minute, second);
+            for text in lines {
+                let line = mail(form, (6, minute, second), &id, text);
+                engine.push(Source::Mail, Input::Line(line.as_bytes()), 0, 0);
+            }
+            let time = format!("{:02}:{minute:02}:{second:02}", 6 + ahead);
+            let entry = format!("2026-11-20T{time} q={id} f=<a@example.org> t=<b@example.net> tm=0.10 a={end}");
+            engine.push(Source::MessageLog, Input::Line(entry.as_bytes()), 0, 0);
+        };
+        let delivered = ["from=<a@example.org>, size=9, class=0, nrcpts=1, msgid=<x@y>, relay=x [192.0.2.1]"];
+        for n in 0..126 {
+            message(n / 6, n % 6 * 10, if n < 120 { 2 } else { 1 }, &delivered, "a/eom");
+        }
+        let broken = "Milter (PureMessage): write(A) returned -1, expected 5: Broken pipe";
+        message(21, 10, 1, &[LOST, broken], "c/abort");
+        engine.finish();
+        let record = String::from_utf8(engine.poll().unwrap().data).unwrap();
+        assert!(record.contains(r#""class":"peer_disconnected""#), "form {form}: {record}");
+    }
 }

@@ -292,13 +292,16 @@ fn refusals(
     any_zone: bool,
 ) -> Vec<Option<usize>> {
     let only = entries.len() == 1 && transactions.len() == 1;
+    // Each is searched for once.
+    let mut senders = vec![None; transactions.len()];
     let mut next = 0;
     let of = |(_, entry, _): &InOrder<'_>| {
         let found = (next..transactions.len()).find(|at| {
             let transaction = &transactions[*at];
-            transaction.refused
-                && transaction.not_before(entry, offset, any_zone)
-                && transaction.has_sender(matcher, entry).unwrap_or(only)
+            transaction.refused && transaction.not_before(entry, offset, any_zone) && {
+                let sender = || *senders[*at].get_or_insert_with(|| transaction.sender(matcher));
+                has_sender(entry, sender).unwrap_or(only)
+            }
         })?;
         next = found + 1;
         Some(found)
@@ -306,12 +309,10 @@ fn refusals(
     entries.iter().map(of).collect()
 }
 
-impl Transaction<'_> {
-    /// Whether an entry may be of this transaction by its sender, where both name one.
-    fn has_sender(&self, matcher: &Matcher, entry: &EntryFacts) -> Option<bool> {
-        let from = entry.from.as_deref()?;
-        let sender = self.evidence.iter().rev().find_map(|line| sender(matcher, line))?;
-        Some(address::may_be_same(from.as_bytes(), sender.as_bytes()))
+impl<'g> Transaction<'g> {
+    /// The sender, where a line names it.
+    fn sender(&self, matcher: &Matcher) -> Option<&'g str> {
+        self.evidence.iter().rev().find_map(|line| sender(matcher, line))
     }
 
     /// Whether the transaction did not end before the entry's message began, by clocks that differ by this, or by any
@@ -325,6 +326,12 @@ impl Transaction<'_> {
         // By any zone only what was not found by the one that is known.
         if any_zone { gap > CLOCKS_MS && zones != 0 && within.contains(&(gap - zones)) } else { gap <= CLOCKS_MS }
     }
+}
+
+/// Whether an entry may be of a transaction by its sender, where both name one.
+fn has_sender<'s>(entry: &EntryFacts, sender: impl FnOnce() -> Option<&'s str>) -> Option<bool> {
+    let from = entry.from.as_deref()?;
+    Some(address::may_be_same(from.as_bytes(), sender()?.as_bytes()))
 }
 
 /// The sender that a line names, where its rule says that it does.

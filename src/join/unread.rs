@@ -128,6 +128,7 @@ impl Join {
         }
         let record = Record { log: look.log, input, host, secs, seq: 0, is_read: false };
         if look.log == LineKind::Mail {
+            self.hosts.clocks_mut(host).passes_unread = true;
             self.lines.push(key, record);
         } else {
             self.seq += 1;
