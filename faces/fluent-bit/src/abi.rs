@@ -205,7 +205,7 @@ extern "C" fn abort_reason(
     // SAFETY: as above.
     let bytes = (!record.is_null()).then(|| unsafe { std::slice::from_raw_parts(record, record_length) });
     module.under_way = bytes.map_or(&raw const NOTHING, <[u8]>::as_ptr);
-    module.length = record_length;
+    module.length = bytes.map_or(0, <[u8]>::len);
     if let Some(bytes) = bytes
         && !module.tag_in_use
         && !module.record_in_use
@@ -285,13 +285,16 @@ impl Module {
         Ok(String::new())
     }
 
-    /// Keeps what stands in the host's heap for the case that this call fails: the next record will stand there. What is
-    /// too long for it is lost then.
+    /// Keeps what stands in the host's heap for the case that this call fails: the next record will stand there. A longer
+    /// one stands where it would be rescued to; what is too long for that is lost then, as it always was.
     #[inline]
     fn copy(&mut self, record: &[u8]) {
         if let Some(place) = self.record.get_mut(..record.len()) {
             place.copy_from_slice(record);
             self.under_way = self.record.as_ptr();
+        } else if let Some(place) = self.rescued.get_mut(..record.len()) {
+            place.copy_from_slice(record);
+            self.under_way = self.rescued.as_ptr();
         } else {
             self.length = 0;
         }
@@ -311,10 +314,14 @@ impl Module {
         if self.length == 0 || self.length + 1 > RESCUE_ROOM - self.rescued_to {
             return;
         }
-        // SAFETY: the host has not taken the record back yet: this call does.
-        let record = unsafe { std::slice::from_raw_parts(record, self.length) };
-        self.rescued[self.rescued_to..self.rescued_to + record.len()].copy_from_slice(record);
-        self.rescued_to += record.len() + 1;
+        // The first one may be there already.
+        if !std::ptr::eq(record, self.rescued.as_ptr()) {
+            // SAFETY: the host has not taken the record back yet, this call does; or it is the copy in `record`.
+            let record = unsafe { std::slice::from_raw_parts(record, self.length) };
+            self.rescued[self.rescued_to..self.rescued_to + record.len()].copy_from_slice(record);
+        }
+        self.rescued_to += self.length + 1;
+        self.rescued[self.rescued_to - 1] = 0;
     }
 
     /// After a failure every record passes; the ticks are the slots for what is left.

@@ -11,7 +11,7 @@ use crate::system;
 /// Longer records pass without being looked at.
 const LONGEST: usize = 1 << 20;
 /// With a smaller heap of the host's, records that are not extraordinary don't arrive.
-const LEAST_HEAP: usize = 2 << 20;
+const LEAST_HEAP: usize = 1 << 20;
 /// Bytes of records that wait for a slot; beyond, no mail line is read until there is room, and no second word is kept where
 /// none comes.
 const MOST_WAITING: usize = 16 << 20;
@@ -323,7 +323,8 @@ impl Filter {
         self.engine.set_stateless(self.stateless);
         self.engine.advance(self.now);
         self.collect(0);
-        let heap_news = !self.heap_told && !self.heap_trouble.is_empty();
+        // One of many instances would have nothing else to say.
+        let heap_news = !self.heap_told && !self.heap_trouble.is_empty() && !self.is_one_of_many();
         self.heap_told |= heap_news;
         if self.memory.news() || heap_news {
             self.ticks = Some((first, time.max(last), time));
