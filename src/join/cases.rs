@@ -1,6 +1,6 @@
 //! Entries become cases, cases wait, and leave as records.
 
-use crate::case::{Case, CaseId, CaseState, EntryFacts, Kind, Taken, Told};
+use crate::case::{Case, CaseId, CaseState, EntryFacts, Evidence, Kind, Taken, Told};
 use crate::config::Mode;
 use crate::entry::{Action, Entry};
 use crate::event::Input;
@@ -274,6 +274,13 @@ impl Join {
             self.hold_for(wait, about.place, &about.id, &mut group, case, 0);
         }
         self.put(about.id, group);
+    }
+
+    /// PureMessage's failure in the connection of a message, not after it.
+    pub(super) fn failed_own(&self, place: HostIndex, id: &QueueId) -> Option<&Evidence> {
+        self.connections
+            .before(place, id)
+            .find(|line| line.filter.as_deref().and_then(|filter| self.config.is_own(filter)) != Some(false))
     }
 
     /// Whether PureMessage still has the message: it writes the entry when the callback that timed out returns.

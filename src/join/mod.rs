@@ -441,13 +441,6 @@ impl Join {
         true
     }
 
-    /// PureMessage's failure in the connection of a message, not after it.
-    fn failed_own(&self, place: HostIndex, id: &QueueId) -> Option<&Evidence> {
-        self.connections
-            .before(place, id)
-            .find(|line| line.filter.as_deref().and_then(|filter| self.config.is_own(filter)) != Some(false))
-    }
-
     /// Takes a group out, a new one with what the table of seen ids and the passed entries know of it.
     fn take(&mut self, place: HostIndex, id: &QueueId, host: Option<&str>) -> Group {
         let mut group = self.store.take(id, host);
