@@ -1,15 +1,19 @@
 //! A look at a line without an engine: for hosts that put files and streams in order.
 
+use std::collections::HashSet;
+
 use memchr::memchr;
 use serde::{Deserialize, Serialize};
 
 use crate::entry::Entry;
+use crate::hash::Mixed;
 use crate::mail_line::{MailId, MailLine, Stamp, stamp};
 use crate::queue_id::QueueId;
 use crate::time::LogTime;
 
-/// The longest text between time and process id that is remembered.
+/// The longest text between time and process id that is remembered, and how many: hosts times programs.
 const LONGEST_TAG: usize = 96;
+const MOST_TAGS: usize = 4_096;
 
 /// Which log a line is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -83,6 +87,8 @@ pub struct Peeker {
     /// The latest time, as it stands in a line.
     near: Option<i64>,
     alike: Option<Alike>,
+    /// What stood between time and process id of mail lines so far: where hosts alternate, another one of them.
+    tags: HashSet<Box<[u8]>, Mixed>,
 }
 
 /// How a line begins that tells of others what it told of itself.
@@ -101,7 +107,7 @@ impl Peeker {
     /// Looks at a line as [`peek`] does. Of lines that begin like the one before, the time of the queue id is left out.
     pub fn peek(&mut self, line: &[u8]) -> Option<Peek> {
         if let Some(alike) = &self.alike
-            && let Some(peek) = alike.tells_of(line)
+            && let Some(peek) = alike.tells_of(line, &self.tags)
         {
             self.near = peek.time;
             return Some(peek);
@@ -114,6 +120,14 @@ impl Peeker {
         let peek = peek(line, self.near)?;
         self.near = peek.time.or(self.near);
         self.alike = Alike::new(line, peek);
+        if let Some(alike) = self.alike.as_ref().filter(|alike| alike.peek.kind == LineKind::Mail)
+            && !self.tags.contains(&alike.tag)
+        {
+            if self.tags.len() >= MOST_TAGS {
+                self.tags.clear();
+            }
+            self.tags.insert(alike.tag.clone());
+        }
         Some(peek)
     }
 }
@@ -131,11 +145,11 @@ impl Alike {
         let is_whole = end == second.len();
         let peek_of_others = Peek { id_time: None, ..peek };
         let alike = Alike { peek: peek_of_others, second: second.into(), is_whole, tag: tag.into() };
-        (alike.tells_of(line)?.time == peek.time).then_some(alike)
+        (alike.tells_of(line, &HashSet::default())?.time == peek.time).then_some(alike)
     }
 
-    /// What is told of a line; nothing if it begins in another way.
-    fn tells_of(&self, line: &[u8]) -> Option<Peek> {
+    /// What is told of a line; nothing if it begins in another way, but for one of some tags.
+    fn tells_of(&self, line: &[u8], tags: &HashSet<Box<[u8]>, Mixed>) -> Option<Peek> {
         let behind = line.strip_prefix(&*self.second)?;
         let (time, behind) = match behind.first()? {
             b' ' if self.is_whole => (self.peek.time, behind),
@@ -144,7 +158,14 @@ impl Alike {
                 (Some(time.ms()), line.get(end..)?)
             }
         };
-        let rest = behind.strip_prefix(&*self.tag)?;
+        let rest = match behind.strip_prefix(&*self.tag) {
+            Some(rest) => rest,
+            None if self.peek.kind == LineKind::Mail && !tags.is_empty() => {
+                let end = memchr(b'[', behind.get(..LONGEST_TAG.min(behind.len()))?)?;
+                behind.get(end + 1..).filter(|_| tags.contains(&behind[..=end]))?
+            }
+            None => return None,
+        };
         let is_one = match self.peek.kind {
             LineKind::Mail => {
                 let digits = rest.iter().take(10).take_while(|b| b.is_ascii_digit()).count();
@@ -169,6 +190,8 @@ mod tests {
             "Nov 23 13:01:05 mx1 sendmail[x]: y",
             "Nov 23 13:01:05 mx1 sendmail[7] y",
             "Nov 23 13:01:05 mx1 dovecot: y",
+            "Nov 23 13:01:05 mx2 sendmail[7]: y",
+            "Nov 23 13:01:05 mx2 sendmail[y]: y",
             "Nov 23 13:01:06 mx1 sendmail[7]: NOQUEUE: x",
             "2026-11-23T13:01:05.100Z mx1 sendmail[7]: x",
             "2026-11-23T13:01:05.900Z mx1 sendmail[8]: x",
@@ -185,6 +208,7 @@ mod tests {
         for (first, second) in lines.iter().flat_map(|first| lines.iter().map(move |second| (first, second))) {
             let mut peeker = Peeker::default();
             peeker.peek_in_full(mail.as_bytes());
+            peeker.peek_in_full(b"Nov 23 13:01:05 mx2 sendmail[9]: x");
             peeker.peek_in_full(first.as_bytes());
             let (looked, full) = (peeker.peek(second.as_bytes()), peek(second.as_bytes(), near));
             let shown = |peek: super::Peek| (peek.kind, peek.time);
@@ -192,6 +216,6 @@ mod tests {
             told += usize::from(looked.is_some_and(|looked| looked.id_time != full.unwrap().id_time));
         }
         assert!(told > 10, "{told}");
-        assert_eq!(peek(lines[9].as_bytes(), None).unwrap().kind, LineKind::MessageLog);
+        assert_eq!(peek(lines[11].as_bytes(), None).unwrap().kind, LineKind::MessageLog);
     }
 }
