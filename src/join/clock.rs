@@ -43,9 +43,6 @@ pub(crate) struct Clocks {
     offset: i64,
     /// The last stamp of classic syslog and its time: many lines share one.
     last: Option<(BsdTime, LogTime)>,
-    /// Mail lines of the host pass unread: those of a message are searched for.
-    #[serde(skip)]
-    pub passes_unread: bool,
 }
 
 /// Where a line stands: in which log, of which host, and when.
@@ -194,10 +191,10 @@ impl Clocks {
     }
 
     /// The same where its mail lines came first, if at all, and those of others behind them: each until enough are known and
-    /// say the same, and one in sixteen from then on. Those of lines that were read are found at once.
+    /// say the same, and one in sixteen from then on.
     #[inline]
     pub(super) fn wants_behind_others(&self, message: Key) -> bool {
-        message.is_sample() || !self.are_same || !self.passes_unread
+        message.is_sample() || !self.are_same
     }
 
     /// Whether one more message that stands in both logs, by times in seconds, would say what all others did.

@@ -117,7 +117,7 @@ impl Join {
             // not, and to search for each would cost more than all the rest.
             LineKind::MessageLog => {
                 clocks.mail.latest.is_some()
-                    && match self.lines.last_time(key, is_of) {
+                    && match self.lines.last_time(key, is_of).or_else(|| self.read_time(id, host)) {
                         Some(mail_secs) => !clocks.is_known(look.at.div_euclid(1_000), mail_secs.into()),
                         None => clocks.wants_behind_others(key),
                     }
@@ -128,7 +128,6 @@ impl Join {
         }
         let record = Record { log: look.log, input, host, secs, seq: 0, is_read: false };
         if look.log == LineKind::Mail {
-            self.hosts.clocks_mut(host).passes_unread = true;
             self.lines.push(key, record);
         } else {
             self.seq += 1;
@@ -136,6 +135,15 @@ impl Join {
             self.stats.entries_forgotten += if self.config.reissue { forgotten } else { 0 };
         }
         true
+    }
+
+    /// The time of the first mail line of a message that was read, in seconds.
+    #[inline(never)]
+    fn read_time(&self, id: ShortId, host: HostIndex) -> Option<u32> {
+        match self.seen.find(&id.id(), self.hosts.number(host)) {
+            Found::Slot(slot) => Some(slot.mail_secs).filter(|secs| *secs != 0),
+            Found::Never | Found::Displaced => None,
+        }
     }
 
     /// Notes how far the logs are apart by the first line of a message in one of them, where it is in the other.
