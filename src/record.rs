@@ -119,9 +119,7 @@ pub(crate) fn of_input(input: Input<'_>, has_null: bool) -> Option<String> {
 /// A bare line as a record.
 pub(crate) fn of_line(line: &[u8]) -> String {
     let mut record = Vec::with_capacity(line.len() + 32);
-    record.extend_from_slice(b"{\"message\":");
-    write_text(&mut record, &words::text(line));
-    record.push(b'}');
+    Object::write(&mut record, |object| object.text("message", &words::text(line)));
     String::from_utf8(record).unwrap_or_default()
 }
 

@@ -17,7 +17,7 @@ use super::clock::Mark;
 use super::names::{HostIndex, NAMELESS, host_name, host_number};
 use super::passed::{Key, Record};
 use super::said::Said;
-use super::seen::{Found, flag};
+use super::seen::{Found, Slot, flag};
 
 /// What a line said that was read after all.
 struct Told {
@@ -117,7 +117,7 @@ impl Join {
             // not, and to search for each would cost more than all the rest.
             LineKind::MessageLog => {
                 clocks.mail.latest.is_some()
-                    && match self.lines.last_time(key, is_of).or_else(|| self.read_time(id, host)) {
+                    && match self.lines.last_time(key, is_of).or_else(|| known(self.slot(id, host).mail_secs)) {
                         Some(mail_secs) => !clocks.is_known(look.at.div_euclid(1_000), mail_secs.into()),
                         None => clocks.wants_behind_others(key),
                     }
@@ -137,12 +137,12 @@ impl Join {
         true
     }
 
-    /// The time of the first mail line of a message that was read, in seconds.
+    /// What the table of seen ids has of a message; an empty slot where it has nothing.
     #[inline(never)]
-    fn read_time(&self, id: ShortId, host: HostIndex) -> Option<u32> {
+    fn slot(&self, id: ShortId, host: HostIndex) -> Slot {
         match self.seen.find(&id.id(), self.hosts.number(host)) {
-            Found::Slot(slot) => Some(slot.mail_secs).filter(|secs| *secs != 0),
-            Found::Never | Found::Displaced => None,
+            Found::Slot(slot) => slot,
+            Found::Never | Found::Displaced => Slot::default(),
         }
     }
 
@@ -150,11 +150,7 @@ impl Join {
     #[inline(never)]
     fn compare_logs(&mut self, look: &Look, id: ShortId, host: HostIndex) {
         let is_of = |other: HostIndex| self.hosts.may_be_same(other, host);
-        let slot = match self.seen.find(&id.id(), self.hosts.number(host)) {
-            Found::Slot(slot) => slot,
-            Found::Never | Found::Displaced => super::seen::Slot::default(),
-        };
-        let known = |secs: u32| (secs != 0).then_some(secs);
+        let slot = self.slot(id, host);
         let mail = || known(slot.mail_secs).or_else(|| self.lines.first_time(id.into(), is_of));
         let entry = || known(slot.entry_secs).or_else(|| self.entries.first_time(id.into(), is_of));
         let ms = |secs: u32| i64::from(secs) * 1_000;
@@ -215,4 +211,9 @@ impl Join {
         };
         Some(Told { log: record.log, host, secs: record.secs, flags })
     }
+}
+
+/// Seconds, where they are known.
+fn known(secs: u32) -> Option<u32> {
+    (secs != 0).then_some(secs)
 }
