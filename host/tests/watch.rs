@@ -309,6 +309,24 @@ fn keys_hold_nothing_up() {
     terminal.ends();
 }
 
+/// Neither does a new size that comes at the same moment.
+#[test]
+fn a_new_size_takes_no_key() {
+    let (_folder, mut terminal) = mail_log_first();
+    terminal.shows("6AND15d3014029");
+    for round in 0..100 {
+        let text = format!("round-{round};");
+        terminal.press(&format!("/{text}"));
+        terminal.resize(20 + round % 2, 100);
+        terminal.press("!");
+        terminal.shows(&format!("filter: {text}!_"));
+        terminal.press("\u{1b}");
+        terminal.shows("q quit");
+    }
+    terminal.press("q");
+    terminal.ends();
+}
+
 /// A pipe in a log's place is no log, and nothing waits for its writer.
 #[test]
 fn a_pipe_in_the_place_of_a_log() {
