@@ -9,7 +9,7 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use abort_reason::{Config, Input, Source};
+use abort_reason::{Config, Input, Source, Stats};
 use abort_reason_simulator::world::{Plan, Truth, World, plans};
 use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, RngSeed};
@@ -185,7 +185,9 @@ proptest! {
         straight.finish();
         restarted.finish();
         prop_assert_eq!(&straight.issued, &restarted.issued);
-        prop_assert_eq!(straight.engine.stats(), restarted.engine.stats());
+        // Which lines were told at a glance is learnt anew, and what was is kept in another place.
+        let stats = |host: &Host| Stats { unread: 0, bytes: 0, ..*host.engine.stats() };
+        prop_assert_eq!(stats(&straight), stats(&restarted));
     }
 
     /// At the least limits memory stays within them, and every abort still leaves once.

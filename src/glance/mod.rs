@@ -44,9 +44,11 @@ const BRACKET: Any<1> = Any::of([b'[']);
 
 /// What a line is at a glance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Look {
+pub(crate) struct Look<'a> {
     pub log: LineKind,
     pub says: Says,
+    /// The digits of the process id that a mail line names.
+    pub pid: &'a [u8],
     /// The host that a mail line names; an entry names none.
     pub host: HostIndex,
     /// Milliseconds, as [`LogTime::ms`].
@@ -94,12 +96,12 @@ impl Glance {
 
     /// Looks at what came in. `latest` tells how far the mail log of a host has come.
     #[inline(always)]
-    pub(crate) fn look(
+    pub(crate) fn look<'a>(
         &mut self,
         source: Source,
-        input: Input<'_>,
+        input: Input<'a>,
         latest: impl Fn(HostIndex) -> Option<i64>,
-    ) -> Option<Look> {
+    ) -> Option<Look<'a>> {
         let bytes = match input {
             Input::Line(bytes) | Input::Record(bytes) => bytes,
         };
@@ -113,13 +115,13 @@ impl Glance {
     }
 
     #[inline(never)]
-    fn look_anew(
+    fn look_anew<'a>(
         &mut self,
         source: Source,
-        input: Input<'_>,
-        bytes: &[u8],
+        input: Input<'a>,
+        bytes: &'a [u8],
         latest: impl Fn(HostIndex) -> Option<i64>,
-    ) -> Option<Look> {
+    ) -> Option<Look<'a>> {
         let (line, before, source) = match input {
             Input::Line(line) => (line, 0, source),
             Input::Record(record) => {
@@ -134,12 +136,12 @@ impl Glance {
     }
 
     /// Looks at a line that stands in a record of another form.
-    pub(crate) fn line(
+    pub(crate) fn line<'a>(
         &mut self,
         source: Source,
-        line: &[u8],
+        line: &'a [u8],
         latest: impl Fn(HostIndex) -> Option<i64>,
-    ) -> Option<Look> {
+    ) -> Option<Look<'a>> {
         let begin = self.begin(source, line, latest)?;
         self.rest(begin, line.get(begin.end..)?)
     }
@@ -184,7 +186,7 @@ impl Glance {
 
     /// What follows.
     #[inline(always)]
-    fn rest(&self, begin: Begin, rest: &[u8]) -> Option<Look> {
+    fn rest<'a>(&self, begin: Begin, rest: &'a [u8]) -> Option<Look<'a>> {
         if rest.len() > LONGEST {
             return None;
         }
@@ -210,9 +212,10 @@ impl Glance {
 
     /// A mail line from its process id on: `14029]: 6AND15V7014029: from=…`.
     #[inline(always)]
-    fn mail(&self, rest: &[u8], Begin { host, at, year, .. }: Begin) -> Option<Look> {
-        let rest = behind(rest.get(digits(rest)..)?, b"]: ")?;
-        let look = |says| Look { log: LineKind::Mail, says, host, at };
+    fn mail<'a>(&self, rest: &'a [u8], Begin { host, at, year, .. }: Begin) -> Option<Look<'a>> {
+        let (pid, rest) = rest.split_at_checked(digits(rest))?;
+        let rest = behind(rest, b"]: ")?;
+        let look = |says| Look { log: LineKind::Mail, says, pid, host, at };
         let (id, behind_id) = rest.split_first_chunk()?;
         let Some(text) = behind(behind_id, b": ") else {
             return ordinary::is_about_nothing(rest).then_some(look(Says::Nothing));
@@ -250,9 +253,9 @@ impl Glance {
 
 /// An entry from its queue id on: `6AND15V7014029 … a=a/eom`.
 #[inline(always)]
-fn entry(rest: &[u8], at: i64) -> Option<Look> {
+fn entry(rest: &[u8], at: i64) -> Option<Look<'_>> {
     let id = ShortId::at_a_glance(rest.first_chunk()?).filter(|_| rest.get(14) == Some(&b' '))?;
-    let look = Look { log: LineKind::MessageLog, says: Says::Much(id), host: HostIndex::default(), at };
+    let look = Look { log: LineKind::MessageLog, says: Says::Much(id), pid: b"", host: HostIndex::default(), at };
     ordinary::is_verdict(rest).then_some(look)
 }
 

@@ -16,7 +16,7 @@ use super::Join;
 use super::clock::Mark;
 use super::names::{HostIndex, NAMELESS, host_name, host_number};
 use super::passed::{Key, Record};
-use super::said::Said;
+use super::said::{Said, of_reception};
 use super::seen::{Found, Slot, flag};
 
 /// What a line said that was read after all.
@@ -43,7 +43,7 @@ impl Join {
     /// Takes what was told at a glance; false if it has to be read in full. `host` is the one that the record around an
     /// entry names.
     #[inline(always)]
-    pub(crate) fn pass_unread(&mut self, look: &Look, host: Option<&[u8]>, input: Input<'_>) -> bool {
+    pub(crate) fn pass_unread(&mut self, look: &Look<'_>, host: Option<&[u8]>, input: Input<'_>) -> bool {
         let passed = match look.log {
             LineKind::Mail => self.pass_mail_line(look, input),
             LineKind::MessageLog => self.pass_entry(look, host, input),
@@ -53,10 +53,7 @@ impl Join {
     }
 
     #[inline(always)]
-    fn pass_mail_line(&mut self, look: &Look, input: Input<'_>) -> bool {
-        if self.hosts.clocks(look.host).wants_mail_ids() {
-            return false;
-        }
+    fn pass_mail_line(&mut self, look: &Look<'_>, input: Input<'_>) -> bool {
         if let Says::Mention(id) | Says::Much(id) = look.says {
             if self.matters(look.host, id) {
                 return false;
@@ -65,6 +62,9 @@ impl Join {
             if !is_known && !self.keep_unread(look, id, look.host, input) {
                 return false;
             }
+            if self.hosts.clocks(look.host).wants_mail_ids() {
+                self.guess_zone(look, id);
+            }
         }
         self.stats.mail_lines += 1;
         self.reach(Mark { log: LineKind::Mail, host: look.host, at: look.at });
@@ -72,21 +72,31 @@ impl Join {
     }
 
     #[inline(always)]
-    fn pass_entry(&mut self, look: &Look, host: Option<&[u8]>, input: Input<'_>) -> bool {
+    fn pass_entry(&mut self, look: &Look<'_>, host: Option<&[u8]>, input: Input<'_>) -> bool {
         let Says::Much(id) = look.says else { return false };
         let place = match host.and_then(host_name) {
             Some(name) => self.hosts.place(name.as_bytes()),
             None => self.hosts.only(),
         };
-        if self.hosts.clocks(place).wants_entry_ids() || self.matters(place, id) {
+        if self.matters(place, id) || !self.keep_unread(look, id, place, input) {
             return false;
         }
-        if !self.keep_unread(look, id, place, input) {
-            return false;
+        let clocks = self.hosts.clocks_mut(place);
+        if clocks.wants_entry_ids() {
+            clocks.see_entry_id(look.at, id.id().utc_secs());
         }
         self.stats.entries += 1;
         self.reach(Mark { log: LineKind::MessageLog, host: place, at: look.at });
         true
+    }
+
+    /// Learns the zone of a host's mail log from one of the first messages. As in [`Join::mail_line`].
+    #[inline(never)]
+    fn guess_zone(&mut self, look: &Look<'_>, id: ShortId) {
+        let (id, pid) = (id.id(), std::str::from_utf8(look.pid).ok().and_then(|pid| pid.parse().ok()));
+        if of_reception(pid, &id) {
+            self.hosts.clocks_mut(look.host).see_mail_id(look.at, id.utc_secs());
+        }
     }
 
     /// Whether all about a message has to be read.
@@ -100,7 +110,7 @@ impl Join {
 
     /// Puts what came among what has passed, and learns from messages that stand in both logs; false if there is no place.
     #[inline(always)]
-    fn keep_unread(&mut self, look: &Look, id: ShortId, host: HostIndex, input: Input<'_>) -> bool {
+    fn keep_unread(&mut self, look: &Look<'_>, id: ShortId, host: HostIndex, input: Input<'_>) -> bool {
         let ring = if look.log == LineKind::Mail { &self.lines } else { &self.entries };
         if !ring.has_place_for(input) {
             return false;
@@ -148,7 +158,7 @@ impl Join {
 
     /// Notes how far the logs are apart by the first line of a message in one of them, where it is in the other.
     #[inline(never)]
-    fn compare_logs(&mut self, look: &Look, id: ShortId, host: HostIndex) {
+    fn compare_logs(&mut self, look: &Look<'_>, id: ShortId, host: HostIndex) {
         let is_of = |other: HostIndex| self.hosts.may_be_same(other, host);
         let slot = self.slot(id, host);
         let mail = || known(slot.mail_secs).or_else(|| self.lines.first_time(id.into(), is_of));
