@@ -3,6 +3,8 @@
 
 use std::hash::{BuildHasher, Hasher};
 
+use crate::words;
+
 /// Makes [`Mixer`]s.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Mixed;
@@ -32,11 +34,9 @@ impl Hasher for Mixer {
         for word in words {
             self.mix(u64::from_le_bytes(*word));
         }
-        let mut last = [0; 8];
-        for (place, byte) in last.iter_mut().zip(rest) {
-            *place = *byte;
-        }
-        self.mix(u64::from_le_bytes(last) ^ (rest.len() as u64) << 56);
+        // The end overlaps the word before.
+        let last = bytes.last_chunk().map_or_else(|| words::last(rest), |end| u64::from_le_bytes(*end));
+        self.mix(last ^ (rest.len() as u64) << 56);
     }
 
     fn write_u8(&mut self, number: u8) {

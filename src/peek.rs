@@ -8,12 +8,15 @@ use serde::{Deserialize, Serialize};
 use crate::entry::Entry;
 use crate::hash::Mixed;
 use crate::mail_line::{MailId, MailLine, Stamp, stamp};
-use crate::queue_id::QueueId;
+use crate::queue_id::{QueueId, ShortId};
 use crate::time::LogTime;
+use crate::words::{Any, begins, digits, starts};
 
 /// The longest text between time and process id that is remembered, and how many: hosts times programs.
 const LONGEST_TAG: usize = 96;
 const MOST_TAGS: usize = 4_096;
+
+const BRACKET: Any<1> = Any::of([b'[']);
 
 /// Which log a line is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -149,8 +152,9 @@ impl Alike {
     }
 
     /// What is told of a line; nothing if it begins in another way, but for one of some tags.
+    #[inline]
     fn tells_of(&self, line: &[u8], tags: &HashSet<Box<[u8]>, Mixed>) -> Option<Peek> {
-        let behind = line.strip_prefix(&*self.second)?;
+        let behind = behind_start(line, &self.second)?;
         let (time, behind) = match behind.first()? {
             b' ' if self.is_whole => (self.peek.time, behind),
             _ => {
@@ -158,23 +162,29 @@ impl Alike {
                 (Some(time.ms()), line.get(end..)?)
             }
         };
-        let rest = match behind.strip_prefix(&*self.tag) {
+        let rest = match behind_start(behind, &self.tag) {
             Some(rest) => rest,
             None if self.peek.kind == LineKind::Mail && !tags.is_empty() => {
-                let end = memchr(b'[', behind.get(..LONGEST_TAG.min(behind.len()))?)?;
+                let end = BRACKET.find(behind.get(..LONGEST_TAG.min(behind.len()))?)?;
                 behind.get(end + 1..).filter(|_| tags.contains(&behind[..=end]))?
             }
             None => return None,
         };
         let is_one = match self.peek.kind {
-            LineKind::Mail => {
-                let digits = rest.iter().take(10).take_while(|b| b.is_ascii_digit()).count();
-                rest[digits..].starts_with(b"]: ")
+            LineKind::Mail => starts(&rest[digits(rest)..], b"]: "),
+            LineKind::MessageLog => {
+                let is_short = rest.first_chunk().is_some_and(ShortId::is_plain) && rest.get(14) == Some(&b' ');
+                is_short || QueueId::any(&rest[..memchr(b' ', rest).unwrap_or(rest.len())]).is_some()
             }
-            LineKind::MessageLog => QueueId::any(&rest[..memchr(b' ', rest).unwrap_or(rest.len())]).is_some(),
         };
         is_one.then_some(Peek { time, ..self.peek })
     }
+}
+
+/// What stands behind the beginning of a text.
+#[inline]
+fn behind_start<'t>(text: &'t [u8], start: &[u8]) -> Option<&'t [u8]> {
+    begins(text, start).then(|| &text[start.len()..])
 }
 
 #[cfg(test)]

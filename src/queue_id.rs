@@ -132,6 +132,13 @@ impl ShortId {
         words::all_digits(tail, 5).then_some(ShortId([u64::from_le_bytes(*head), tail >> 16]))
     }
 
+    /// Whether a text is one that [`QueueId::any`] takes: all are letters and digits, and the last ones digits, as in nearly
+    /// all ids.
+    #[inline]
+    pub(crate) fn is_plain(text: &[u8; 14]) -> bool {
+        ShortId::at_a_glance(text).is_some() && text[..9].iter().fold(true, |all, b| all & b.is_ascii_alphanumeric())
+    }
+
     /// Whether it was made in a year, as [`year_of`] names it.
     #[inline]
     pub(crate) fn is_of_year(self, year: u8) -> bool {

@@ -82,7 +82,7 @@ pub(crate) fn is_plain(text: &[u8]) -> bool {
 
 /// Fewer than eight bytes as a word.
 #[inline(always)]
-fn last(bytes: &[u8]) -> u64 {
+pub(crate) fn last(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
 }
 

@@ -16,6 +16,12 @@ const LONGEST_PAUSE: u32 = 1_024;
 /// What a line in a JSON string must not hold to stand there as it is.
 const NOT_PLAIN: Any<2> = Any::of([b'"', b'\\']);
 
+/// Whether a part of a line that stands in a JSON string needs no unescaping, nor ends before: further fields may follow.
+#[inline(always)]
+pub(super) fn is_as_it_stands(text: &[u8]) -> bool {
+    NOT_PLAIN.are_absent(text)
+}
+
 /// The bytes around a line, and what they say.
 #[derive(Debug)]
 pub(super) struct Frame {
@@ -50,20 +56,18 @@ impl Frames {
         Some((self.line_of(record)?.get(before..)?, before, source))
     }
 
-    /// A record that is in the last frame, up to the end of its line, if that stands there as it is.
+    /// A record that is in the last frame, up to the end of its line, where that stands there as it is.
     #[inline(always)]
     pub(super) fn line_of<'r>(&self, record: &'r [u8]) -> Option<&'r [u8]> {
         let frame = self.list.get(self.last)?;
         // Most often the line is all there is.
-        let line = match &*frame.behind {
+        match &*frame.behind {
             b"\"}" => {
                 let (line, end) = record.split_last_chunk()?;
-                (end == b"\"}").then_some(line)?
+                (end == b"\"}").then_some(line)
             }
-            behind => record.strip_suffix(behind)?,
-        };
-        // Else the line would end before, with further fields behind it, or need unescaping.
-        NOT_PLAIN.are_absent(line.get(frame.before.len()..)?).then_some(line)
+            behind => record.strip_suffix(behind),
+        }
     }
 
     /// The host that the last frame names.

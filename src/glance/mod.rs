@@ -26,7 +26,7 @@ use crate::reasons::Matcher;
 use crate::time::{BsdTime, LogTime};
 use crate::words::{Any, begins, behind, digits, starts};
 
-use frames::Frames;
+use frames::{Frames, is_as_it_stands};
 use ordinary::Ordinary;
 pub(crate) use ordinary::Says;
 use times::Times;
@@ -109,7 +109,7 @@ impl Glance {
         if self.head.fits(input, bytes) && self.head.may_be_of(source) {
             let begin = self.head.begin;
             let line = if self.head.is_record { self.frames.line_of(bytes)? } else { bytes };
-            return self.rest(begin, line.get(begin.end..)?);
+            return self.rest(begin, line.get(begin.end..)?, self.head.is_record);
         }
         self.look_anew(source, input, bytes, latest)
     }
@@ -129,10 +129,14 @@ impl Glance {
                 (line, before, if source == Source::Auto { frame_source.unwrap_or_default() } else { source })
             }
         };
+        let last = self.last;
         let begin = self.begin(source, line, latest)?;
-        let whole = Begin { end: before + begin.end, ..begin };
-        self.head.note(bytes, whole, source, matches!(input, Input::Record(_)));
-        self.rest(begin, line.get(begin.end..)?)
+        // Where hosts come by turns, the next line begins in another way.
+        if self.last == last {
+            let whole = Begin { end: before + begin.end, ..begin };
+            self.head.note(bytes, whole, source, matches!(input, Input::Record(_)));
+        }
+        self.rest(begin, line.get(begin.end..)?, matches!(input, Input::Record(_)))
     }
 
     /// Looks at a line that stands in a record of another form.
@@ -143,7 +147,7 @@ impl Glance {
         latest: impl Fn(HostIndex) -> Option<i64>,
     ) -> Option<Look<'a>> {
         let begin = self.begin(source, line, latest)?;
-        self.rest(begin, line.get(begin.end..)?)
+        self.rest(begin, line.get(begin.end..)?, false)
     }
 
     /// The host that is named around the line of what was looked at.
@@ -184,15 +188,15 @@ impl Glance {
         }
     }
 
-    /// What follows.
+    /// What follows; `in_json`: as it stands in a JSON string.
     #[inline(always)]
-    fn rest<'a>(&self, begin: Begin, rest: &'a [u8]) -> Option<Look<'a>> {
+    fn rest<'a>(&self, begin: Begin, rest: &'a [u8], in_json: bool) -> Option<Look<'a>> {
         if rest.len() > LONGEST {
             return None;
         }
         match begin.log {
-            LineKind::Mail => self.mail(rest, begin),
-            LineKind::MessageLog => entry(rest, begin.at),
+            LineKind::Mail => self.mail(rest, begin, in_json),
+            LineKind::MessageLog => entry(rest, begin.at).filter(|_| !in_json || is_as_it_stands(rest)),
         }
     }
 
@@ -212,16 +216,21 @@ impl Glance {
 
     /// A mail line from its process id on: `14029]: 6AND15V7014029: from=…`.
     #[inline(always)]
-    fn mail<'a>(&self, rest: &'a [u8], Begin { host, at, year, .. }: Begin) -> Option<Look<'a>> {
+    fn mail<'a>(&self, rest: &'a [u8], Begin { host, at, year, .. }: Begin, in_json: bool) -> Option<Look<'a>> {
         let (pid, rest) = rest.split_at_checked(digits(rest))?;
         let rest = behind(rest, b"]: ")?;
         let look = |says| Look { log: LineKind::Mail, says, pid, host, at };
         let (id, behind_id) = rest.split_first_chunk()?;
         let Some(text) = behind(behind_id, b": ") else {
-            return ordinary::is_about_nothing(rest).then_some(look(Says::Nothing));
+            let is_plain = ordinary::is_about_nothing(rest) && (!in_json || is_as_it_stands(rest));
+            return is_plain.then_some(look(Says::Nothing));
         };
+        if in_json && !is_as_it_stands(id) {
+            return None;
+        }
         let id = ShortId::at_a_glance(id).filter(|id| year.is_none_or(|year| id.is_of_year(year)))?;
-        Some(look(self.ordinary.mail(id, text)?))
+        let (says, rest) = self.ordinary.mail(id, text)?;
+        (!in_json || is_as_it_stands(rest)).then_some(look(says))
     }
 
     /// Remembers how a mail line begins that was read in full, of sendmail's and of a known host.
@@ -238,7 +247,8 @@ impl Glance {
             return;
         }
         // Nothing else may stand between the two names.
-        let plain = [b" ", read.host, b" ", read.program, b"["].concat() == tag && !tag.contains(&b':');
+        let plain =
+            [b" ", read.host, b" ", read.program, b"["].concat() == tag && !tag.contains(&b':') && is_as_it_stands(tag);
         if !plain {
             return;
         }

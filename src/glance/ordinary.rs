@@ -39,16 +39,18 @@ impl Ordinary {
         }
     }
 
-    /// A mail line's text about a message.
+    /// A mail line's text about a message, and the part of it that nobody has looked at byte by byte.
     #[inline(always)]
-    pub(super) fn mail(&self, id: ShortId, text: &[u8]) -> Option<Says> {
-        let (ordinary, says) = match text.first()? {
-            b'f' if starts(text, b"from=") => (self.from && has_come(text), Says::Much(id)),
-            b't' if starts(text, b"to=") => (self.to && is_delivered(text), Says::Much(id)),
-            b'M' if self.milter && starts(text, b"Milter (") => (!names_a_failure(&text[8..]), Says::Mention(id)),
-            _ => (!self.matcher.may_match(text), Says::Mention(id)),
-        };
-        ordinary.then_some(says)
+    pub(super) fn mail<'t>(&self, id: ShortId, text: &'t [u8]) -> Option<(Says, &'t [u8])> {
+        match text.first()? {
+            b'f' if starts(text, b"from=") => {
+                let rest = if self.from { behind_message_id(text)? } else { return None };
+                Some((Says::Much(id), rest))
+            }
+            b't' if starts(text, b"to=") => (self.to && is_delivered(text)).then_some((Says::Much(id), text)),
+            b'M' if self.milter && starts(text, b"Milter (") => Some((Says::Mention(id), of_plain_name(&text[8..])?)),
+            _ => (!self.matcher.may_match(text)).then_some((Says::Mention(id), text)),
+        }
     }
 }
 
@@ -58,19 +60,19 @@ pub(super) fn is_about_nothing(text: &[u8]) -> bool {
     starts(text, b"NOQUEUE:") || begins(text, b"STARTTLS=") || starts(text, b"AUTH=")
 }
 
-/// Whether a `from=` line is of a message whose text has come: it names the message id. Its sender has to be plain, without
-/// anything in which a client could write the fields that follow: quotes, a comment, brackets in brackets.
+/// What follows in a `from=` line of a message whose text has come: it names the message id. Its sender has to be plain,
+/// without anything in which a client could write the fields that follow: quotes, a comment, brackets in brackets.
 #[inline(always)]
-fn has_come(text: &[u8]) -> bool {
-    let Some(sender) = behind(text, b"from=<") else { return false };
-    let Some(end) = NOT_PLAIN.find(&sender[..sender.len().min(200)]) else { return false };
-    let Some([b'>', fields @ ..]) = end.checked_sub(1).and_then(|bracket| sender.get(bracket..)) else { return false };
-    let Some(fields) = behind(fields, b", size=") else { return false };
-    let Some(fields) = behind(behind_digits(fields), b", class=") else { return false };
-    let Some(fields) = behind(behind_digits(fields), b", nrcpt") else { return false };
-    let Some(fields) = behind(fields, b"s=") else { return false };
+fn behind_message_id(text: &[u8]) -> Option<&[u8]> {
+    let sender = behind(text, b"from=<")?;
+    let end = NOT_PLAIN.find(&sender[..sender.len().min(200)])?;
+    let [b'>', fields @ ..] = sender.get(end.checked_sub(1)?..)? else { return None };
+    let fields = behind(fields, b", size=")?;
+    let fields = behind(behind_digits(fields), b", class=")?;
+    let fields = behind(behind_digits(fields), b", nrcpt")?;
+    let fields = behind(fields, b"s=")?;
     // An empty number would make it a line that sendmail does not write, and that no rule is meant for.
-    starts(behind_digits(fields), b", msgid=")
+    behind(behind_digits(fields), b", msgid=")
 }
 
 /// What in an address does not stand for itself, up to the comma behind it.
@@ -92,11 +94,11 @@ fn is_delivered(text: &[u8]) -> bool {
 
 const ENDS_NAME: Any<2> = Any::of([b' ', b',']);
 
-/// Whether a filter's name, which a text begins with, is closed as where something went wrong: `PureMessage): …`.
+/// A text that begins with a filter's name, unless the name is closed as where something went wrong: `PureMessage): …`.
 #[inline(always)]
-fn names_a_failure(text: &[u8]) -> bool {
-    let token = ENDS_NAME.find(&text[..text.len().min(128)]);
-    token.is_none_or(|end| text[..end].last() == Some(&b':'))
+fn of_plain_name(text: &[u8]) -> Option<&[u8]> {
+    let end = ENDS_NAME.find(&text[..text.len().min(128)])?;
+    (text[..end].last() != Some(&b':')).then_some(text)
 }
 
 /// Whether an entry ends as one at the end of a message: `… tm=0.80 a=a/eom`. The blank before the action is one that

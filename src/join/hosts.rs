@@ -119,13 +119,18 @@ impl Hosts {
         }
     }
 
-    /// How far the mail logs of all hosts have come that have one: the least of them. Those that have given nothing for as
-    /// long as an abort waits are left out, unless all have.
-    pub(crate) fn all_mail_in_entry_time(&self, silent: impl Fn(u64) -> bool) -> Option<i64> {
+    /// How far the mail logs of all hosts have come that have one: the least of them, and whose that is. Those that have given
+    /// nothing for as long as an abort waits are left out, unless all have.
+    pub(crate) fn all_mail_in_entry_time(&self, silent: impl Fn(u64) -> bool) -> Option<(i64, HostIndex)> {
         let (mut least, mut least_of_all) = (None, None);
-        for (clocks, at) in self.clocks.iter().filter_map(|clocks| Some((clocks, clocks.mail_in_entry_time()?))) {
-            let known: &mut Option<i64> = if silent(clocks.mail.arrived) { &mut least_of_all } else { &mut least };
-            *known = Some(known.map_or(at, |known: i64| known.min(at)));
+        for (place, clocks) in self.clocks.iter().enumerate() {
+            let Some(at) = clocks.mail_in_entry_time() else { continue };
+            let known: &mut Option<(i64, HostIndex)> =
+                if silent(clocks.mail.arrived) { &mut least_of_all } else { &mut least };
+            // Of equal ones the last: where hosts come by turns, it is the last one to go on.
+            if known.is_none_or(|(least, _)| at <= least) {
+                *known = Some((at, place as HostIndex));
+            }
         }
         least.or(least_of_all)
     }

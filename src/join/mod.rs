@@ -75,6 +75,8 @@ pub(crate) struct Join {
     now: u64,
     /// Goes on from a snapshot, and has not been told the time yet.
     resumed: bool,
+    /// The host whose mail log had come least far when all were looked at; nothing depends on its being the one still.
+    furthest_behind: HostIndex,
     /// The host may not keep the state.
     stateless: bool,
     /// The ticket of the event that came last.
@@ -115,6 +117,7 @@ impl Join {
             seq: 0,
             now: 0,
             resumed: false,
+            furthest_behind: NAMELESS,
             stateless: false,
             pushed: 0,
             out: VecDeque::new(),

@@ -242,10 +242,19 @@ impl Join {
     pub(super) fn release_due(&mut self, log: LineKind, place: HostIndex) {
         let homes = [Some(place), Some(NAMELESS).filter(|nameless| *nameless != place)];
         for home in homes.into_iter().flatten() {
-            if !self.waits.any_for(log, home) {
-                continue;
-            }
-            let Some(progress) = self.progress((log, home)) else { continue };
+            let Some(first) = self.waits.first_for(log, home) else { continue };
+            let progress = if self.goes_by_all(log, home) {
+                // All are looked at only when those have come so far that are known to have been behind.
+                if [place, self.furthest_behind].into_iter().any(|host| self.is_before(host, first)) {
+                    continue;
+                }
+                let least = self.least_of_all();
+                self.furthest_behind = least.map_or(NAMELESS, |(_, host)| host);
+                least.map(|(progress, _)| progress)
+            } else {
+                self.progress((log, home))
+            };
+            let Some(progress) = progress else { continue };
             while let Some((seq, id)) = self.waits.passed(log, home, progress, self.now) {
                 self.settle(id, seq);
             }
@@ -299,10 +308,25 @@ impl Join {
             return self.hosts.entries(home);
         }
         match self.hosts.clocks(home).mail_in_entry_time() {
-            None if home == NAMELESS => self.hosts.all_mail_in_entry_time(|arrived| self.gives_nothing(Some(arrived))),
+            None if self.goes_by_all(log, home) => self.least_of_all().map(|(progress, _)| progress),
             None => self.hosts.clocks(NAMELESS).mail_in_entry_time(),
             progress => progress,
         }
+    }
+
+    fn least_of_all(&self) -> Option<(i64, HostIndex)> {
+        self.hosts.all_mail_in_entry_time(|arrived| self.gives_nothing(Some(arrived)))
+    }
+
+    /// Whether the mail log of a host gives lines, and has not come so far yet.
+    fn is_before(&self, host: HostIndex, time: i64) -> bool {
+        let clocks = self.hosts.clocks(host);
+        clocks.mail_in_entry_time().is_some_and(|at| at < time) && !self.gives_nothing(Some(clocks.mail.arrived))
+    }
+
+    /// Whether the mail logs of all hosts count for what waits for that of none.
+    fn goes_by_all(&self, log: LineKind, home: HostIndex) -> bool {
+        log == LineKind::Mail && home == NAMELESS && self.hosts.clocks(NAMELESS).mail.latest.is_none()
     }
 
     /// Lets time pass by the host's clock.

@@ -3,8 +3,9 @@
 //!
 //! Every wait is in `looks` once, under the next time of the host's clock at which it may be over. It is in one of two
 //! more queues by the time of the log that it waits for: `ahead` until that log has reached it, then `due` until it has
-//! passed it.
+//! passed it. Each log has such two.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -103,8 +104,14 @@ pub(crate) struct Waits {
     looks: BTreeSet<(u64, u64)>,
     /// The first time in `looks`: it is asked for with every record that comes in.
     next_look: Option<u64>,
-    ahead: BTreeMap<(LineKind, HostIndex), BTreeSet<(i64, u64)>>,
-    due: BTreeMap<(LineKind, HostIndex), BTreeSet<(i64, u64)>>,
+    by_log: BTreeMap<(LineKind, HostIndex), Queues>,
+}
+
+/// What waits for one log, by its time.
+#[derive(Debug, Default)]
+struct Queues {
+    ahead: BTreeSet<(i64, u64)>,
+    due: BTreeSet<(i64, u64)>,
 }
 
 impl Waits {
@@ -129,13 +136,15 @@ impl Waits {
         if self.next_look == Some(wait.look) {
             self.next_look = self.looks.first().map(|(look, _)| *look);
         }
-        for (queues, time) in [(&mut self.ahead, wait.reach), (&mut self.due, wait.due())] {
-            if let Some(time) = time
-                && let Some(queue) = queues.get_mut(&wait.place())
-                && queue.remove(&(time, seq))
-                && queue.is_empty()
-            {
-                queues.remove(&wait.place());
+        if let Entry::Occupied(mut entry) = self.by_log.entry(wait.place()) {
+            let Queues { ahead, due } = entry.get_mut();
+            for (queue, time) in [(&mut *ahead, wait.reach), (&mut *due, wait.due())] {
+                if let Some(time) = time {
+                    queue.remove(&(time, seq));
+                }
+            }
+            if ahead.is_empty() && due.is_empty() {
+                entry.remove();
             }
         }
         Some(wait)
@@ -158,17 +167,20 @@ impl Waits {
         self.all.iter().map(|(seq, wait)| (*seq, wait.id))
     }
 
-    /// Whether anything waits for a log that a line of it could end.
-    pub(crate) fn any_for(&self, log: LineKind, home: HostIndex) -> bool {
-        self.ahead.contains_key(&(log, home)) || self.due.contains_key(&(log, home))
+    /// How far a log has to come until anything that waits for it is reached or passed; none where nothing does.
+    pub(crate) fn first_for(&self, log: LineKind, home: HostIndex) -> Option<i64> {
+        let Queues { ahead, due } = self.by_log.get(&(log, home))?;
+        let first = ahead.first().into_iter().chain(due.first());
+        first.map(|(time, _)| *time).min()
     }
 
     /// A log has come so far: those that it has reached wait on, and the first one that it has passed is given.
     pub(crate) fn passed(&mut self, log: LineKind, home: HostIndex, progress: i64, now: u64) -> Option<(u64, QueueId)> {
-        while let Some((_, seq)) = first_up_to(&self.ahead, (log, home), progress) {
+        let first = |queue: &BTreeSet<(i64, u64)>| queue.first().copied().filter(|(time, _)| *time <= progress);
+        while let Some((_, seq)) = self.by_log.get(&(log, home)).and_then(|queues| first(&queues.ahead)) {
             self.observe(seq, Some(progress), now);
         }
-        let (_, seq) = first_up_to(&self.due, (log, home), progress)?;
+        let (_, seq) = self.by_log.get(&(log, home)).and_then(|queues| first(&queues.due))?;
         self.all.get(&seq).map(|wait| (seq, wait.id))
     }
 
@@ -226,17 +238,10 @@ impl Waits {
 
     fn queue(&mut self, seq: u64, wait: &Wait) {
         let caught_up = matches!(wait.seen, Awaited::CaughtUp(_));
-        let (queues, time) = if caught_up { (&mut self.due, wait.due()) } else { (&mut self.ahead, wait.reach) };
-        if let Some(time) = time {
-            queues.entry(wait.place()).or_default().insert((time, seq));
+        if let Some(time) = if caught_up { wait.due() } else { wait.reach } {
+            let Queues { ahead, due } = self.by_log.entry(wait.place()).or_default();
+            let queue = if caught_up { due } else { ahead };
+            queue.insert((time, seq));
         }
     }
-}
-
-fn first_up_to(
-    queues: &BTreeMap<(LineKind, HostIndex), BTreeSet<(i64, u64)>>,
-    place: (LineKind, HostIndex),
-    progress: i64,
-) -> Option<(i64, u64)> {
-    queues.get(&place)?.first().copied().filter(|(time, _)| *time <= progress)
 }
