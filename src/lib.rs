@@ -63,6 +63,7 @@ pub mod reasons;
 mod record;
 mod schema;
 mod stats;
+mod tags;
 mod time;
 mod words;
 

@@ -1,22 +1,14 @@
 //! A look at a line without an engine: for hosts that put files and streams in order.
 
-use std::collections::HashSet;
-
 use memchr::memchr;
 use serde::{Deserialize, Serialize};
 
 use crate::entry::Entry;
-use crate::hash::Mixed;
 use crate::mail_line::{MailId, MailLine, Stamp, stamp};
 use crate::queue_id::{QueueId, ShortId};
+use crate::tags::{self, Tags};
 use crate::time::LogTime;
-use crate::words::{Any, begins, digits, starts};
-
-/// The longest text between time and process id that is remembered, and how many: hosts times programs.
-const LONGEST_TAG: usize = 96;
-const MOST_TAGS: usize = 4_096;
-
-const BRACKET: Any<1> = Any::of([b'[']);
+use crate::words::{begins, digits, starts};
 
 /// Which log a line is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -91,7 +83,7 @@ pub struct Peeker {
     near: Option<i64>,
     alike: Option<Alike>,
     /// What stood between time and process id of mail lines so far: where hosts alternate, another one of them.
-    tags: HashSet<Box<[u8]>, Mixed>,
+    tags: Tags<()>,
 }
 
 /// How a line begins that tells of others what it told of itself.
@@ -124,12 +116,9 @@ impl Peeker {
         self.near = peek.time.or(self.near);
         self.alike = Alike::new(line, peek);
         if let Some(alike) = self.alike.as_ref().filter(|alike| alike.peek.kind == LineKind::Mail)
-            && !self.tags.contains(&alike.tag)
+            && self.tags.find(&alike.tag).is_none()
         {
-            if self.tags.len() >= MOST_TAGS {
-                self.tags.clear();
-            }
-            self.tags.insert(alike.tag.clone());
+            self.tags.add(&alike.tag, ());
         }
         Some(peek)
     }
@@ -143,17 +132,17 @@ impl Alike {
         let behind = line.get(end..)?;
         let tag = match peek.kind {
             LineKind::MessageLog => behind.get(..3).filter(|tag| *tag == b" q=")?,
-            LineKind::Mail => behind.get(..=memchr(b'[', behind.get(..LONGEST_TAG.min(behind.len()))?)?)?,
+            LineKind::Mail => tags::tag(behind)?,
         };
         let is_whole = end == second.len();
         let peek_of_others = Peek { id_time: None, ..peek };
         let alike = Alike { peek: peek_of_others, second: second.into(), is_whole, tag: tag.into() };
-        (alike.tells_of(line, &HashSet::default())?.time == peek.time).then_some(alike)
+        (alike.tells_of(line, &Tags::default())?.time == peek.time).then_some(alike)
     }
 
     /// What is told of a line; nothing if it begins in another way, but for one of some tags.
     #[inline]
-    fn tells_of(&self, line: &[u8], tags: &HashSet<Box<[u8]>, Mixed>) -> Option<Peek> {
+    fn tells_of(&self, line: &[u8], tags: &Tags<()>) -> Option<Peek> {
         let behind = behind_start(line, &self.second)?;
         let (time, behind) = match behind.first()? {
             b' ' if self.is_whole => (self.peek.time, behind),
@@ -165,8 +154,8 @@ impl Alike {
         let rest = match behind_start(behind, &self.tag) {
             Some(rest) => rest,
             None if self.peek.kind == LineKind::Mail && !tags.is_empty() => {
-                let end = BRACKET.find(behind.get(..LONGEST_TAG.min(behind.len()))?)?;
-                behind.get(end + 1..).filter(|_| tags.contains(&behind[..=end]))?
+                let tag = tags::tag(behind)?;
+                tags.find(tag).map(|_| &behind[tag.len()..])?
             }
             None => return None,
         };

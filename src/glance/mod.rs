@@ -13,34 +13,24 @@ mod frames;
 mod ordinary;
 mod times;
 
-use std::collections::HashMap;
-
 use crate::event::{Input, Source};
-use crate::hash::Mixed;
 use crate::input::Reading;
 use crate::join::HostIndex;
 use crate::mail_line::{MailLine, Stamp};
 use crate::peek::LineKind;
 use crate::queue_id::ShortId;
 use crate::reasons::Matcher;
+use crate::tags::{self, Tags};
 use crate::time::{BsdTime, LogTime};
-use crate::words::{Any, begins, behind, digits, starts};
+use crate::words::{begins, behind, digits, starts};
 
 use frames::{Frames, is_as_it_stands};
 use ordinary::Ordinary;
 pub(crate) use ordinary::Says;
 use times::Times;
 
-/// How many beginnings of lines are remembered: hosts times programs. Beyond, all are learnt anew.
-const STARTS: usize = 4_096;
-
-/// The longest text between time and process id: ` mx1.example.net sendmail[`.
-const LONGEST_TAG: usize = 96;
-
 /// A longer line is read in full.
 const LONGEST: usize = 16_384;
-
-const BRACKET: Any<1> = Any::of([b'[']);
 
 /// What a line is at a glance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,9 +51,7 @@ pub(crate) struct Glance {
     ordinary: Ordinary,
     frames: Frames,
     /// What stands between the time and the process id of mail lines, and whose they are.
-    starts: Vec<(Box<[u8]>, HostIndex)>,
-    /// The places in `starts`.
-    places: HashMap<Box<[u8]>, usize, Mixed>,
+    tags: Tags<HostIndex>,
     /// The place of the mail line before: lines of one host come in a row.
     last: usize,
     times: Times,
@@ -86,8 +74,7 @@ impl Glance {
         Glance {
             ordinary: Ordinary::new(matcher),
             frames: Frames::default(),
-            starts: Vec::new(),
-            places: HashMap::default(),
+            tags: Tags::default(),
             last: 0,
             times: Times::default(),
             head: Head::default(),
@@ -204,14 +191,10 @@ impl Glance {
     #[inline]
     fn writer(&mut self, line: &[u8], time: usize) -> Option<(HostIndex, usize)> {
         let rest = line.get(time..)?;
-        if let Some((tag, host)) = self.starts.get(self.last)
-            && begins(rest, tag)
-        {
-            return Some((*host, time + tag.len()));
+        if self.tags.get(self.last).is_none_or(|(tag, _)| !begins(rest, tag)) {
+            self.last = self.tags.find(tags::tag(rest)?)?;
         }
-        let tag = &rest[..=BRACKET.find(&rest[..rest.len().min(LONGEST_TAG)])?];
-        self.last = *self.places.get(tag)?;
-        self.starts.get(self.last).map(|(_, host)| (*host, time + tag.len()))
+        self.tags.get(self.last).map(|(tag, host)| (*host, time + tag.len()))
     }
 
     /// A mail line from its process id on: `14029]: 6AND15V7014029: from=…`.
@@ -241,23 +224,15 @@ impl Glance {
             None => None,
         };
         let Some(rest) = time.and_then(|time| line.get(time..)) else { return };
-        let Some(end) = rest.iter().take(LONGEST_TAG).position(|b| *b == b'[') else { return };
-        let tag = &rest[..=end];
-        if read.host.is_empty() || self.places.contains_key(tag) {
-            return;
-        }
+        let Some(tag) = tags::tag(rest) else { return };
         // Nothing else may stand between the two names.
-        let plain =
-            [b" ", read.host, b" ", read.program, b"["].concat() == tag && !tag.contains(&b':') && is_as_it_stands(tag);
-        if !plain {
-            return;
+        let is_plain = || {
+            let names = [b" ", read.host, b" ", read.program, b"["].concat();
+            names == tag && !tag.contains(&b':') && is_as_it_stands(tag)
+        };
+        if !read.host.is_empty() && self.tags.find(tag).is_none() && is_plain() {
+            self.tags.add(tag, host);
         }
-        if self.starts.len() >= STARTS {
-            self.starts.clear();
-            self.places.clear();
-        }
-        self.places.insert(tag.into(), self.starts.len());
-        self.starts.push((tag.into(), host));
     }
 }
 

@@ -1,0 +1,125 @@
+//! What stands between the time and the process id of mail lines, ` mx1.example.net sendmail[`: a log has few of them, one
+//! for each host and program, and lines of many hosts come by turns.
+
+use std::hash::{BuildHasher, Hasher};
+
+use crate::hash::Mixed;
+use crate::words::{Any, begins};
+
+/// The longest one.
+const LONGEST: usize = 96;
+
+/// How many are remembered. Beyond, all are learnt anew.
+const MOST: usize = 4_096;
+
+/// How many places of the index are looked at for one. Whoever could choose more for one place would choose tags that nobody
+/// finds.
+const TRIES: usize = 8;
+
+const BRACKET: Any<1> = Any::of([b'[']);
+
+/// Tags, and what is known of each.
+#[derive(Debug, Clone)]
+pub(crate) struct Tags<T> {
+    list: Vec<(Box<[u8]>, T)>,
+    /// By their hashes, places in `list` plus one; 0 for none. At least four times as many as there are tags.
+    index: Vec<u16>,
+}
+
+impl<T> Default for Tags<T> {
+    fn default() -> Self {
+        Tags { list: Vec::new(), index: Vec::new() }
+    }
+}
+
+/// The tag that a text begins with.
+pub(crate) fn tag(text: &[u8]) -> Option<&[u8]> {
+    let tag = text.get(..=BRACKET.find(&text[..text.len().min(LONGEST)])?)?;
+    tag.ends_with(b"[").then_some(tag)
+}
+
+impl<T> Tags<T> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// A tag by its place.
+    #[inline]
+    pub(crate) fn get(&self, place: usize) -> Option<&(Box<[u8]>, T)> {
+        self.list.get(place)
+    }
+
+    /// The place of a tag.
+    #[inline]
+    pub(crate) fn find(&self, tag: &[u8]) -> Option<usize> {
+        for at in self.tries(tag) {
+            let place = usize::from(*self.index.get(at)?).checked_sub(1)?;
+            let (known, _) = self.list.get(place)?;
+            if known.len() == tag.len() && begins(tag, known) {
+                return Some(place);
+            }
+        }
+        None
+    }
+
+    /// Remembers a tag that is not known.
+    pub(crate) fn add(&mut self, tag: &[u8], value: T) {
+        if self.list.len() >= MOST {
+            self.list.clear();
+            self.index.fill(0);
+        }
+        self.list.push((tag.into(), value));
+        if self.index.len() >= 4 * self.list.len() {
+            self.note(self.list.len() - 1);
+            return;
+        }
+        self.index = vec![0; (8 * self.list.len()).next_power_of_two()];
+        (0..self.list.len()).for_each(|place| self.note(place));
+    }
+
+    /// Puts a tag into the index.
+    fn note(&mut self, place: usize) {
+        let free = self.tries(&self.list[place].0).find(|at| self.index[*at] == 0);
+        if let Some(at) = free {
+            self.index[at] = place as u16 + 1;
+        }
+    }
+
+    /// The places of the index to look at for a tag.
+    #[inline]
+    fn tries(&self, tag: &[u8]) -> impl Iterator<Item = usize> + use<T> {
+        let mut hasher = Mixed.build_hasher();
+        hasher.write(tag);
+        let (first, mask) = (hasher.finish() as usize, self.index.len().wrapping_sub(1));
+        (0..TRIES).map(move |more| first.wrapping_add(more) & mask)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST, Tags, tag};
+
+    #[test]
+    fn many_are_found_until_there_are_too_many() {
+        let text = |n: usize| format!(" mx{n}.example.net sendmail[");
+        let mut tags = Tags::default();
+        assert_eq!(tags.find(b" mx1 sendmail["), None);
+        for n in 0..MOST {
+            tags.add(text(n).as_bytes(), n);
+        }
+        let found = (0..MOST).filter(|n| tags.find(text(*n).as_bytes()) == Some(*n)).count();
+        assert!(found > MOST - 8, "{found}");
+        assert_eq!(tags.find(text(MOST).as_bytes()), None);
+        tags.add(text(MOST).as_bytes(), MOST);
+        assert_eq!((tags.find(text(0).as_bytes()), tags.find(text(MOST).as_bytes())), (None, Some(0)));
+        assert_eq!(tags.get(0).map(|(_, value)| *value), Some(MOST));
+    }
+
+    #[test]
+    fn a_tag_ends_with_its_bracket() {
+        assert_eq!(tag(b" mx1 sendmail[14029]: x"), Some(b" mx1 sendmail[".as_slice()));
+        assert_eq!(tag(b" mx1 sendmail: x"), None);
+        assert_eq!(tag("\u{fc} sendmail[1]".as_bytes()), None);
+        assert_eq!(tag(&[&[b'x'; 100][..], b"["].concat()), None);
+    }
+}
