@@ -66,6 +66,7 @@ mod stats;
 mod tags;
 mod time;
 mod words;
+mod zone;
 
 pub use case::{Kind, Outcome, Status};
 pub use config::{Config, ConfigError, Limits, Mode, Others};
@@ -77,3 +78,4 @@ pub use queue_id::QueueId;
 pub use schema::{Keys, Profile};
 pub use stats::Stats;
 pub use time::LogTime;
+pub use zone::Zone;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::mail_line::Stamp;
 use crate::peek::LineKind;
 use crate::time::{BsdTime, HALF_HOUR, LogTime};
+use crate::zone::{WIDEST_MS, Zone, half_hours};
 
 use super::names::HostIndex;
 use super::passed::Key;
@@ -19,22 +20,19 @@ const LEAP_LINES: u8 = 4;
 /// How many differences between the logs are remembered; their median counts.
 const SAMPLES: usize = 9;
 
-/// No two clocks are further apart than this.
-pub(crate) const WIDEST_MS: i64 = 15 * 3_600_000;
-
 /// Two logs of one host that count in different units may seem to be this far apart, in milliseconds.
 pub(crate) const CLOCKS_MS: i64 = 2_000;
 
-/// How many lines a log's zone is guessed from.
-const GUESSES: u8 = 16;
+/// How many lines a log's zone is guessed from: then messages that stand in both logs tell more.
+const GUESSES: u32 = 16;
 
 /// The clocks of one host.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Clocks {
     pub mail: Watermark,
     pub entries: Watermark,
-    mail_zone: ZoneGuess,
-    entry_zone: ZoneGuess,
+    mail_zone: Zone,
+    entry_zone: Zone,
     /// Entry time minus mail time of messages that stand in both logs, rounded to half hours, in milliseconds.
     differences: Vec<i64>,
     /// There are as many as are remembered, and all are the same.
@@ -67,14 +65,6 @@ pub struct Watermark {
     ahead: Option<(i64, u8)>,
     /// When the last line came, by the host's clock.
     pub(crate) arrived: u64,
-}
-
-/// A log's distance from UTC, guessed from queue ids, which hold the time of their connection in UTC. Connections have
-/// an age, so the least distance is the best.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-struct ZoneGuess {
-    least: i64,
-    seen: u8,
 }
 
 impl Watermark {
@@ -124,21 +114,6 @@ impl Watermark {
     }
 }
 
-impl ZoneGuess {
-    fn see(&mut self, at: i64, id_secs: i64) {
-        if self.seen == GUESSES {
-            return;
-        }
-        let distance = half_hours(at - id_secs * 1_000);
-        // Messages from the queue are older than any zone is wide.
-        if distance.abs() > WIDEST_MS {
-            return;
-        }
-        self.least = if self.seen == 0 { distance } else { self.least.min(distance) };
-        self.seen += 1;
-    }
-}
-
 impl Clocks {
     /// The time of a stamp. Classic syslog leaves the year out: the queue id's (in seconds) or the log's last one is near.
     pub(crate) fn time(&mut self, stamp: Stamp, id_secs: impl FnOnce() -> Option<i64>) -> Option<LogTime> {
@@ -159,28 +134,30 @@ impl Clocks {
 
     /// Notes the time of a mail line about a message.
     pub(crate) fn see_mail_id(&mut self, at: i64, id_secs: Option<i64>) {
-        if let Some(secs) = id_secs {
-            self.mail_zone.see(at, secs);
+        if let Some(secs) = id_secs.filter(|_| self.wants_mail_ids()) {
+            self.mail_zone.see(at, secs * 1_000);
+            self.mail_zone.settle();
             self.offset = self.measured();
         }
     }
 
     /// Notes the time of an entry about a message.
     pub(crate) fn see_entry_id(&mut self, at: i64, id_secs: Option<i64>) {
-        if let Some(secs) = id_secs {
-            self.entry_zone.see(at, secs);
+        if let Some(secs) = id_secs.filter(|_| self.wants_entry_ids()) {
+            self.entry_zone.see(at, secs * 1_000);
+            self.entry_zone.settle();
             self.offset = self.measured();
         }
     }
 
     /// Whether more lines are wanted for the guess of the zones.
     pub(crate) fn wants_mail_ids(&self) -> bool {
-        self.mail_zone.seen < GUESSES
+        self.mail_zone.lines() < GUESSES
     }
 
     /// Whether more entries are wanted for that.
     pub(crate) fn wants_entry_ids(&self) -> bool {
-        self.entry_zone.seen < GUESSES
+        self.entry_zone.lines() < GUESSES
     }
 
     /// Whether a message that stands in both logs is wanted where its entry came first, to know how far these are apart:
@@ -226,17 +203,13 @@ impl Clocks {
 
     /// The median of the differences where there are enough, or else what the zones say.
     fn measured(&self) -> i64 {
-        if self.differences.len() >= 3
-            || (self.entry_zone.seen == 0 || self.mail_zone.seen == 0) && !self.differences.is_empty()
-        {
+        let by_zones = self.entry_zone.offset().zip(self.mail_zone.offset()).map(|(entry, mail)| entry - mail);
+        if self.differences.len() >= 3 || by_zones.is_none() && !self.differences.is_empty() {
             let mut sorted = self.differences.clone();
             sorted.sort_unstable();
             return sorted[sorted.len() / 2];
         }
-        if self.entry_zone.seen > 0 && self.mail_zone.seen > 0 {
-            return self.entry_zone.least - self.mail_zone.least;
-        }
-        0
+        by_zones.unwrap_or(0)
     }
 
     /// Whether the mail log's clock was set forward, by half an hour or an hour, between two lines about a message whose id was
@@ -244,7 +217,7 @@ impl Clocks {
     pub(crate) fn was_set_forward(&self, id_secs: i64, before: i64, now: i64) -> bool {
         let step = half_hours(now - before);
         let is_step = (HALF_HOUR * 1_000..=HALF_HOUR * 2_000).contains(&step);
-        let as_before = self.mail_zone.seen == GUESSES && half_hours(now - id_secs * 1_000) == self.mail_zone.least;
+        let as_before = !self.wants_mail_ids() && self.mail_zone.offset() == Some(half_hours(now - id_secs * 1_000));
         is_step && (now - before).abs_diff(step) <= CLOCKS_MS as u64 && !as_before
     }
 
@@ -258,12 +231,6 @@ impl Clocks {
 /// came.
 pub(crate) fn was_set_back(before: i64, now: i64) -> bool {
     before - now >= HALF_HOUR * 1_000
-}
-
-/// Rounds milliseconds to the nearest half hour.
-pub(crate) fn half_hours(ms: i64) -> i64 {
-    let step = HALF_HOUR * 1_000;
-    (ms + step / 2).div_euclid(step) * step
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@ use crate::address;
 use crate::case::{self, Case, CaseState, EntryFacts, Evidence, Told};
 use crate::envelope::{FromLine, refused_sender};
 use crate::reasons::{Class, Matcher, Rank, Role};
+use crate::zone::{WIDEST_MS, half_hours};
 
-use super::clock::{CLOCKS_MS, WIDEST_MS, half_hours, was_set_back};
+use super::clock::{CLOCKS_MS, was_set_back};
 use super::names::{HostIndex, host_number};
 
 /// One message: one queue id on one host.

@@ -7,8 +7,8 @@ use crate::peek::LineKind;
 use crate::queue_id::QueueId;
 use crate::reasons::Class;
 use crate::record::{Issue, WhyNot};
+use crate::zone::WIDEST_MS;
 
-use super::clock::WIDEST_MS;
 use super::group::{Group, Transaction};
 use super::names::{HostIndex, NAMELESS};
 use super::parts::Whole;
