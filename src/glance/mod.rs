@@ -15,7 +15,7 @@ mod times;
 
 use crate::event::{Input, Source};
 use crate::input::Reading;
-use crate::join::HostIndex;
+use crate::join::Home;
 use crate::mail_line::{MailLine, Stamp};
 use crate::peek::LineKind;
 use crate::queue_id::ShortId;
@@ -40,7 +40,7 @@ pub(crate) struct Look<'a> {
     /// The digits of the process id that a mail line names.
     pub pid: &'a [u8],
     /// The host that a mail line names; an entry names none.
-    pub host: HostIndex,
+    pub home: Home,
     /// Milliseconds, as [`LogTime::ms`].
     pub at: i64,
 }
@@ -51,7 +51,7 @@ pub(crate) struct Glance {
     ordinary: Ordinary,
     frames: Frames,
     /// What stands between the time and the process id of mail lines, and whose they are.
-    tags: Tags<HostIndex>,
+    tags: Tags<Home>,
     /// The place of the mail line before: lines of one host come in a row.
     last: usize,
     times: Times,
@@ -62,7 +62,7 @@ pub(crate) struct Glance {
 #[derive(Debug, Clone, Copy)]
 struct Begin {
     log: LineKind,
-    host: HostIndex,
+    home: Home,
     at: i64,
     end: usize,
     /// The time names no year, and is in this one where the queue id is of the same; see `queue_id::year_of`.
@@ -87,7 +87,7 @@ impl Glance {
         &mut self,
         source: Source,
         input: Input<'a>,
-        latest: impl Fn(HostIndex) -> Option<i64>,
+        latest: impl Fn(Home) -> Option<i64>,
     ) -> Option<Look<'a>> {
         let bytes = match input {
             Input::Line(bytes) | Input::Record(bytes) => bytes,
@@ -107,7 +107,7 @@ impl Glance {
         source: Source,
         input: Input<'a>,
         bytes: &'a [u8],
-        latest: impl Fn(HostIndex) -> Option<i64>,
+        latest: impl Fn(Home) -> Option<i64>,
     ) -> Option<Look<'a>> {
         let (line, before, source) = match input {
             Input::Line(line) => (line, 0, source),
@@ -131,7 +131,7 @@ impl Glance {
         &mut self,
         source: Source,
         line: &'a [u8],
-        latest: impl Fn(HostIndex) -> Option<i64>,
+        latest: impl Fn(Home) -> Option<i64>,
     ) -> Option<Look<'a>> {
         let begin = self.begin(source, line, latest)?;
         self.rest(begin, line.get(begin.end..)?, false)
@@ -150,26 +150,26 @@ impl Glance {
         }
     }
 
-    fn begin(&mut self, source: Source, line: &[u8], latest: impl Fn(HostIndex) -> Option<i64>) -> Option<Begin> {
+    fn begin(&mut self, source: Source, line: &[u8], latest: impl Fn(Home) -> Option<i64>) -> Option<Begin> {
         match line.first()? {
             b'A'..=b'Z' if source != Source::MessageLog => {
                 // `Nov 23 13:01:05`
-                let (host, end) = self.writer(line, 15)?;
-                let at = self.times.bsd(line, || latest(host))?;
-                Some(Begin { log: LineKind::Mail, host, at, end, year: Some(self.times.year) })
+                let (home, end) = self.writer(line, 15)?;
+                let at = self.times.bsd(line, || latest(home))?;
+                Some(Begin { log: LineKind::Mail, home, at, end, year: Some(self.times.year) })
             }
             b'0'..=b'9' => {
                 let (at, end) = self.times.iso(line)?;
                 if starts(line.get(end..)?, b" q=") {
                     let begin =
-                        Begin { log: LineKind::MessageLog, host: HostIndex::default(), at, end: end + 3, year: None };
+                        Begin { log: LineKind::MessageLog, home: Home::default(), at, end: end + 3, year: None };
                     return (source != Source::Mail).then_some(begin);
                 }
                 if source == Source::MessageLog {
                     return None;
                 }
-                let (host, end) = self.writer(line, end)?;
-                Some(Begin { log: LineKind::Mail, host, at, end, year: None })
+                let (home, end) = self.writer(line, end)?;
+                Some(Begin { log: LineKind::Mail, home, at, end, year: None })
             }
             _ => None,
         }
@@ -189,20 +189,20 @@ impl Glance {
 
     /// The host of a mail line by what stands behind its time, and where that ends.
     #[inline]
-    fn writer(&mut self, line: &[u8], time: usize) -> Option<(HostIndex, usize)> {
+    fn writer(&mut self, line: &[u8], time: usize) -> Option<(Home, usize)> {
         let rest = line.get(time..)?;
         if self.tags.get(self.last).is_none_or(|(tag, _)| !begins(rest, tag)) {
             self.last = self.tags.find(tags::tag(rest)?)?;
         }
-        self.tags.get(self.last).map(|(tag, host)| (*host, time + tag.len()))
+        self.tags.get(self.last).map(|(tag, home)| (*home, time + tag.len()))
     }
 
     /// A mail line from its process id on: `14029]: 6AND15V7014029: from=…`.
     #[inline(always)]
-    fn mail<'a>(&self, rest: &'a [u8], Begin { host, at, year, .. }: Begin, in_json: bool) -> Option<Look<'a>> {
+    fn mail<'a>(&self, rest: &'a [u8], Begin { home, at, year, .. }: Begin, in_json: bool) -> Option<Look<'a>> {
         let (pid, rest) = rest.split_at_checked(digits(rest))?;
         let rest = behind(rest, b"]: ")?;
-        let look = |says| Look { log: LineKind::Mail, says, pid, host, at };
+        let look = |says| Look { log: LineKind::Mail, says, pid, home, at };
         let (id, behind_id) = rest.split_first_chunk()?;
         let Some(text) = behind(behind_id, b": ") else {
             let is_plain = ordinary::is_about_nothing(rest) && (!in_json || is_as_it_stands(rest));
@@ -217,7 +217,7 @@ impl Glance {
     }
 
     /// Remembers how a mail line begins that was read in full, of sendmail's and of a known host.
-    pub(crate) fn learn(&mut self, line: &[u8], read: &MailLine<'_>, host: HostIndex) {
+    pub(crate) fn learn(&mut self, line: &[u8], read: &MailLine<'_>, home: Home) {
         let time = match read.time {
             Some(Stamp::Bsd(_)) => BsdTime::parse(line).map(|(_, used)| used).filter(|used| *used == 15),
             Some(Stamp::Full(_)) => LogTime::parse_iso(line).map(|(_, used)| used),
@@ -231,7 +231,7 @@ impl Glance {
             names == tag && !tag.contains(&b':') && is_as_it_stands(tag)
         };
         if !read.host.is_empty() && self.tags.find(tag).is_none() && is_plain() {
-            self.tags.add(tag, host);
+            self.tags.add(tag, home);
         }
     }
 }
@@ -240,7 +240,7 @@ impl Glance {
 #[inline(always)]
 fn entry(rest: &[u8], at: i64) -> Option<Look<'_>> {
     let id = ShortId::at_a_glance(rest.first_chunk()?).filter(|_| rest.get(14) == Some(&b' '))?;
-    let look = Look { log: LineKind::MessageLog, says: Says::Much(id), pid: b"", host: HostIndex::default(), at };
+    let look = Look { log: LineKind::MessageLog, says: Says::Much(id), pid: b"", home: Home::default(), at };
     ordinary::is_verdict(rest).then_some(look)
 }
 
@@ -262,7 +262,7 @@ const WORDS: usize = 16;
 
 impl Default for Head {
     fn default() -> Head {
-        let begin = Begin { log: LineKind::Mail, host: HostIndex::default(), at: 0, end: 0, year: None };
+        let begin = Begin { log: LineKind::Mail, home: Home::default(), at: 0, end: 0, year: None };
         Head { words: [0; WORDS], count: 0, mask: 0, begin, source: Source::Auto, is_record: false }
     }
 }

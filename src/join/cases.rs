@@ -13,7 +13,7 @@ use crate::time::LogTime;
 use crate::words;
 
 use super::group::{Delivery, Group};
-use super::names::{HostIndex, host_name, host_number, is_known, same_host};
+use super::names::{Home, host_name, host_number, is_known, same_host};
 use super::passed::Record;
 use super::seen::{Found, flag};
 use super::waits::Wait;
@@ -22,7 +22,7 @@ use super::{About, Join, Mark};
 /// An entry on its way in.
 #[derive(Clone, Copy)]
 struct Incoming<'a> {
-    place: HostIndex,
+    home: Home,
     host: Option<&'a str>,
     entry: &'a Entry<'a>,
     reading: &'a Reading<'a>,
@@ -34,20 +34,20 @@ impl Join {
     pub(crate) fn entry(&mut self, entry: &Entry<'_>, reading: &Reading<'_>, input: Input<'_>, ticket: u64) -> Taken {
         let host = reading.host.as_deref().and_then(host_name);
         let host = host.as_deref();
-        let place = match host {
-            Some(name) => self.hosts.place(name.as_bytes()),
+        let home = match host {
+            Some(name) => self.hosts.home(name.as_bytes()),
             None => self.hosts.only(),
         };
         let at = time(entry, reading).map(LogTime::ms);
         self.bring_back(&entry.id);
-        self.see_entry(place, host, entry, at);
-        let incoming = Incoming { place, host, entry, reading, ticket };
+        self.see_entry(home, host, entry, at);
+        let incoming = Incoming { home, host, entry, reading, ticket };
         if entry.is_abort() {
             return self.abort(incoming, input);
         }
         let mut group = None;
         if self.store.contains(&entry.id) {
-            let mut found = self.take(place, &entry.id, host);
+            let mut found = self.take(home, &entry.id, host);
             self.drop_unlogged(&mut found);
             if ends(entry)
                 && self.own_failure(&found)
@@ -66,45 +66,45 @@ impl Join {
             if is_new && group.others.len() < self.config.limits.per_message {
                 group.others.push((seq, facts));
             }
-            self.reconsider(place, &entry.id, &mut group, None);
+            self.reconsider(home, &entry.id, &mut group, None);
             self.put(entry.id, group);
         }
         if self.config.reissue {
             let secs = at.map_or(0, |at| at.div_euclid(1_000) as u32);
-            let record = Record { log: LineKind::MessageLog, input, host: place, secs, seq, is_read: true };
+            let record = Record { log: LineKind::MessageLog, input, home, secs, seq, is_read: true };
             self.stats.entries_forgotten += self.entries.push((&entry.id).into(), record);
         }
         Taken::Passes
     }
 
     /// Notes an entry for the clocks and in the table of seen ids.
-    fn see_entry(&mut self, place: HostIndex, host: Option<&str>, entry: &Entry<'_>, at: Option<i64>) {
+    fn see_entry(&mut self, home: Home, host: Option<&str>, entry: &Entry<'_>, at: Option<i64>) {
         let slot = self.seen.touch(&entry.id, host.map_or(0, |host| host_number(host.as_bytes())));
         slot.flags |= flag::ENTRY | if entry.is_abort() { flag::ABORT } else { 0 };
         let Some(at) = at else { return };
         let first = slot.entry_secs == 0;
         slot.entry_secs = at.div_euclid(1_000) as u32;
         let mail_secs = slot.mail_secs;
-        let clocks = self.hosts.clocks_mut(place);
+        let clocks = self.hosts.clocks_mut(home);
         // An abort may be written long after its mail lines; where a log comes in pieces, such ones may come in a row.
         if first && mail_secs != 0 && !entry.is_abort() {
             clocks.see_both(at, i64::from(mail_secs) * 1_000);
         }
         clocks.see_entry_id(at, entry.id.utc_secs());
-        self.reach(Mark { log: LineKind::MessageLog, host: place, at });
+        self.reach(Mark { log: LineKind::MessageLog, home, at });
     }
 
     fn abort(&mut self, incoming: Incoming<'_>, input: Input<'_>) -> Taken {
         let Some(record) = record::of_input(input, incoming.reading.has_null) else { return Taken::Passes };
         let id = incoming.entry.id;
-        let mut group = self.take(incoming.place, &id, incoming.host);
+        let mut group = self.take(incoming.home, &id, incoming.host);
         self.drop_unlogged(&mut group);
         self.keep(Kind::Abort, incoming, group, record)
     }
 
     /// Makes an entry a case of its message, unless it is one already.
     fn keep(&mut self, kind: Kind, incoming: Incoming<'_>, mut group: Group, record: String) -> Taken {
-        let Incoming { place, host, entry, reading, ticket } = incoming;
+        let Incoming { home, host, entry, reading, ticket } = incoming;
         group.nameless |= host.is_none();
         let name = record::case_id(kind, host, entry.id.as_str(), &reading.line);
         let known = group.cases.iter().find(|case| case.id == name);
@@ -115,12 +115,12 @@ impl Join {
             self.stats.aborts += u64::from(kind == Kind::Abort);
             self.bound_cases(&entry.id, &mut group);
             let case = Case { ticket, ..new_case(kind, name, record, entry, reading) };
-            self.hold(place, &entry.id, &mut group, case, 0);
+            self.hold(home, &entry.id, &mut group, case, 0);
             if kind == Kind::Abort && (self.stateless || self.config.mode == Mode::Annotate) {
                 let index = group.cases.len() - 1;
                 self.issue_provisional(&entry.id, &mut group, index);
             }
-            self.reconsider(place, &entry.id, &mut group, None);
+            self.reconsider(home, &entry.id, &mut group, None);
         }
         self.put(entry.id, group);
         match (repeated, same) {
@@ -143,23 +143,15 @@ impl Join {
     }
 
     /// Puts a case among those that wait.
-    fn hold(&mut self, place: HostIndex, id: &QueueId, group: &mut Group, case: Case, revision: u32) {
-        self.hold_for(self.hold_ms(), place, id, group, case, revision);
+    fn hold(&mut self, home: Home, id: &QueueId, group: &mut Group, case: Case, revision: u32) {
+        self.hold_for(self.hold_ms(), home, id, group, case, revision);
     }
 
-    fn hold_for(
-        &mut self,
-        wait_ms: u64,
-        place: HostIndex,
-        id: &QueueId,
-        group: &mut Group,
-        mut case: Case,
-        revision: u32,
-    ) {
+    fn hold_for(&mut self, wait_ms: u64, home: Home, id: &QueueId, group: &mut Group, mut case: Case, revision: u32) {
         self.seq += 1;
         case.seq = self.seq;
         if group.cases.is_empty() && group.evidence.is_empty() {
-            group.home = place;
+            group.home = home;
         }
         case.state = CaseState::Held { revision, told: None };
         // What has no entry waits for the other log.
@@ -169,8 +161,8 @@ impl Join {
     }
 
     /// Puts a case among those that wait until a log has reached and passed a time.
-    fn wait(&mut self, id: &QueueId, place: (LineKind, HostIndex), seq: u64, reach: Option<i64>, wait_ms: u64) {
-        self.waits.add(seq, Wait::new(*id, place, reach, wait_ms, self.now, self.progress(place)));
+    fn wait(&mut self, id: &QueueId, log: (LineKind, Home), seq: u64, reach: Option<i64>, wait_ms: u64) {
+        self.waits.add(seq, Wait::new(*id, log, reach, wait_ms, self.now, self.progress(log)));
         self.stats.held = self.waits.len() as u64;
     }
 
@@ -237,7 +229,7 @@ impl Join {
     /// A message was delivered after PureMessage had failed in its connection, perhaps without an entry.
     pub(super) fn passed_unlogged(&mut self, about: &About<'_>, text: &[u8], raw: &[u8]) {
         let host = host_name(about.host);
-        if !is_known(about.place, about.host) || self.failed_own(about.place, &about.id).is_none() {
+        if !is_known(about.home, about.host) || self.failed_own(about.home, &about.id).is_none() {
             return;
         }
         if let Found::Slot(slot) = self.seen.find(&about.id, host_number(about.host))
@@ -245,11 +237,11 @@ impl Join {
         {
             return;
         }
-        let mut group = self.take(about.place, &about.id, host.as_deref());
+        let mut group = self.take(about.home, &about.id, host.as_deref());
         if group.cases.is_empty() && group.others.is_empty() {
             group.deliver(Delivery::Sent);
             let id = record::case_id(Kind::Unlogged, host.as_deref(), about.id.as_str(), b"");
-            let offset = self.hosts.clocks(about.place).offset();
+            let offset = self.hosts.clocks(about.home).offset();
             let entry = EntryFacts {
                 time: about.time,
                 at: about.at.map(|at| at + offset),
@@ -271,15 +263,15 @@ impl Join {
                 ticket: 0,
             };
             let wait = if self.entry_may_come(&group) { self.lookback_ms() } else { self.hold_ms() };
-            self.hold_for(wait, about.place, &about.id, &mut group, case, 0);
+            self.hold_for(wait, about.home, &about.id, &mut group, case, 0);
         }
         self.put(about.id, group);
     }
 
     /// PureMessage's failure in the connection of a message, not after it.
-    pub(super) fn failed_own(&self, place: HostIndex, id: &QueueId) -> Option<&Evidence> {
+    pub(super) fn failed_own(&self, home: Home, id: &QueueId) -> Option<&Evidence> {
         self.connections
-            .before(place, id)
+            .before(home, id)
             .find(|line| line.filter.as_deref().and_then(|filter| self.config.is_own(filter)) != Some(false))
     }
 
@@ -311,8 +303,8 @@ impl Join {
     }
 
     /// Looks at the cases of a message again after something came. `at` is the mail time of what came.
-    pub(super) fn reconsider(&mut self, place: HostIndex, id: &QueueId, group: &mut Group, at: Option<i64>) {
-        let offset = self.hosts.clocks(place).offset();
+    pub(super) fn reconsider(&mut self, home: Home, id: &QueueId, group: &mut Group, at: Option<i64>) {
+        let offset = self.hosts.clocks(home).offset();
         // The cases of one message leave in the order of their entries: one that waits keeps those behind it.
         let mut waits = false;
         let ambiguous = self.is_ambiguous(id, group);
@@ -333,12 +325,12 @@ impl Join {
                 CaseState::Issued { told: before, .. } if before.settled && ambiguous => {}
                 CaseState::Issued { revision, told: before } if before.outdated_by(told) => {
                     let (revision, before) = (revision + 1, *before);
-                    let place = (LineKind::Mail, group.home);
+                    let log = (LineKind::Mail, group.home);
                     let case = &mut group.cases[index];
                     let reach = at.map(|at| at + offset).or(case.entry.at);
                     case.state = CaseState::Held { revision, told: Some(before) };
                     let seq = case.seq;
-                    self.wait(id, place, seq, reach, self.hold_ms());
+                    self.wait(id, log, seq, reach, self.hold_ms());
                     if told.settled && !waits {
                         self.issue(id, group, index);
                     }

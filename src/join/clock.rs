@@ -10,7 +10,7 @@ use crate::peek::LineKind;
 use crate::time::{BsdTime, HALF_HOUR, LogTime};
 use crate::zone::{WIDEST_MS, Zone, half_hours};
 
-use super::names::HostIndex;
+use super::names::Home;
 use super::passed::Key;
 
 /// A log that leaps by more than this is believed only when so many lines in a row agree.
@@ -47,7 +47,7 @@ pub(crate) struct Clocks {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mark {
     pub log: LineKind,
-    pub host: HostIndex,
+    pub home: Home,
     pub at: i64,
 }
 

@@ -8,7 +8,7 @@ use crate::case::Evidence;
 use crate::queue_id::{ConnectionId, QueueId};
 
 use super::clock::was_set_back;
-use super::names::HostIndex;
+use super::names::Home;
 use super::store::Map;
 
 /// How many connections with a failed filter are remembered, and how many lines of TLS trouble.
@@ -33,7 +33,7 @@ struct Failure {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Tls {
-    host: HostIndex,
+    host: Home,
     pid: u32,
     evidence: Evidence,
 }
@@ -41,8 +41,8 @@ struct Tls {
 /// The connections of which something is known.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Connections {
-    failures: Map<(HostIndex, ConnectionId), Vec<Failure>>,
-    order: VecDeque<(HostIndex, ConnectionId)>,
+    failures: Map<(Home, ConnectionId), Vec<Failure>>,
+    order: VecDeque<(Home, ConnectionId)>,
     tls: VecDeque<Tls>,
     /// Bytes of the failures, and of the lines of TLS trouble.
     failure_bytes: usize,
@@ -52,7 +52,7 @@ pub(crate) struct Connections {
 /// The connections for a snapshot.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Stored {
-    failures: Vec<(HostIndex, ConnectionId, Vec<Failure>)>,
+    failures: Vec<(Home, ConnectionId, Vec<Failure>)>,
     tls: VecDeque<Tls>,
 }
 
@@ -71,7 +71,7 @@ impl Connections {
     }
 
     /// Notes that a filter failed while this message was under way. `most` bounds the bytes of all failures.
-    pub(crate) fn failed(&mut self, host: HostIndex, id: &QueueId, evidence: &Evidence, most: usize) {
+    pub(crate) fn failed(&mut self, host: Home, id: &QueueId, evidence: &Evidence, most: usize) {
         let Some((connection, sequence)) = id.connection() else { return };
         let failures = self.failures.entry((host, connection)).or_insert_with(|| {
             self.order.push_back((host, connection));
@@ -88,7 +88,7 @@ impl Connections {
     }
 
     /// The failures of filters in the connection of a message, not after it.
-    pub(crate) fn before(&self, host: HostIndex, id: &QueueId) -> impl Iterator<Item = &Evidence> {
+    pub(crate) fn before(&self, host: Home, id: &QueueId) -> impl Iterator<Item = &Evidence> {
         let found = id.connection().filter(|_| self.any_failed()).and_then(|(connection, sequence)| {
             self.failures.get(&(host, connection)).map(|failures| (failures, sequence))
         });
@@ -101,7 +101,7 @@ impl Connections {
     }
 
     /// Notes TLS trouble of a process; gives the tickets of lines that had to go for it. `most` bounds their bytes.
-    pub(crate) fn tls(&mut self, host: HostIndex, pid: u32, evidence: Evidence, most: usize) -> Vec<u64> {
+    pub(crate) fn tls(&mut self, host: Home, pid: u32, evidence: Evidence, most: usize) -> Vec<u64> {
         self.tls_bytes += FRAME + evidence.weigh();
         self.tls.push_back(Tls { host, pid, evidence });
         let mut gone = Vec::new();
@@ -117,7 +117,7 @@ impl Connections {
     /// `belongs` is asked whether only the clock was set between them.
     pub(crate) fn take_tls(
         &mut self,
-        host: HostIndex,
+        host: Home,
         line: &Evidence,
         belongs: impl Fn(&Evidence) -> bool,
     ) -> Option<Evidence> {

@@ -9,7 +9,7 @@ use crate::reasons::{Class, Matcher, Rank, Role};
 use crate::zone::{WIDEST_MS, half_hours};
 
 use super::clock::{CLOCKS_MS, was_set_back};
-use super::names::{HostIndex, host_number};
+use super::names::{Home, host_number};
 
 /// One message: one queue id on one host.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ pub(crate) struct Group {
     /// Tickets of further parts of lines that came in parts.
     pub part_tickets: Vec<u64>,
     /// The host's clocks.
-    pub home: HostIndex,
+    pub home: Home,
     /// Place in the order of eviction.
     pub place: Option<(u8, u64)>,
     pub bytes: usize,
@@ -133,18 +133,18 @@ impl Group {
     pub(crate) fn transactions(&self, matcher: &Matcher) -> Vec<Transaction<'_>> {
         let mut list = Vec::new();
         let mut start = 0;
-        for (at, evidence) in self.evidence.iter().enumerate() {
+        for (index, evidence) in self.evidence.iter().enumerate() {
             let refused = matcher.rule(evidence.rule).role == Role::RefusesMail;
-            if refused || at + 1 == self.evidence.len() {
-                let last = at + 1 == self.evidence.len();
-                list.push(Transaction { evidence: &self.evidence[start..=at], refused, last });
-                start = at + 1;
+            if refused || index + 1 == self.evidence.len() {
+                let last = index + 1 == self.evidence.len();
+                list.push(Transaction { evidence: &self.evidence[start..=index], refused, last });
+                start = index + 1;
             }
         }
         list
     }
 
-    /// The transaction of each case, by the place of the case. Entries and transactions of one id follow each other in
+    /// The transaction of each case, by the index of the case. Entries and transactions of one id follow each other in
     /// the same order; a sender tells them apart, where both name one. Time tells only which of several is meant.
     pub(crate) fn align<'g>(&'g self, matcher: &Matcher, offset: i64) -> Vec<Option<Transaction<'g>>> {
         // Most lines come before their entry.
@@ -160,20 +160,20 @@ impl Group {
             let is_last = last == Some(order) && !entry.refuses_mail;
             let rest = transactions.last().filter(|transaction| is_last && !transaction.refused);
             if let Some(case) = case {
-                aligned[case] = found[order].map(|at| transactions[at]).or(rest.copied());
+                aligned[case] = found[order].map(|index| transactions[index]).or(rest.copied());
             }
         }
         aligned
     }
 
-    /// All entries in their order, and which transaction that ended by a refusal is whose, by its place.
+    /// All entries in their order, and which transaction that ended by a refusal is whose, by its index.
     fn refused(
         &self,
         matcher: &Matcher,
         transactions: &[Transaction<'_>],
         offset: i64,
     ) -> (Vec<InOrder<'_>>, Vec<Option<usize>>) {
-        let cases = self.cases.iter().enumerate().map(|(at, case)| (case.seq, &case.entry, Some(at)));
+        let cases = self.cases.iter().enumerate().map(|(index, case)| (case.seq, &case.entry, Some(index)));
         let mut arrived: Vec<InOrder<'_>> =
             cases.chain(self.others.iter().map(|(seq, entry)| (*seq, entry, None))).collect();
         arrived.sort_by_key(|(seq, ..)| *seq);

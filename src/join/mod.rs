@@ -43,7 +43,7 @@ use connections::Connections;
 use filters::Filters;
 use group::{Delivery, Group};
 use hosts::Hosts;
-pub(crate) use names::HostIndex;
+pub(crate) use names::Home;
 use names::{NAMELESS, host_name, host_number};
 use parts::{Parts, Whole};
 use passed::Passed;
@@ -76,7 +76,7 @@ pub(crate) struct Join {
     /// Goes on from a snapshot, and has not been told the time yet.
     resumed: bool,
     /// The host whose mail log had come least far when all were looked at; nothing depends on its being the one still.
-    furthest_behind: HostIndex,
+    furthest_behind: Home,
     /// The host may not keep the state.
     stateless: bool,
     /// The ticket of the event that came last.
@@ -89,7 +89,7 @@ pub(crate) struct Join {
 /// Who wrote a mail line, about which message, when.
 #[derive(Debug, Clone, Copy)]
 struct About<'a> {
-    place: HostIndex,
+    home: Home,
     host: &'a [u8],
     id: QueueId,
     program: &'a [u8],
@@ -163,12 +163,12 @@ impl Join {
 
     /// Takes a mail line; true if it was kept.
     pub(crate) fn mail_line(&mut self, line: &MailLine<'_>, raw: &[u8], ticket: u64) -> bool {
-        let place = self.hosts.place(line.host);
+        let home = self.hosts.home(line.host);
         let id = match line.id {
             MailId::Queue(id) => Some(id),
             MailId::NoQueue | MailId::None => None,
         };
-        let clocks = self.hosts.clocks_mut(place);
+        let clocks = self.hosts.clocks_mut(home);
         let time = line.time.and_then(|stamp| clocks.time(stamp, || id.and_then(|id| id.utc_secs())));
         let at = time.map(LogTime::ms);
         clocks.mail.arrived = self.now;
@@ -188,7 +188,7 @@ impl Join {
             }
             Some(id) => {
                 let about = About {
-                    place,
+                    home,
                     host: names::clipped(line.host),
                     id,
                     program: line.program,
@@ -199,10 +199,10 @@ impl Join {
                 };
                 self.about_message(&about, line, raw)
             }
-            None => self.without_id(place, line, time, at, ticket),
+            None => self.without_id(home, line, time, at, ticket),
         };
         if risen && !self.waits.is_empty() {
-            self.release_due(LineKind::Mail, place);
+            self.release_due(LineKind::Mail, home);
         }
         kept
     }
@@ -210,27 +210,26 @@ impl Join {
     fn about_message(&mut self, about: &About<'_>, line: &MailLine<'_>, raw: &[u8]) -> bool {
         self.bring_back(&about.id);
         let said = if line.part.is_none() { Said::read(line.text) } else { Said::Nothing };
-        let slot = self.seen.touch(&about.id, self.hosts.number(about.place));
+        let slot = self.seen.touch(&about.id, self.hosts.number(about.home));
         slot.note(flag::MAIL | said.flags());
         if let Some(at) = about.at
             && slot.mail_secs == 0
         {
             slot.mail_secs = at.div_euclid(1_000) as u32;
             // As in `see_entry`: an abort may be written long after its mail lines.
-            let clocks = self.hosts.clocks_mut(about.place);
+            let clocks = self.hosts.clocks_mut(about.home);
             if slot.entry_secs != 0 && slot.flags & flag::ABORT == 0 && clocks.wants((&about.id).into()) {
                 clocks.see_both(i64::from(slot.entry_secs) * 1_000, at);
             }
         }
         if line.part == Some(1) {
-            let same =
-                |whole: &Whole| whole.id == about.id && whole.host_index == about.place && whole.pid == about.pid;
+            let same = |whole: &Whole| whole.id == about.id && whole.home == about.home && whole.pid == about.pid;
             for whole in self.parts.close(same) {
                 self.whole_line(&whole, 0);
             }
         }
         if let Some(part) = line.part {
-            let frame = Whole::frame(line, about.id, about.place, about.time, about.at, about.ticket);
+            let frame = Whole::frame(line, about.id, about.home, about.time, about.at, about.ticket);
             let (whole, waits) = self.parts.push(part, line, frame, self.config.limits.text_bytes);
             let kept = whole.is_some_and(|whole| self.whole_line(&whole, if waits { 0 } else { about.ticket }));
             return waits || kept;
@@ -241,7 +240,7 @@ impl Join {
     /// A line that came in parts, `last` the ticket of the one that came now; true if it was kept.
     fn whole_line(&mut self, whole: &Whole, last: u64) -> bool {
         let about = About {
-            place: whole.host_index,
+            home: whole.home,
             host: &whole.host,
             id: whole.id,
             program: &whole.program,
@@ -252,7 +251,7 @@ impl Join {
         };
         // A text whose end is unknown says nothing.
         let said = if whole.cut { Said::Nothing } else { Said::read(&whole.text) };
-        self.seen.touch(&about.id, self.hosts.number(about.place)).note(said.flags());
+        self.seen.touch(&about.id, self.hosts.number(about.home)).note(said.flags());
         let kept = self.text(&about, &said, &whole.text, &whole.text);
         let rest = &whole.tickets[usize::from(kept).min(whole.tickets.len())..];
         if !kept || !self.store.add_tickets(&about.id, host_name(about.host).as_deref(), rest) {
@@ -274,7 +273,7 @@ impl Join {
         if !line.collected {
             return self.candidate(about, text);
         }
-        let unscanned = self.config.unlogged && self.failed_own(about.place, &about.id).is_some();
+        let unscanned = self.config.unlogged && self.failed_own(about.home, &about.id).is_some();
         if unscanned || self.store.contains(&about.id) {
             let sender = unscanned.then(|| words::text(line.sender).into());
             self.change(about, |group| {
@@ -301,9 +300,9 @@ impl Join {
 
     /// Changes what is known of a message that something is known of, and looks at its cases again.
     fn change(&mut self, about: &About<'_>, change: impl FnOnce(&mut Group)) {
-        let mut group = self.take(about.place, &about.id, host_name(about.host).as_deref());
+        let mut group = self.take(about.home, &about.id, host_name(about.host).as_deref());
         change(&mut group);
-        self.reconsider(about.place, &about.id, &mut group, about.at);
+        self.reconsider(about.home, &about.id, &mut group, about.at);
         self.put(about.id, group);
     }
 
@@ -373,7 +372,7 @@ impl Join {
         let failed = class.is_filter_failure();
         let peer_left = matches!(class, Class::PeerDisconnected | Class::PeerTimeout) && role == Role::Cause;
         let own = evidence.filter.as_deref().and_then(|filter| self.config.is_own(filter));
-        let mut group = self.take(about.place, &about.id, host_name(about.host).as_deref());
+        let mut group = self.take(about.home, &about.id, host_name(about.host).as_deref());
         if group.evidence.len() >= self.config.limits.per_message {
             self.let_go_told(&mut group);
         }
@@ -384,18 +383,18 @@ impl Join {
             self.put(about.id, group);
             return false;
         }
-        if failed && names::is_known(about.place, about.host) {
-            self.connections.failed(about.place, &about.id, &evidence, self.config.limits.join_bytes / 8);
+        if failed && names::is_known(about.home, about.host) {
+            self.connections.failed(about.home, &about.id, &evidence, self.config.limits.join_bytes / 8);
         }
         // A client that is waited for may be silent for an hour; one that went away is not.
         let set_forward = |trouble: &Evidence| {
             let times = trouble.at.zip(evidence.at).zip(about.id.utc_secs());
-            let clocks = self.hosts.clocks(about.place);
+            let clocks = self.hosts.clocks(about.home);
             class == Class::PeerDisconnected
                 && group.evidence.iter().all(|line| line.seq < trouble.seq)
                 && times.is_some_and(|((before, now), made)| clocks.was_set_forward(made, before, now))
         };
-        if peer_left && let Some(tls) = self.connections.take_tls(about.place, &evidence, set_forward) {
+        if peer_left && let Some(tls) = self.connections.take_tls(about.home, &evidence, set_forward) {
             let ticket = tls.ticket;
             if !group.insert(Evidence { at: evidence.at.min(tls.at), ..tls }) {
                 self.released.extend((ticket != 0).then_some(ticket));
@@ -412,7 +411,7 @@ impl Join {
                 }
                 self.recall(&about.id, &mut group);
             }
-            self.reconsider(about.place, &about.id, &mut group, about.at);
+            self.reconsider(about.home, &about.id, &mut group, about.at);
         }
         self.put(about.id, group);
         kept
@@ -421,7 +420,7 @@ impl Join {
     /// TLS trouble has no queue id; the lines of the same process that follow have.
     fn without_id(
         &mut self,
-        place: HostIndex,
+        home: Home,
         line: &MailLine<'_>,
         time: Option<LogTime>,
         at: Option<i64>,
@@ -429,7 +428,7 @@ impl Join {
     ) -> bool {
         self.programs.learn(line.program, line.text);
         let Some(pid) = line.pid else { return false };
-        let known_host = names::is_known(place, line.host);
+        let known_host = names::is_known(home, line.host);
         if line.id != MailId::None || !line.text.starts_with(b"STARTTLS") || line.part.is_some() || !known_host {
             return false;
         }
@@ -439,13 +438,13 @@ impl Join {
         }
         let evidence =
             self.evidence(found.rule, found.stage, None, line.program, line.pid, time, at, line.text, ticket);
-        let gone = self.connections.tls(place, pid, evidence, self.config.limits.join_bytes / 16);
+        let gone = self.connections.tls(home, pid, evidence, self.config.limits.join_bytes / 16);
         self.released.extend(gone.into_iter().filter(|ticket| *ticket != 0));
         true
     }
 
     /// Takes a group out, a new one with what the table of seen ids and the passed entries know of it.
-    fn take(&mut self, place: HostIndex, id: &QueueId, host: Option<&str>) -> Group {
+    fn take(&mut self, home: Home, id: &QueueId, host: Option<&str>) -> Group {
         let mut group = self.store.take(id, host);
         if group.host.is_none() {
             group.host = host.map(Box::from);
@@ -467,9 +466,9 @@ impl Join {
             }
             group.others = self.passed_entries(id, host);
         }
-        if (place != NAMELESS || group.host.is_none()) && group.home != place {
-            self.move_waits(&group, place);
-            group.home = place;
+        if (home != NAMELESS || group.host.is_none()) && group.home != home {
+            self.move_waits(&group, home);
+            group.home = home;
         }
         group
     }

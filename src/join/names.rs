@@ -4,19 +4,19 @@ use std::borrow::Cow;
 
 use crate::words;
 
-/// A host's place in [`super::hosts::Hosts`].
-pub(crate) type HostIndex = u16;
+/// Whose lines they are: a host by its place in [`super::hosts::Hosts`]. A message's home is the host whose log tells of it.
+pub(crate) type Home = u16;
 
 /// The longest name of a host.
 const LONGEST: usize = 255;
 
-/// The place of hosts without a name, and of those beyond the limit.
-pub(crate) const NAMELESS: HostIndex = 0;
+/// The home of hosts without a name, and of those beyond the limit.
+pub(crate) const NAMELESS: Home = 0;
 
-/// Whether a host has a place of its own, or is the one without a name: of those beyond the limit, which share that place,
+/// Whether a host has a home of its own, or is the one without a name: of those beyond the limit, which share that home,
 /// two may have the same queue id and processes of one number.
-pub(crate) fn is_known(place: HostIndex, host: &[u8]) -> bool {
-    place != NAMELESS || host.is_empty()
+pub(crate) fn is_known(home: Home, host: &[u8]) -> bool {
+    home != NAMELESS || host.is_empty()
 }
 
 /// A host's name as far as it can be one.

@@ -10,7 +10,7 @@ use crate::mail_line::MailLine;
 use crate::queue_id::QueueId;
 use crate::time::LogTime;
 
-use super::names::{HostIndex, clipped};
+use super::names::{Home, clipped};
 
 /// How many lines may be under way at once; beyond, the oldest is read as far as it came.
 const PENDING: usize = 256;
@@ -24,7 +24,7 @@ const MORE: &[u8] = b" ...";
 /// A line of which parts are missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Whole {
-    pub host_index: HostIndex,
+    pub home: Home,
     pub host: Box<[u8]>,
     pub id: QueueId,
     pub program: Box<[u8]>,
@@ -65,18 +65,18 @@ impl Parts {
         if part > MOST {
             return (None, false);
         }
-        let Some(at) = self.pending.iter().position(|known| {
-            known.id == whole.id && known.host_index == whole.host_index && known.pid == whole.pid && known.next == part
+        let Some(index) = self.pending.iter().position(|known| {
+            known.id == whole.id && known.home == whole.home && known.pid == whole.pid && known.next == part
         }) else {
             return (None, false);
         };
-        let known = &mut self.pending[at];
+        let known = &mut self.pending[index];
         let room = most.saturating_sub(known.text.len());
         known.text.extend_from_slice(&text[..text.len().min(room)]);
         known.tickets.extend(whole.tickets);
         known.next = part.saturating_add(1);
         known.cut = more || text.len() > room || known.text.len() >= most;
-        if more { (None, true) } else { (self.pending.remove(at), false) }
+        if more { (None, true) } else { (self.pending.remove(index), false) }
     }
 
     /// Gives up lines whose parts won't come any more: a process writes those of one line before it begins another.
@@ -100,13 +100,13 @@ impl Whole {
     pub(crate) fn frame(
         line: &MailLine<'_>,
         id: QueueId,
-        host_index: HostIndex,
+        home: Home,
         time: Option<LogTime>,
         at: Option<i64>,
         ticket: u64,
     ) -> Whole {
         Whole {
-            host_index,
+            home,
             host: clipped(line.host).into(),
             id,
             program: clipped(line.program).into(),

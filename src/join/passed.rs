@@ -12,7 +12,7 @@ use crate::event::Input;
 use crate::peek::LineKind;
 use crate::queue_id::{self, QueueId, ShortId};
 
-use super::names::HostIndex;
+use super::names::Home;
 
 /// Bytes before each record: four words, see [`Header`].
 const HEADER: usize = 32;
@@ -41,7 +41,7 @@ pub(crate) struct Record<'a> {
     /// What came in.
     pub input: Input<'a>,
     /// Of which host, if it is known.
-    pub host: HostIndex,
+    pub home: Home,
     /// Its time in seconds, 0 if unknown.
     pub secs: u32,
     /// The number in the order of all that came, of an entry.
@@ -91,7 +91,7 @@ struct Block {
 struct Header {
     length: u32,
     kind: u8,
-    host: HostIndex,
+    home: Home,
     /// The place, plus one, of the record before it in its list.
     before: u64,
     number: u32,
@@ -110,7 +110,7 @@ pub(crate) struct Stored {
 #[derive(Debug, Serialize, Deserialize)]
 struct StoredRecord {
     kind: u8,
-    host: HostIndex,
+    home: Home,
     number: u32,
     secs: u32,
     word: u64,
@@ -147,7 +147,7 @@ impl Header {
         Some(Header {
             length: first as u32,
             kind: (first >> 32) as u8,
-            host: (first >> 40) as HostIndex,
+            home: (first >> 40) as Home,
             before: word(8)?,
             number: third as u32,
             secs: (third >> 32) as u32,
@@ -158,7 +158,7 @@ impl Header {
     #[inline(always)]
     fn to_bytes(self) -> [u8; HEADER] {
         let mut bytes = [0; HEADER];
-        let first = u64::from(self.length) | u64::from(self.kind) << 32 | u64::from(self.host) << 40;
+        let first = u64::from(self.length) | u64::from(self.kind) << 32 | u64::from(self.home) << 40;
         let third = u64::from(self.number) | u64::from(self.secs) << 32;
         for (place, word) in bytes.as_chunks_mut().0.iter_mut().zip([first, self.before, third, self.word]) {
             *place = word.to_le_bytes();
@@ -214,14 +214,14 @@ impl Passed {
     /// Whether the last record of the message's list is a line of it, of this host. Where it is another, the message may
     /// be here all the same: to search for it would cost more than to keep one more of its lines.
     #[inline(always)]
-    pub(crate) fn knows(&self, key: Key, host: HostIndex) -> bool {
-        self.last(key.number).is_some_and(|header| header.host == host && header.word == key.age)
+    pub(crate) fn knows(&self, key: Key, home: Home) -> bool {
+        self.last(key.number).is_some_and(|header| header.home == home && header.word == key.age)
     }
 
     /// The time of the last record of a message of some hosts, in seconds, where no other's came behind it.
     #[inline(always)]
-    pub(crate) fn last_time(&self, key: Key, is_of: impl Fn(HostIndex) -> bool) -> Option<u32> {
-        self.last(key.number).filter(|header| is_of(header.host)).map(|header| header.secs)
+    pub(crate) fn last_time(&self, key: Key, is_of: impl Fn(Home) -> bool) -> Option<u32> {
+        self.last(key.number).filter(|header| is_of(header.home)).map(|header| header.secs)
     }
 
     /// The last record of a list, if it has this number.
@@ -234,8 +234,8 @@ impl Passed {
     }
 
     /// The time of the first record of a message of some hosts, in seconds.
-    pub(crate) fn first_time(&self, key: Key, is_of: impl Fn(HostIndex) -> bool) -> Option<u32> {
-        self.places(key.number).filter(|(_, header)| is_of(header.host)).last().map(|(_, header)| header.secs)
+    pub(crate) fn first_time(&self, key: Key, is_of: impl Fn(Home) -> bool) -> Option<u32> {
+        self.places(key.number).filter(|(_, header)| is_of(header.home)).last().map(|(_, header)| header.secs)
     }
 
     /// Adds a record about a message; gives the number of entries that were given up for it.
@@ -248,7 +248,7 @@ impl Passed {
         let header = Header {
             length: 0,
             kind: kind(record.log, record.input) | if record.is_read { READ } else { 0 },
-            host: record.host,
+            home: record.home,
             before: 0,
             number: key.number,
             secs: record.secs,
@@ -269,8 +269,8 @@ impl Passed {
         let index = self.index(header.number);
         let list = (self.head + 1) << TAG_BITS | u64::from(tag(header.number));
         let before = std::mem::replace(&mut self.lists[index], list) >> TAG_BITS;
-        let (at, offset) = (self.block(self.head), self.offset(self.head));
-        let block = &mut self.blocks[at];
+        let (index, offset) = (self.block(self.head), self.offset(self.head));
+        let block = &mut self.blocks[index];
         if header.log() == LineKind::Mail {
             // What is no id names no time.
             if header.word > block.age && queue_id::is_time(header.word) {
@@ -292,8 +292,8 @@ impl Passed {
     /// Gives up what stands in the block that begins here; gives the number of entries in it.
     #[inline(never)]
     fn begin_block(&mut self) -> u64 {
-        let at = self.block(self.head);
-        let block = &mut self.blocks[at];
+        let index = self.block(self.head);
+        let block = &mut self.blocks[index];
         if block.bytes.is_empty() {
             block.bytes = vec![0; self.block_bytes].into();
         }
@@ -318,7 +318,7 @@ impl Passed {
         let input = if header.kind & 1 == 0 { Input::Line(bytes) } else { Input::Record(bytes) };
         let (log, seq) = (header.log(), if header.kind & 2 == 0 { 0 } else { header.word });
         let is_read = header.kind & READ != 0;
-        Some(Record { log, input, host: header.host, secs: header.secs, seq, is_read })
+        Some(Record { log, input, home: header.home, secs: header.secs, seq, is_read })
     }
 
     fn bytes_of(&self, place: u64, header: &Header) -> Option<&[u8]> {
@@ -397,9 +397,9 @@ impl Passed {
         let mut headers: Vec<(u64, Header)> = self.lists.iter().flat_map(|last| self.list_from(*last)).collect();
         headers.sort_unstable_by_key(|(place, _)| *place);
         let record = |(place, header): (u64, Header)| {
-            let Header { kind, host, number, secs, word, .. } = header;
+            let Header { kind, home, number, secs, word, .. } = header;
             let bytes = self.bytes_of(place, &header)?.into();
-            (number != TAKEN).then_some(StoredRecord { kind, host, number, secs, word, bytes })
+            (number != TAKEN).then_some(StoredRecord { kind, home, number, secs, word, bytes })
         };
         let records = headers.into_iter().filter_map(record).collect();
         Stored { lost: self.lost, records }
@@ -408,9 +408,9 @@ impl Passed {
     pub(crate) fn restored(most: usize, stored: Stored) -> Passed {
         let mut passed = Passed::new(most);
         passed.lost = stored.lost;
-        for StoredRecord { kind, host, number, secs, word, bytes } in stored.records {
+        for StoredRecord { kind, home, number, secs, word, bytes } in stored.records {
             if size(bytes.len()) <= passed.block_bytes {
-                passed.add(Header { length: 0, kind, host, before: 0, number, secs, word }, &bytes);
+                passed.add(Header { length: 0, kind, home, before: 0, number, secs, word }, &bytes);
             }
         }
         passed

@@ -10,7 +10,7 @@ use crate::record::{Issue, WhyNot};
 use crate::zone::WIDEST_MS;
 
 use super::group::{Group, Transaction};
-use super::names::{HostIndex, NAMELESS};
+use super::names::{Home, NAMELESS};
 use super::parts::Whole;
 use super::seen::{Found, flag};
 use super::verdict::{Facts, judge};
@@ -166,7 +166,7 @@ impl Join {
     }
 
     /// What waits for one host's log waits for another's.
-    pub(super) fn move_waits(&mut self, group: &Group, home: HostIndex) {
+    pub(super) fn move_waits(&mut self, group: &Group, home: Home) {
         for case in &group.cases {
             self.waits.rehome(case.seq, home);
         }
@@ -187,7 +187,7 @@ impl Join {
     }
 
     /// Whether a message began before the mail log that was read, or before all of them if it may be any host's.
-    fn older_than_the_mail_log(&self, home: HostIndex, entry: &EntryFacts) -> bool {
+    fn older_than_the_mail_log(&self, home: Home, entry: &EntryFacts) -> bool {
         let Some(at) = entry.at else { return false };
         let began = at.saturating_sub(entry.processing_ms.unwrap_or(0) as i64);
         self.hosts.mail_begins_in_entry_time(home).is_some_and(|first| began.saturating_add(1_000) < first)
@@ -204,9 +204,9 @@ impl Join {
     /// Takes a message out, for one of its cases.
     fn take_case(&mut self, id: &QueueId, seq: u64) -> Option<(Group, usize)> {
         let mut groups = self.store.get(id).iter().enumerate();
-        let (at, index) =
-            groups.find_map(|(at, group)| Some((at, group.cases.iter().position(|case| case.seq == seq)?)))?;
-        Some((self.store.take_at(id, at)?, index))
+        let (place, index) =
+            groups.find_map(|(place, group)| Some((place, group.cases.iter().position(|case| case.seq == seq)?)))?;
+        Some((self.store.take_at(id, place)?, index))
     }
 
     /// Issues all aborts that wait, as provisional: they go on waiting for their reasons.
@@ -229,8 +229,9 @@ impl Join {
 
     /// Issues all that waits in a group; gives their number.
     pub(super) fn issue_held(&mut self, id: &QueueId, group: &mut Group) -> u64 {
-        let held: Vec<usize> =
-            (0..group.cases.len()).filter(|at| matches!(group.cases[*at].state, CaseState::Held { .. })).collect();
+        let held: Vec<usize> = (0..group.cases.len())
+            .filter(|index| matches!(group.cases[*index].state, CaseState::Held { .. }))
+            .collect();
         for index in &held {
             self.issue(id, group, *index);
         }
@@ -239,17 +240,17 @@ impl Join {
 
     /// Issues what has waited until a log passed it.
     #[inline(never)]
-    pub(super) fn release_due(&mut self, log: LineKind, place: HostIndex) {
-        let homes = [Some(place), Some(NAMELESS).filter(|nameless| *nameless != place)];
+    pub(super) fn release_due(&mut self, log: LineKind, home: Home) {
+        let homes = [Some(home), Some(NAMELESS).filter(|nameless| *nameless != home)];
         for home in homes.into_iter().flatten() {
             let Some(first) = self.waits.first_for(log, home) else { continue };
             let progress = if self.goes_by_all(log, home) {
                 // All are looked at only when those have come so far that are known to have been behind.
-                if [place, self.furthest_behind].into_iter().any(|host| self.is_before(host, first)) {
+                if [home, self.furthest_behind].into_iter().any(|home| self.is_before(home, first)) {
                     continue;
                 }
                 let least = self.least_of_all();
-                self.furthest_behind = least.map_or(NAMELESS, |(_, host)| host);
+                self.furthest_behind = least.map_or(NAMELESS, |(_, home)| home);
                 least.map(|(progress, _)| progress)
             } else {
                 self.progress((log, home))
@@ -268,19 +269,19 @@ impl Join {
         reason = "an interpreter pays dearly for each call, and this is run for every record"
     )]
     pub(super) fn reach(&mut self, mark: Mark) {
-        let clocks = self.hosts.clocks_mut(mark.host);
+        let clocks = self.hosts.clocks_mut(mark.home);
         match mark.log {
             LineKind::Mail => {
                 clocks.mail.arrived = self.now;
                 if clocks.mail.see(mark.at) && !self.waits.is_empty() {
-                    self.release_due(LineKind::Mail, mark.host);
+                    self.release_due(LineKind::Mail, mark.home);
                 }
             }
             LineKind::MessageLog => {
                 clocks.entries.arrived = self.now;
                 if clocks.entries.see(mark.at) {
-                    self.expire(mark.host);
-                    self.release_due(LineKind::MessageLog, mark.host);
+                    self.expire(mark.home);
+                    self.release_due(LineKind::MessageLog, mark.home);
                 }
             }
         }
@@ -303,7 +304,7 @@ impl Join {
     }
 
     /// How far a log of a host has come, in entry time.
-    pub(super) fn progress(&self, (log, home): (LineKind, HostIndex)) -> Option<i64> {
+    pub(super) fn progress(&self, (log, home): (LineKind, Home)) -> Option<i64> {
         if log == LineKind::MessageLog {
             return self.hosts.entries(home);
         }
@@ -314,18 +315,18 @@ impl Join {
         }
     }
 
-    fn least_of_all(&self) -> Option<(i64, HostIndex)> {
+    fn least_of_all(&self) -> Option<(i64, Home)> {
         self.hosts.all_mail_in_entry_time(|arrived| self.gives_nothing(Some(arrived)))
     }
 
     /// Whether the mail log of a host gives lines, and has not come so far yet.
-    fn is_before(&self, host: HostIndex, time: i64) -> bool {
-        let clocks = self.hosts.clocks(host);
+    fn is_before(&self, home: Home, time: i64) -> bool {
+        let clocks = self.hosts.clocks(home);
         clocks.mail_in_entry_time().is_some_and(|at| at < time) && !self.gives_nothing(Some(clocks.mail.arrived))
     }
 
     /// Whether the mail logs of all hosts count for what waits for that of none.
-    fn goes_by_all(&self, log: LineKind, home: HostIndex) -> bool {
+    fn goes_by_all(&self, log: LineKind, home: Home) -> bool {
         log == LineKind::Mail && home == NAMELESS && self.hosts.clocks(NAMELESS).mail.latest.is_none()
     }
 
@@ -426,11 +427,11 @@ impl Join {
 
     /// Gives up evidence and issued cases whose lookback is over, by the progress of `message_log`.
     #[inline(never)]
-    pub(super) fn expire(&mut self, place: HostIndex) {
+    pub(super) fn expire(&mut self, home: Home) {
         let lookback = self.lookback_ms() as i64;
         let hosts = &self.hosts;
         // Up to where a host's evidence is over, in mail time.
-        let limit = |home: HostIndex| Some(hosts.both(home)?.saturating_sub(lookback));
+        let limit = |home: Home| Some(hosts.both(home)?.saturating_sub(lookback));
         let over = |group: &Group| {
             let Some(limit) = limit(group.home) else { return false };
             let offset = hosts.clocks(group.home).offset();
@@ -441,10 +442,9 @@ impl Join {
         };
         // Entries without a host may be of any.
         let latest = hosts.clocks(NAMELESS).entries.latest.map(|latest| latest.saturating_add(WIDEST_MS));
-        let Some(bound) = (if place == NAMELESS { latest } else { limit(place) }) else { return };
+        let Some(bound) = (if home == NAMELESS { latest } else { limit(home) }) else { return };
         let gone: Vec<(QueueId, Group)> = std::iter::from_fn(|| self.store.pop_over(bound, over)).collect();
-        let stale =
-            self.parts.close(|whole| whole.at.zip(limit(whole.host_index)).is_some_and(|(at, limit)| at <= limit));
+        let stale = self.parts.close(|whole| whole.at.zip(limit(whole.home)).is_some_and(|(at, limit)| at <= limit));
         for (id, group) in gone {
             self.stats.expired += 1;
             self.forget(&group);

@@ -124,29 +124,29 @@ impl Store {
 
     /// Takes a group out to change it, or a new one; [`Store::put`] it back.
     pub(crate) fn take(&mut self, id: &QueueId, host: Option<&str>) -> Group {
-        let Some(at) = self.find(id, host) else {
+        let Some(place) = self.find(id, host) else {
             let others = self.groups.get_mut(id).into_iter().flatten();
             let ambiguous = others.map(|group| group.ambiguous |= group.nameless).count() > 0 && host.is_none();
             return Group { host: host.map(Box::from), ambiguous, ..Group::default() };
         };
-        self.take_at(id, at).unwrap_or_default()
+        self.take_at(id, place).unwrap_or_default()
     }
 
     /// Takes out the group at a place under an id, to change it; [`Store::put`] it back.
-    pub(crate) fn take_at(&mut self, id: &QueueId, at: usize) -> Option<Group> {
+    pub(crate) fn take_at(&mut self, id: &QueueId, place: usize) -> Option<Group> {
         let groups = self.groups.get_mut(id)?;
-        if at >= groups.len() {
+        if place >= groups.len() {
             return None;
         }
-        let group = groups.remove(at);
+        let group = groups.remove(place);
         self.count -= 1;
         self.bytes -= group.bytes;
         Some(group)
     }
 
     /// Takes out the group at a place under an id for good.
-    fn remove_at(&mut self, id: &QueueId, at: usize) -> Option<Group> {
-        let group = self.take_at(id, at)?;
+    fn remove_at(&mut self, id: &QueueId, place: usize) -> Option<Group> {
+        let group = self.take_at(id, place)?;
         if self.get(id).is_empty() {
             self.groups.remove(id);
             self.present.remove(id.number());
@@ -197,8 +197,8 @@ impl Store {
     /// Takes out what is to be given up first.
     pub(crate) fn pop_first(&mut self) -> Option<(QueueId, Group)> {
         let (_, age, id) = *self.order.first()?;
-        let at = self.get(&id).iter().position(|group| group.has_age(age))?;
-        self.remove_at(&id, at).map(|group| (id, group))
+        let place = self.get(&id).iter().position(|group| group.has_age(age))?;
+        self.remove_at(&id, place).map(|group| (id, group))
     }
 
     /// Takes out a group that is `over`, of those whose time is up to `limit`. A few are looked at in a call, each behind
@@ -232,8 +232,8 @@ impl Store {
 
     /// Adds tickets to the group of a host; false if there is none.
     pub(crate) fn add_tickets(&mut self, id: &QueueId, host: Option<&str>, tickets: &[u64]) -> bool {
-        let Some(at) = self.find(id, host) else { return false };
-        let Some(group) = self.groups.get_mut(id).and_then(|groups| groups.get_mut(at)) else { return false };
+        let Some(place) = self.find(id, host) else { return false };
+        let Some(group) = self.groups.get_mut(id).and_then(|groups| groups.get_mut(place)) else { return false };
         group.part_tickets.extend(tickets);
         let bytes = group.weigh();
         self.bytes = self.bytes + bytes - group.bytes;

@@ -14,7 +14,7 @@ use crate::queue_id::{QueueId, ShortId};
 
 use super::Join;
 use super::clock::Mark;
-use super::names::{HostIndex, NAMELESS, host_name, host_number};
+use super::names::{Home, NAMELESS, host_name, host_number};
 use super::passed::{Key, Record};
 use super::said::{Said, of_reception};
 use super::seen::{Found, Slot, flag};
@@ -30,12 +30,12 @@ struct Told {
 impl Join {
     /// How far the mail log of a host has come.
     #[inline]
-    pub(crate) fn latest(&self, host: HostIndex) -> Option<i64> {
-        self.hosts.clocks(host).mail.latest
+    pub(crate) fn latest(&self, home: Home) -> Option<i64> {
+        self.hosts.clocks(home).mail.latest
     }
 
-    /// The place of a host that wrote a line of sendmail's, if later lines of it can be told by their beginning.
-    pub(crate) fn writer(&self, line: &MailLine<'_>) -> Option<HostIndex> {
+    /// The home of a host that wrote a line of sendmail's, if later lines of it can be told by their beginning.
+    pub(crate) fn writer(&self, line: &MailLine<'_>) -> Option<Home> {
         let known = self.hosts.known(line.host).filter(|host| *host != NAMELESS);
         known.filter(|_| self.programs.is_named(&self.config.mail_programs, line.program))
     }
@@ -55,38 +55,38 @@ impl Join {
     #[inline(always)]
     fn pass_mail_line(&mut self, look: &Look<'_>, input: Input<'_>) -> bool {
         if let Says::Mention(id) | Says::Much(id) = look.says {
-            if self.matters(look.host, id) {
+            if self.matters(look.home, id) {
                 return false;
             }
-            let is_known = matches!(look.says, Says::Mention(_)) && self.lines.knows(id.into(), look.host);
-            if !is_known && !self.keep_unread(look, id, look.host, input) {
+            let is_known = matches!(look.says, Says::Mention(_)) && self.lines.knows(id.into(), look.home);
+            if !is_known && !self.keep_unread(look, id, look.home, input) {
                 return false;
             }
-            if self.hosts.clocks(look.host).wants_mail_ids() {
+            if self.hosts.clocks(look.home).wants_mail_ids() {
                 self.guess_zone(look, id);
             }
         }
         self.stats.mail_lines += 1;
-        self.reach(Mark { log: LineKind::Mail, host: look.host, at: look.at });
+        self.reach(Mark { log: LineKind::Mail, home: look.home, at: look.at });
         true
     }
 
     #[inline(always)]
     fn pass_entry(&mut self, look: &Look<'_>, host: Option<&[u8]>, input: Input<'_>) -> bool {
         let Says::Much(id) = look.says else { return false };
-        let place = match host.and_then(host_name) {
-            Some(name) => self.hosts.place(name.as_bytes()),
+        let home = match host.and_then(host_name) {
+            Some(name) => self.hosts.home(name.as_bytes()),
             None => self.hosts.only(),
         };
-        if self.matters(place, id) || !self.keep_unread(look, id, place, input) {
+        if self.matters(home, id) || !self.keep_unread(look, id, home, input) {
             return false;
         }
-        let clocks = self.hosts.clocks_mut(place);
+        let clocks = self.hosts.clocks_mut(home);
         if clocks.wants_entry_ids() {
             clocks.see_entry_id(look.at, id.id().utc_secs());
         }
         self.stats.entries += 1;
-        self.reach(Mark { log: LineKind::MessageLog, host: place, at: look.at });
+        self.reach(Mark { log: LineKind::MessageLog, home, at: look.at });
         true
     }
 
@@ -95,31 +95,31 @@ impl Join {
     fn guess_zone(&mut self, look: &Look<'_>, id: ShortId) {
         let (id, pid) = (id.id(), std::str::from_utf8(look.pid).ok().and_then(|pid| pid.parse().ok()));
         if of_reception(pid, &id) {
-            self.hosts.clocks_mut(look.host).see_mail_id(look.at, id.utc_secs());
+            self.hosts.clocks_mut(look.home).see_mail_id(look.at, id.utc_secs());
         }
     }
 
     /// Whether all about a message has to be read.
     #[inline(always)]
-    fn matters(&self, host: HostIndex, id: ShortId) -> bool {
+    fn matters(&self, home: Home, id: ShortId) -> bool {
         self.store.contains_short(id)
             || self.config.unlogged
                 && self.connections.any_failed()
-                && self.connections.before(host, &id.id()).next().is_some()
+                && self.connections.before(home, &id.id()).next().is_some()
     }
 
     /// Puts what came among what has passed, and learns from messages that stand in both logs; false if there is no place.
     #[inline(always)]
-    fn keep_unread(&mut self, look: &Look<'_>, id: ShortId, host: HostIndex, input: Input<'_>) -> bool {
+    fn keep_unread(&mut self, look: &Look<'_>, id: ShortId, home: Home, input: Input<'_>) -> bool {
         let ring = if look.log == LineKind::Mail { &self.lines } else { &self.entries };
         if !ring.has_place_for(input) {
             return false;
         }
         let secs = look.at.div_euclid(1_000) as u32;
         let key = Key::from(id);
-        let clocks = self.hosts.clocks(host);
+        let clocks = self.hosts.clocks(home);
         // Two hosts may have one id.
-        let is_of = |other: HostIndex| other == host || self.hosts.may_be_same(other, host);
+        let is_of = |other: Home| other == home || self.hosts.may_be_same(other, home);
         let wanted = match look.log {
             // Only its first line counts.
             LineKind::Mail => clocks.wants(key) && self.lines.last_time(key, is_of).is_none(),
@@ -127,16 +127,16 @@ impl Join {
             // not, and to search for each would cost more than all the rest.
             LineKind::MessageLog => {
                 clocks.mail.latest.is_some()
-                    && match self.lines.last_time(key, is_of).or_else(|| known(self.slot(id, host).mail_secs)) {
+                    && match self.lines.last_time(key, is_of).or_else(|| known(self.slot(id, home).mail_secs)) {
                         Some(mail_secs) => !clocks.is_known(look.at.div_euclid(1_000), mail_secs.into()),
                         None => clocks.wants_behind_others(key),
                     }
             }
         };
         if wanted {
-            self.compare_logs(look, id, host);
+            self.compare_logs(look, id, home);
         }
-        let record = Record { log: look.log, input, host, secs, seq: 0, is_read: false };
+        let record = Record { log: look.log, input, home, secs, seq: 0, is_read: false };
         if look.log == LineKind::Mail {
             self.lines.push(key, record);
         } else {
@@ -149,8 +149,8 @@ impl Join {
 
     /// What the table of seen ids has of a message; an empty slot where it has nothing.
     #[inline(never)]
-    fn slot(&self, id: ShortId, host: HostIndex) -> Slot {
-        match self.seen.find(&id.id(), self.hosts.number(host)) {
+    fn slot(&self, id: ShortId, home: Home) -> Slot {
+        match self.seen.find(&id.id(), self.hosts.number(home)) {
             Found::Slot(slot) => slot,
             Found::Never | Found::Displaced => Slot::default(),
         }
@@ -158,9 +158,9 @@ impl Join {
 
     /// Notes how far the logs are apart by the first line of a message in one of them, where it is in the other.
     #[inline(never)]
-    fn compare_logs(&mut self, look: &Look<'_>, id: ShortId, host: HostIndex) {
-        let is_of = |other: HostIndex| self.hosts.may_be_same(other, host);
-        let slot = self.slot(id, host);
+    fn compare_logs(&mut self, look: &Look<'_>, id: ShortId, home: Home) {
+        let is_of = |other: Home| self.hosts.may_be_same(other, home);
+        let slot = self.slot(id, home);
         let mail = || known(slot.mail_secs).or_else(|| self.lines.first_time(id.into(), is_of));
         let entry = || known(slot.entry_secs).or_else(|| self.entries.first_time(id.into(), is_of));
         let ms = |secs: u32| i64::from(secs) * 1_000;
@@ -173,7 +173,7 @@ impl Join {
             LineKind::MessageLog => mail().filter(|_| entry().is_none()).map(|mail| (look.at, ms(mail))),
         };
         if let Some((entry, mail)) = times {
-            self.hosts.clocks_mut(host).see_both(entry, mail);
+            self.hosts.clocks_mut(home).see_both(entry, mail);
         }
     }
 
@@ -212,7 +212,7 @@ impl Join {
         let (host, flags) = match record.log {
             LineKind::Mail => {
                 let line = MailLine::parse(&reading.line).filter(|line| line.id == MailId::Queue(*id))?;
-                (self.hosts.number(record.host), flag::MAIL | Said::read(line.text).flags())
+                (self.hosts.number(record.home), flag::MAIL | Said::read(line.text).flags())
             }
             LineKind::MessageLog => {
                 Entry::parse(&reading.line).filter(|entry| entry.id == *id)?;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::peek::LineKind;
 use crate::queue_id::QueueId;
 
-use super::names::HostIndex;
+use super::names::Home;
 
 /// How a case waits. Times of a log are in entry time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub(crate) struct Wait {
     pub id: QueueId,
     /// The log that it waits for, and of which host.
     pub log: LineKind,
-    pub home: HostIndex,
+    pub home: Home,
     /// The time at which that log has reached the case; a case without one waits by the host's clock alone.
     pub reach: Option<i64>,
     /// By how much the log has to pass it, and how long it waits by the host's clock once it may be over; milliseconds.
@@ -47,7 +47,7 @@ impl Wait {
     /// A wait that begins now, for a log that has come so far.
     pub(crate) fn new(
         id: QueueId,
-        (log, home): (LineKind, HostIndex),
+        (log, home): (LineKind, Home),
         reach: Option<i64>,
         hold_ms: u64,
         now: u64,
@@ -92,7 +92,7 @@ impl Wait {
     }
 
     /// What it waits for while it is in the queues by log time.
-    fn place(&self) -> (LineKind, HostIndex) {
+    fn awaited(&self) -> (LineKind, Home) {
         (self.log, self.home)
     }
 }
@@ -104,7 +104,7 @@ pub(crate) struct Waits {
     looks: BTreeSet<(u64, u64)>,
     /// The first time in `looks`: it is asked for with every record that comes in.
     next_look: Option<u64>,
-    by_log: BTreeMap<(LineKind, HostIndex), Queues>,
+    by_log: BTreeMap<(LineKind, Home), Queues>,
 }
 
 /// What waits for one log, by its time.
@@ -136,7 +136,7 @@ impl Waits {
         if self.next_look == Some(wait.look) {
             self.next_look = self.looks.first().map(|(look, _)| *look);
         }
-        if let Entry::Occupied(mut entry) = self.by_log.entry(wait.place()) {
+        if let Entry::Occupied(mut entry) = self.by_log.entry(wait.awaited()) {
             let Queues { ahead, due } = entry.get_mut();
             for (queue, time) in [(&mut *ahead, wait.reach), (&mut *due, wait.due())] {
                 if let Some(time) = time {
@@ -151,7 +151,7 @@ impl Waits {
     }
 
     /// What waits for one host's log waits for another's.
-    pub(crate) fn rehome(&mut self, seq: u64, home: HostIndex) {
+    pub(crate) fn rehome(&mut self, seq: u64, home: Home) {
         if let Some(wait) = self.remove(seq) {
             self.add(seq, Wait { home, ..wait });
         }
@@ -168,14 +168,14 @@ impl Waits {
     }
 
     /// How far a log has to come until anything that waits for it is reached or passed; none where nothing does.
-    pub(crate) fn first_for(&self, log: LineKind, home: HostIndex) -> Option<i64> {
+    pub(crate) fn first_for(&self, log: LineKind, home: Home) -> Option<i64> {
         let Queues { ahead, due } = self.by_log.get(&(log, home))?;
         let first = ahead.first().into_iter().chain(due.first());
         first.map(|(time, _)| *time).min()
     }
 
     /// A log has come so far: those that it has reached wait on, and the first one that it has passed is given.
-    pub(crate) fn passed(&mut self, log: LineKind, home: HostIndex, progress: i64, now: u64) -> Option<(u64, QueueId)> {
+    pub(crate) fn passed(&mut self, log: LineKind, home: Home, progress: i64, now: u64) -> Option<(u64, QueueId)> {
         let first = |queue: &BTreeSet<(i64, u64)>| queue.first().copied().filter(|(time, _)| *time <= progress);
         while let Some((_, seq)) = self.by_log.get(&(log, home)).and_then(|queues| first(&queues.ahead)) {
             self.observe(seq, Some(progress), now);
@@ -239,7 +239,7 @@ impl Waits {
     fn queue(&mut self, seq: u64, wait: &Wait) {
         let caught_up = matches!(wait.seen, Awaited::CaughtUp(_));
         if let Some(time) = if caught_up { wait.due() } else { wait.reach } {
-            let Queues { ahead, due } = self.by_log.entry(wait.place()).or_default();
+            let Queues { ahead, due } = self.by_log.entry(wait.awaited()).or_default();
             let queue = if caught_up { due } else { ahead };
             queue.insert((time, seq));
         }
