@@ -43,7 +43,7 @@ fn the_fourth_five_hundred_worlds() {
 /// later than without one.
 #[test]
 fn worlds_that_were_wrong_once() {
-    for seed in [77_006_686, 88_026_477, 99_051_599, 123_046_871, 789_053_307, 612_315_974] {
+    for seed in [77_006_686, 88_026_477, 99_051_599, 123_046_871, 789_053_307, 612_315_974, 740_002_498] {
         worlds(seed, 1, &mut |world, shipping| check(world, shipping).map(drop))
             .unwrap_or_else(|wrong| panic!("{wrong}"));
     }

@@ -36,7 +36,8 @@ pub(super) struct Frame {
 #[derive(Debug, Default)]
 pub(super) struct Frames {
     list: Vec<Frame>,
-    last: usize,
+    /// The one around the line that was looked at last.
+    pub last: usize,
     next: usize,
     /// How many records to let pass before the next frame is learnt, and how many after that.
     pause: u32,

@@ -95,6 +95,8 @@ impl Glance {
         // What begins like the one before needs no more than that.
         if self.head.fits(input, bytes) && self.head.may_be_of(source) {
             let begin = self.head.begin;
+            // What was looked at in between may have had another one.
+            self.frames.last = self.head.frame;
             let line = if self.head.is_record { self.frames.line_of(bytes)? } else { bytes };
             return self.rest(begin, line.get(begin.end..)?, self.head.is_record);
         }
@@ -122,6 +124,7 @@ impl Glance {
         if self.last == last {
             let whole = Begin { end: before + begin.end, ..begin };
             self.head.note(bytes, whole, source, matches!(input, Input::Record(_)));
+            self.head.frame = self.frames.last;
         }
         self.rest(begin, line.get(begin.end..)?, matches!(input, Input::Record(_)))
     }
@@ -254,6 +257,8 @@ struct Head {
     begin: Begin,
     source: Source,
     is_record: bool,
+    /// Of a record the frame around it.
+    frame: usize,
 }
 
 /// Bytes of a head, at most.
@@ -263,7 +268,7 @@ const WORDS: usize = 16;
 impl Default for Head {
     fn default() -> Head {
         let begin = Begin { log: LineKind::Mail, home: Home::default(), at: 0, end: 0, year: None };
-        Head { words: [0; WORDS], count: 0, mask: 0, begin, source: Source::Auto, is_record: false }
+        Head { words: [0; WORDS], count: 0, mask: 0, begin, source: Source::Auto, is_record: false, frame: 0 }
     }
 }
 
@@ -297,5 +302,45 @@ impl Head {
         self.count = begin.end / 8;
         self.mask = !(u64::MAX << (8 * (begin.end % 8)));
         (self.begin, self.source, self.is_record) = (begin, source, is_record);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::input;
+
+    #[test]
+    fn the_host_is_that_of_the_record_at_hand() {
+        let config = Config::default();
+        let mut glance = Glance::new(&Matcher::new(&[]));
+        let record = |host: &str, line: &str| format!(r#"{{"host":"{host}","message":"{line}"}}"#).into_bytes();
+        let entry = |pid: u32| {
+            format!(
+                "2026-11-23T13:01:05 q=6AND15V70{pid} f=<a@example.org> t=<b@example.net> r=relay.example.com tm=0.10 a=a/eom"
+            )
+        };
+        for host in ["mx1", "mx2"] {
+            let learnt = record(host, &entry(14_000));
+            let reading = input::read(&config, Input::Record(&learnt)).unwrap();
+            glance.learn_frame(&learnt, &reading);
+        }
+        let mut host = |record: &[u8]| {
+            let input = Input::Record(record);
+            let look = glance.look(Source::Auto, input, |_| None);
+            look.map(|_| glance.host_of(input).map(<[u8]>::to_vec).unwrap())
+        };
+        assert_eq!(host(&record("mx1", &entry(14_001))).unwrap(), b"mx1");
+        // It has the form of the other host's records, and is none that is told.
+        assert_eq!(
+            host(&record(
+                "mx2",
+                "2026-11-23T13:01:06 mx2 unknown[1]: nobody has said anything of this program before, nor will"
+            )),
+            None
+        );
+        assert_eq!(host(&record("mx1", &entry(14_002))).unwrap(), b"mx1");
+        assert_eq!(host(&record("mx2", &entry(14_003))).unwrap(), b"mx2");
     }
 }
