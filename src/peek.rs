@@ -162,7 +162,8 @@ impl Alike {
         let is_one = match self.peek.kind {
             LineKind::Mail => starts(&rest[digits(rest)..], b"]: "),
             LineKind::MessageLog => {
-                let is_short = rest.first_chunk().is_some_and(ShortId::is_plain) && rest.get(14) == Some(&b' ');
+                let is_short =
+                    rest.first_chunk().and_then(ShortId::at_a_glance).is_some() && rest.get(14) == Some(&b' ');
                 is_short || QueueId::any(&rest[..memchr(b' ', rest).unwrap_or(rest.len())]).is_some()
             }
         };

@@ -124,19 +124,14 @@ impl QueueId {
 pub(crate) struct ShortId([u64; 2]);
 
 impl ShortId {
-    /// What stands where an id does, if it ends in a process id: what else it is, a full reading tells.
+    /// What stands where an id does, if it is letters and digits and ends in a process id: what else it is, a full reading
+    /// tells.
     #[inline]
     pub(crate) fn at_a_glance(text: &[u8; 14]) -> Option<ShortId> {
         let (head, tail) = (text.first_chunk()?, text.last_chunk()?);
-        let tail = u64::from_le_bytes(*tail);
-        words::all_digits(tail, 5).then_some(ShortId([u64::from_le_bytes(*head), tail >> 16]))
-    }
-
-    /// Whether a text is one that [`QueueId::any`] takes: all are letters and digits, and the last ones digits, as in nearly
-    /// all ids.
-    #[inline]
-    pub(crate) fn is_plain(text: &[u8; 14]) -> bool {
-        ShortId::at_a_glance(text).is_some() && text[..9].iter().fold(true, |all, b| all & b.is_ascii_alphanumeric())
+        let (head, tail) = (u64::from_le_bytes(*head), u64::from_le_bytes(*tail));
+        let is_one = words::all_digits(tail, 5) && words::are_alphanumeric([head, tail]);
+        is_one.then_some(ShortId([head, tail >> 16]))
     }
 
     /// Whether it was made in a year, as [`year_of`] names it.

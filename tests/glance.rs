@@ -33,12 +33,13 @@ fn warm_up(hosts: &[&str]) -> Vec<String> {
     hosts.iter().flat_map(of).collect()
 }
 
-fn run(config: &str, glance: bool, records: &[String]) -> (Vec<Disposition>, Vec<Output>, Stats) {
+/// `pace` is how many milliseconds pass from record to record.
+fn run(config: &str, glance: bool, records: &[String], pace: u64) -> (Vec<Disposition>, Vec<Output>, Stats) {
     let config = config.replacen('{', &format!(r#"{{"glance": {glance}, "hold_secs": 1, "#), 1).replace(", }", "}");
     let mut engine = Engine::new(&Config::from_json(&config).unwrap());
     let mut dispositions = Vec::new();
     for (ticket, record) in (1..).zip(records) {
-        dispositions.push(engine.push(Source::Auto, Input::Record(record.as_bytes()), ticket, 0));
+        dispositions.push(engine.push(Source::Auto, Input::Record(record.as_bytes()), ticket, ticket * pace));
     }
     engine.finish();
     let outputs = std::iter::from_fn(|| engine.poll()).collect();
@@ -48,8 +49,8 @@ fn run(config: &str, glance: bool, records: &[String]) -> (Vec<Disposition>, Vec
 /// Runs records both ways; gives what was issued of the message.
 fn both(name: &str, config: &str, hosts: &[&str], records: &[String]) -> String {
     let all: Vec<String> = warm_up(hosts).into_iter().chain(records.iter().cloned()).collect();
-    let (dispositions, outputs, stats) = run(config, true, &all);
-    let in_full = run(config, false, &all);
+    let (dispositions, outputs, stats) = run(config, true, &all, 0);
+    let in_full = run(config, false, &all, 0);
     assert!(stats.unread > 20, "{name}: {stats:?}");
     assert_eq!(outputs, in_full.1, "{name}");
     assert_eq!(dispositions, in_full.0, "{name}");
@@ -120,4 +121,84 @@ fn what_is_no_id_makes_nothing_lost() {
     let abort = "2026-11-23T13:01:07 q=6AND1y00014000 f=<a@b> a=c/abort";
     let records: Vec<String> = [strange].into_iter().chain(others).chain([record(abort)]).collect();
     assert!(both("no id", config, &["mx1"], &records).contains("no_mail_lines"));
+}
+
+/// Runs records both ways from the start, five a second; gives what was issued.
+fn both_at_first(name: &str, records: &[String]) -> String {
+    let config = r#"{"filter_names": ["PureMessage"]}"#;
+    let (at_a_glance, in_full) = (run(config, true, records, 200), run(config, false, records, 200));
+    assert_eq!(at_a_glance.1, in_full.1, "{name}");
+    assert_eq!(at_a_glance.0, in_full.0, "{name}");
+    at_a_glance.1.iter().map(|output| String::from_utf8_lossy(&output.data).into_owned() + "\n").collect()
+}
+
+#[test]
+fn a_year_that_one_line_forged_is_not_confirmed_by_lines_without_an_id() {
+    let at = |second: u32, text: &str| record(&format!("Nov 23 13:01:{second:02} mx1 sendmail[14001]: {text}"));
+    let mut records = vec![at(0, "8AND1000014000: done; delay=00:00:01, ntries=1")];
+    for second in 1..5 {
+        records.push(at(second, &format!("6AND05000{second:05}: {FROM}")));
+        records.push(at(second, "NOQUEUE: connect from z [192.0.2.1]"));
+    }
+    records.extend((6..12).map(|second| at(second, &format!("6AND05010{second:05}: {FROM}"))));
+    records.push(record(ABORT).replace("13:01:07", "13:01:30"));
+    records.extend((20..30).map(|second| at(second, &format!("6AND05020{second:05}: {FROM}"))));
+    records.push(at(30, "6AND1501014000: lost input channel from z [192.0.2.1] to MTA after rcpt"));
+    let issued = both_at_first("a forged year", &records);
+    assert!(issued.contains("peer_disconnected") && issued.contains(r#""revision":0"#), "{issued}");
+}
+
+#[test]
+fn one_stamp_in_two_years() {
+    let line = |host: &str, rest: &str| record(&format!("Nov 23 13:01:05 {host} sendmail[14001]: {rest}"));
+    let records: Vec<String> = (0..8)
+        .flat_map(|n| {
+            [
+                line("mx2", &format!("4AND05000{n:05}: {FROM}")),
+                line("mx1", &format!("6AND05000{n:05}: {FROM}")),
+                line("mx2", "NOQUEUE: connect from z [192.0.2.1]"),
+            ]
+        })
+        .chain([record(ABORT)])
+        .collect();
+    both_at_first("two years", &records);
+}
+
+#[test]
+fn no_evidence_is_taken_for_ordinary() {
+    for name in ["Prüfer", "a\\\"b"] {
+        let line = of_x(&format!("Milter ({name}): timeout before data read, where=eom"));
+        let records = [record(&line).replace(r#"\\\""#, r#"\""#), record(ABORT)];
+        assert!(both(name, "{}", &["mx1"], &records).contains("filter_timeout"), "{name}");
+    }
+    let solaris = "[ID xxxxx12345: ] 6AND1501014000: Milter (PureMessage): timeout before data read, where=eom";
+    let line = format!("2026-11-23T13:01:06+00:00 mx1 sendmail[14000]: {solaris}");
+    let learnt = "2026-11-23T13:01:06+00:00 mx1 sendmail[14000]: 6AND1501014002: done; delay=00:00:01, ntries=1";
+    both("a message's number", "{}", &["mx1"], &[record(learnt), record(&line), record(ABORT)]);
+}
+
+#[test]
+fn what_a_glance_takes_for_a_line_is_one() {
+    let entries = ["q=6AN*15V7014029 f=<a@b> tm=0.1 a=a/eom", "q=6AND15V7014029 f=<a@b> tm=0.1 a=a/eom"]
+        .map(|entry| record(&format!("2026-11-23T13:01:05 {entry}")));
+    both("no id", "{}", &["mx1"], &entries);
+    // The process id stands in the record.
+    let without = r#"{"pid":"77","message":"Nov 23 05:00:05 mx1 sendmail[]: 6ANC5005014000: from=<a@b>, size=9, class=0, nrcpts=1, msgid=<x@y>"}"#;
+    let records = vec![without.to_owned(); 20];
+    let entries = (0..3).map(|n| record(&format!("2026-11-23T05:00:0{n} q=6AND050001400{n} f=<a@b> a=c/abort")));
+    both_at_first("no process id", &records.into_iter().chain(entries).collect::<Vec<_>>());
+}
+
+#[test]
+fn entries_without_a_host_tell_how_far_the_logs_are_apart() {
+    let records: Vec<String> = (0..12)
+        .flat_map(|n| {
+            let id = format!("6AND1000{n:06}");
+            let entry = format!("2026-11-23T13:01:05 q={id} f=<a@b> tm=0.10 a=a/eom");
+            [mail("mx1", &id, FROM).replace("13:01", "14:01"), mail("mx2", &format!("6AND1001{n:06}"), FROM), entry]
+        })
+        .map(|line| record(&line))
+        .chain([record(ABORT), record(&of_x("lost input channel from z [192.0.2.1] to MTA after rcpt"))])
+        .collect();
+    both_at_first("no host", &records);
 }

@@ -203,7 +203,7 @@ impl Glance {
     /// A mail line from its process id on: `14029]: 6AND15V7014029: from=…`.
     #[inline(always)]
     fn mail<'a>(&self, rest: &'a [u8], Begin { home, at, year, .. }: Begin, in_json: bool) -> Option<Look<'a>> {
-        let (pid, rest) = rest.split_at_checked(digits(rest))?;
+        let (pid, rest) = rest.split_at_checked(digits(rest)).filter(|(pid, _)| !pid.is_empty())?;
         let rest = behind(rest, b"]: ")?;
         let look = |says| Look { log: LineKind::Mail, says, pid, home, at };
         let (id, behind_id) = rest.split_first_chunk()?;
@@ -211,9 +211,6 @@ impl Glance {
             let is_plain = ordinary::is_about_nothing(rest) && (!in_json || is_as_it_stands(rest));
             return is_plain.then_some(look(Says::Nothing));
         };
-        if in_json && !is_as_it_stands(id) {
-            return None;
-        }
         let id = ShortId::at_a_glance(id).filter(|id| year.is_none_or(|year| id.is_of_year(year)))?;
         let (says, rest) = self.ordinary.mail(id, text)?;
         (!in_json || is_as_it_stands(rest)).then_some(look(says))

@@ -98,7 +98,8 @@ const ENDS_NAME: Any<2> = Any::of([b' ', b',']);
 #[inline(always)]
 fn of_plain_name(text: &[u8]) -> Option<&[u8]> {
     let end = ENDS_NAME.find(&text[..text.len().min(128)])?;
-    (text[..end].last() != Some(&b':')).then_some(text)
+    // A byte that is no ASCII may stand there as well, in the middle of the name.
+    (matches!(text[end], b' ' | b',') && text[..end].last() != Some(&b':')).then_some(text)
 }
 
 /// Whether an entry ends as one at the end of a message: `… tm=0.80 a=a/eom`. The blank before the action is one that

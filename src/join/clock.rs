@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::mail_line::Stamp;
 use crate::peek::LineKind;
-use crate::time::{BsdTime, HALF_HOUR, LogTime};
+use crate::time::{HALF_HOUR, LogTime};
 use crate::zone::{WIDEST_MS, Zone, half_hours};
 
 use super::names::Home;
@@ -22,6 +22,9 @@ const SAMPLES: usize = 9;
 
 /// Two logs of one host that count in different units may seem to be this far apart, in milliseconds.
 pub(crate) const CLOCKS_MS: i64 = 2_000;
+
+/// What is nearer to a time than this is of its year, if it names none.
+const HALF_YEAR_MS: i64 = 182 * 86_400_000;
 
 /// How many lines a log's zone is guessed from: then messages that stand in both logs tell more.
 const GUESSES: u32 = 16;
@@ -39,8 +42,8 @@ pub(crate) struct Clocks {
     are_same: bool,
     /// Entry time minus mail time, by what is known.
     offset: i64,
-    /// The last stamp of classic syslog and its time: many lines share one.
-    last: Option<(BsdTime, LogTime)>,
+    /// The time of the last line of the mail log.
+    last: Option<i64>,
 }
 
 /// Where a line stands: in which log, of which host, and when.
@@ -115,21 +118,33 @@ impl Watermark {
 }
 
 impl Clocks {
-    /// The time of a stamp. Classic syslog leaves the year out: the queue id's (in seconds) or the log's last one is near.
-    pub(crate) fn time(&mut self, stamp: Stamp, id_secs: impl FnOnce() -> Option<i64>) -> Option<LogTime> {
-        let bsd = match stamp {
-            Stamp::Full(time) => return Some(time),
-            Stamp::Bsd(bsd) => bsd,
+    /// The time of a stamp. Classic syslog leaves the year out: the queue id's (in seconds) is near, or that of the line before
+    /// where both have one stamp, or how far the log has come.
+    pub(crate) fn time(&mut self, stamp: Stamp, id_secs: Option<i64>) -> Option<LogTime> {
+        let time = match stamp {
+            Stamp::Full(time) => time,
+            Stamp::Bsd(bsd) => {
+                let near = |ms: i64| bsd.resolve(ms.div_euclid(1_000));
+                let by_id = id_secs.map(|secs| bsd.resolve(secs));
+                let as_before = || self.last.map(near).filter(|time| self.last == Some(time.ms()));
+                by_id.or_else(as_before).or_else(|| self.mail.latest.map(near))?
+            }
         };
-        if let Some((last, time)) = self.last
-            && last == bsd
-        {
-            return Some(time);
-        }
-        let near = id_secs().or(self.mail.latest.map(|ms| ms.div_euclid(1_000)))?;
-        let time = bsd.resolve(near);
-        self.last = Some((bsd, time));
+        self.last = Some(time.ms());
         Some(time)
+    }
+
+    /// Notes the time of a line that was told at a glance.
+    #[inline]
+    pub(crate) fn note(&mut self, at: i64) {
+        self.last = Some(at);
+    }
+
+    /// Whether a line without an id is surely of this time, to which its stamp was resolved: [`Clocks::time`] gives the same.
+    #[inline]
+    pub(crate) fn agree_on(&self, at: i64) -> bool {
+        let is_near = |other: Option<i64>| other.is_some_and(|other| (at - other).abs() < HALF_YEAR_MS);
+        self.last == Some(at) || is_near(self.last) && is_near(self.mail.latest)
     }
 
     /// Notes the time of a mail line about a message.

@@ -169,7 +169,7 @@ impl Join {
             MailId::NoQueue | MailId::None => None,
         };
         let clocks = self.hosts.clocks_mut(home);
-        let time = line.time.and_then(|stamp| clocks.time(stamp, || id.and_then(|id| id.utc_secs())));
+        let time = line.time.and_then(|stamp| clocks.time(stamp, id.and_then(|id| id.utc_secs())));
         let at = time.map(LogTime::ms);
         clocks.mail.arrived = self.now;
         let ours = self.programs.is_mail(&self.config.mail_programs, line.program, line.pid, id.as_ref());

@@ -233,9 +233,9 @@ impl Passed {
         self.header(place).filter(|header| header.number == number)
     }
 
-    /// The time of the first record of a message of some hosts, in seconds.
-    pub(crate) fn first_time(&self, key: Key, is_of: impl Fn(Home) -> bool) -> Option<u32> {
-        self.places(key.number).filter(|(_, header)| is_of(header.home)).last().map(|(_, header)| header.secs)
+    /// The times of the records of a message of some hosts, in seconds, the latest first.
+    pub(crate) fn times(&self, key: Key, is_of: impl Fn(Home) -> bool) -> impl Iterator<Item = u32> {
+        self.places(key.number).filter(move |(_, header)| is_of(header.home)).map(|(_, header)| header.secs)
     }
 
     /// Adds a record about a message; gives the number of entries that were given up for it.

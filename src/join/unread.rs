@@ -65,7 +65,10 @@ impl Join {
             if self.hosts.clocks(look.home).wants_mail_ids() {
                 self.guess_zone(look, id);
             }
+        } else if !self.hosts.clocks(look.home).agree_on(look.at) {
+            return false;
         }
+        self.hosts.clocks_mut(look.home).note(look.at);
         self.stats.mail_lines += 1;
         self.reach(Mark { log: LineKind::Mail, home: look.home, at: look.at });
         true
@@ -126,7 +129,7 @@ impl Join {
             // An entry comes behind its message's lines, nearly always; where logs are read one behind the other, it does
             // not, and to search for each would cost more than all the rest.
             LineKind::MessageLog => {
-                clocks.mail.latest.is_some()
+                (clocks.mail.latest.is_some() || home == NAMELESS)
                     && match self.lines.last_time(key, is_of).or_else(|| known(self.slot(id, home).mail_secs)) {
                         Some(mail_secs) => !clocks.is_known(look.at.div_euclid(1_000), mail_secs.into()),
                         None => clocks.wants_behind_others(key),
@@ -161,8 +164,9 @@ impl Join {
     fn compare_logs(&mut self, look: &Look<'_>, id: ShortId, home: Home) {
         let is_of = |other: Home| self.hosts.may_be_same(other, home);
         let slot = self.slot(id, home);
-        let mail = || known(slot.mail_secs).or_else(|| self.lines.first_time(id.into(), is_of));
-        let entry = || known(slot.entry_secs).or_else(|| self.entries.first_time(id.into(), is_of));
+        // Of a message's lines the first counts, of its entries the last.
+        let mail = || known(slot.mail_secs).or_else(|| self.lines.times(id.into(), is_of).last());
+        let entry = || known(slot.entry_secs).or_else(|| self.entries.times(id.into(), is_of).next());
         let ms = |secs: u32| i64::from(secs) * 1_000;
         // Most messages are not in the other log yet: that is asked first.
         let times = match look.log {
