@@ -130,7 +130,7 @@ impl ShortId {
     pub(crate) fn at_a_glance(text: &[u8; 14]) -> Option<ShortId> {
         let (head, tail) = (text.first_chunk()?, text.last_chunk()?);
         let (head, tail) = (u64::from_le_bytes(*head), u64::from_le_bytes(*tail));
-        let is_one = words::all_digits(tail, 5) && words::are_alphanumeric([head, tail]);
+        let is_one = words::all_digits(tail, 5) && words::all_alphanumeric(head) && text[8].is_ascii_alphanumeric();
         is_one.then_some(ShortId([head, tail >> 16]))
     }
 

@@ -136,18 +136,15 @@ pub(crate) fn all_digits(word: u64, count: u32) -> bool {
     no_digits(word) >> (64 - 8 * count) == 0
 }
 
-/// Whether all bytes of some words are letters and digits of ASCII.
+/// Whether all bytes of a word are letters and digits of ASCII.
 #[inline(always)]
-pub(crate) fn are_alphanumeric<const N: usize>(words: [u64; N]) -> bool {
-    // The highest bit of a byte is set from a byte on.
-    let from = |word: u64, first: u8| (word & !HIGHS) + u64::from(0x80 - first) * ONES;
-    let is = |word: u64| {
-        let lower = word | u64::from(b' ') * ONES;
-        let digit = from(word, b'0') & !from(word, b'9' + 1);
-        let letter = from(lower, b'a') & !from(lower, b'z' + 1);
-        (digit | letter) & !word
-    };
-    words.into_iter().fold(HIGHS, |all, word| all & is(word)) == HIGHS
+pub(crate) fn all_alphanumeric(word: u64) -> bool {
+    let lower = word & !HIGHS | u64::from(b' ') * ONES;
+    // The highest bit of a byte is set from this one on.
+    let from = |first: u8| lower + u64::from(0x80 - first) * ONES;
+    // Digits are behind one of the four bounds, letters behind three.
+    let is = from(b'0') ^ from(b'9' + 1) ^ from(b'a') ^ from(b'z' + 1);
+    is & !word & HIGHS == HIGHS
 }
 
 /// How many decimal digits a text begins with, up to eight.
@@ -180,7 +177,7 @@ mod tests {
             prop_assert_eq!(is_plain(&text), text.iter().all(|b| (b' '..=0x7f).contains(b) && ![b'"', b'\\'].contains(b)));
             if let Some(word) = text.first_chunk() {
                 let is = word.iter().all(u8::is_ascii_alphanumeric);
-                prop_assert_eq!(are_alphanumeric([u64::from_le_bytes(*word), u64::from_le_bytes(*b"azAZ0915")]), is);
+                prop_assert_eq!(all_alphanumeric(u64::from_le_bytes(*word)), is);
             }
             prop_assert_eq!(digits(&text), text.iter().take(8).take_while(|b| b.is_ascii_digit()).count());
             let (start, end) = text.split_at(at.min(text.len()));

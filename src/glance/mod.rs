@@ -34,11 +34,9 @@ const LONGEST: usize = 16_384;
 
 /// What a line is at a glance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Look<'a> {
+pub(crate) struct Look {
     pub log: LineKind,
     pub says: Says,
-    /// The digits of the process id that a mail line names.
-    pub pid: &'a [u8],
     /// The host that a mail line names; an entry names none.
     pub home: Home,
     /// Milliseconds, as [`LogTime::ms`].
@@ -83,19 +81,19 @@ impl Glance {
 
     /// Looks at what came in. `latest` tells how far the mail log of a host has come.
     #[inline(always)]
-    pub(crate) fn look<'a>(
+    pub(crate) fn look(
         &mut self,
         source: Source,
-        input: Input<'a>,
+        input: Input<'_>,
         latest: impl Fn(Home) -> Option<i64>,
-    ) -> Option<Look<'a>> {
+    ) -> Option<Look> {
         let bytes = match input {
             Input::Line(bytes) | Input::Record(bytes) => bytes,
         };
         // What begins like the one before needs no more than that.
         if self.head.fits(input, bytes) && self.head.may_be_of(source) {
             let begin = self.head.begin;
-            // What was looked at in between may have had another one.
+            // What was looked at in between may have had another frame.
             self.frames.last = self.head.frame;
             let line = if self.head.is_record { self.frames.line_of(bytes)? } else { bytes };
             return self.rest(begin, line.get(begin.end..)?, self.head.is_record);
@@ -104,13 +102,13 @@ impl Glance {
     }
 
     #[inline(never)]
-    fn look_anew<'a>(
+    fn look_anew(
         &mut self,
         source: Source,
-        input: Input<'a>,
-        bytes: &'a [u8],
+        input: Input<'_>,
+        bytes: &[u8],
         latest: impl Fn(Home) -> Option<i64>,
-    ) -> Option<Look<'a>> {
+    ) -> Option<Look> {
         let (line, before, source) = match input {
             Input::Line(line) => (line, 0, source),
             Input::Record(record) => {
@@ -130,12 +128,7 @@ impl Glance {
     }
 
     /// Looks at a line that stands in a record of another form.
-    pub(crate) fn line<'a>(
-        &mut self,
-        source: Source,
-        line: &'a [u8],
-        latest: impl Fn(Home) -> Option<i64>,
-    ) -> Option<Look<'a>> {
+    pub(crate) fn line(&mut self, source: Source, line: &[u8], latest: impl Fn(Home) -> Option<i64>) -> Option<Look> {
         let begin = self.begin(source, line, latest)?;
         self.rest(begin, line.get(begin.end..)?, false)
     }
@@ -180,7 +173,7 @@ impl Glance {
 
     /// What follows; `in_json`: as it stands in a JSON string.
     #[inline(always)]
-    fn rest<'a>(&self, begin: Begin, rest: &'a [u8], in_json: bool) -> Option<Look<'a>> {
+    fn rest(&self, begin: Begin, rest: &[u8], in_json: bool) -> Option<Look> {
         if rest.len() > LONGEST {
             return None;
         }
@@ -202,10 +195,9 @@ impl Glance {
 
     /// A mail line from its process id on: `14029]: 6AND15V7014029: from=…`.
     #[inline(always)]
-    fn mail<'a>(&self, rest: &'a [u8], Begin { home, at, year, .. }: Begin, in_json: bool) -> Option<Look<'a>> {
-        let (pid, rest) = rest.split_at_checked(digits(rest)).filter(|(pid, _)| !pid.is_empty())?;
-        let rest = behind(rest, b"]: ")?;
-        let look = |says| Look { log: LineKind::Mail, says, pid, home, at };
+    fn mail(&self, rest: &[u8], Begin { home, at, year, .. }: Begin, in_json: bool) -> Option<Look> {
+        let rest = behind(rest.get(digits(rest)..)?, b"]: ")?;
+        let look = |says| Look { log: LineKind::Mail, says, home, at };
         let (id, behind_id) = rest.split_first_chunk()?;
         let Some(text) = behind(behind_id, b": ") else {
             let is_plain = ordinary::is_about_nothing(rest) && (!in_json || is_as_it_stands(rest));
@@ -238,9 +230,9 @@ impl Glance {
 
 /// An entry from its queue id on: `6AND15V7014029 … a=a/eom`.
 #[inline(always)]
-fn entry(rest: &[u8], at: i64) -> Option<Look<'_>> {
+fn entry(rest: &[u8], at: i64) -> Option<Look> {
     let id = ShortId::at_a_glance(rest.first_chunk()?).filter(|_| rest.get(14) == Some(&b' '))?;
-    let look = Look { log: LineKind::MessageLog, says: Says::Much(id), pid: b"", home: Home::default(), at };
+    let look = Look { log: LineKind::MessageLog, says: Says::Much(id), home: Home::default(), at };
     ordinary::is_verdict(rest).then_some(look)
 }
 

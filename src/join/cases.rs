@@ -17,7 +17,7 @@ use super::names::{Home, host_name, host_number, is_known, same_host};
 use super::passed::Record;
 use super::seen::{Found, flag};
 use super::waits::Wait;
-use super::{About, Join, Mark};
+use super::{About, Join};
 
 /// An entry on its way in.
 #[derive(Clone, Copy)]
@@ -91,7 +91,7 @@ impl Join {
             clocks.see_both(at, i64::from(mail_secs) * 1_000);
         }
         clocks.see_entry_id(at, entry.id.utc_secs());
-        self.reach(Mark { log: LineKind::MessageLog, home, at });
+        self.reach_entry(home, at);
     }
 
     fn abort(&mut self, incoming: Incoming<'_>, input: Input<'_>) -> Taken {

@@ -6,11 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::mail_line::Stamp;
-use crate::peek::LineKind;
 use crate::time::{HALF_HOUR, LogTime};
 use crate::zone::{WIDEST_MS, Zone, half_hours};
 
-use super::names::Home;
 use super::passed::Key;
 
 /// A log that leaps by more than this is believed only when so many lines in a row agree.
@@ -44,14 +42,6 @@ pub(crate) struct Clocks {
     offset: i64,
     /// The time of the last line of the mail log.
     last: Option<i64>,
-}
-
-/// Where a line stands: in which log, of which host, and when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Mark {
-    pub log: LineKind,
-    pub home: Home,
-    pub at: i64,
 }
 
 /// How far a log has come, in milliseconds. One line with a forged or broken time does not move it.
@@ -134,10 +124,12 @@ impl Clocks {
         Some(time)
     }
 
-    /// Notes the time of a line that was told at a glance.
+    /// Notes a line of the mail log that was told at a glance, and when it came; true if the log has come further.
     #[inline]
-    pub(crate) fn note(&mut self, at: i64) {
+    pub(crate) fn pass(&mut self, at: i64, now: u64) -> bool {
         self.last = Some(at);
+        self.mail.arrived = now;
+        self.mail.see(at)
     }
 
     /// Whether a line without an id is surely of this time, to which its stamp was resolved: [`Clocks::time`] gives the same.

@@ -110,6 +110,12 @@ impl Hosts {
         &mut self.clocks[usize::from(home)]
     }
 
+    /// Whether any host has a name.
+    #[inline]
+    pub(crate) fn are_named(&self) -> bool {
+        self.clocks.len() > 1
+    }
+
     /// Whose clocks an entry goes by that names no host: the one host that there is, or none.
     pub(crate) fn only(&self) -> Home {
         let mut with_mail = (0..self.clocks.len()).filter(|home| self.clocks[*home].mail.latest.is_some());

@@ -37,7 +37,6 @@ use crate::stats::Stats;
 use crate::time::LogTime;
 use crate::words;
 
-use clock::Mark;
 pub use clock::Watermark;
 use connections::Connections;
 use filters::Filters;

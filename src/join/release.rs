@@ -9,13 +9,13 @@ use crate::reasons::Class;
 use crate::record::{Issue, WhyNot};
 use crate::zone::WIDEST_MS;
 
+use super::Join;
 use super::group::{Group, Transaction};
 use super::names::{Home, NAMELESS};
 use super::parts::Whole;
 use super::seen::{Found, flag};
 use super::verdict::{Facts, judge};
 use super::waits::{Awaited, Wait};
-use super::{Join, Mark};
 
 impl Join {
     /// Judges a case by the lines of its transaction.
@@ -262,28 +262,18 @@ impl Join {
         }
     }
 
-    /// Notes that a log has come so far.
+    /// Notes that `message_log` has come so far.
     #[inline(always)]
     #[allow(
         clippy::inline_always,
         reason = "an interpreter pays dearly for each call, and this is run for every record"
     )]
-    pub(super) fn reach(&mut self, mark: Mark) {
-        let clocks = self.hosts.clocks_mut(mark.home);
-        match mark.log {
-            LineKind::Mail => {
-                clocks.mail.arrived = self.now;
-                if clocks.mail.see(mark.at) && !self.waits.is_empty() {
-                    self.release_due(LineKind::Mail, mark.home);
-                }
-            }
-            LineKind::MessageLog => {
-                clocks.entries.arrived = self.now;
-                if clocks.entries.see(mark.at) {
-                    self.expire(mark.home);
-                    self.release_due(LineKind::MessageLog, mark.home);
-                }
-            }
+    pub(super) fn reach_entry(&mut self, home: Home, at: i64) {
+        let clocks = self.hosts.clocks_mut(home);
+        clocks.entries.arrived = self.now;
+        if clocks.entries.see(at) {
+            self.expire(home);
+            self.release_due(LineKind::MessageLog, home);
         }
     }
 

@@ -13,7 +13,6 @@ use crate::peek::LineKind;
 use crate::queue_id::{QueueId, ShortId};
 
 use super::Join;
-use super::clock::Mark;
 use super::names::{Home, NAMELESS, host_name, host_number};
 use super::passed::{Key, Record};
 use super::said::{Said, of_reception};
@@ -43,7 +42,7 @@ impl Join {
     /// Takes what was told at a glance; false if it has to be read in full. `host` is the one that the record around an
     /// entry names.
     #[inline(always)]
-    pub(crate) fn pass_unread(&mut self, look: &Look<'_>, host: Option<&[u8]>, input: Input<'_>) -> bool {
+    pub(crate) fn pass_unread(&mut self, look: &Look, host: Option<&[u8]>, input: Input<'_>) -> bool {
         let passed = match look.log {
             LineKind::Mail => self.pass_mail_line(look, input),
             LineKind::MessageLog => self.pass_entry(look, host, input),
@@ -53,7 +52,7 @@ impl Join {
     }
 
     #[inline(always)]
-    fn pass_mail_line(&mut self, look: &Look<'_>, input: Input<'_>) -> bool {
+    fn pass_mail_line(&mut self, look: &Look, input: Input<'_>) -> bool {
         if let Says::Mention(id) | Says::Much(id) = look.says {
             if self.matters(look.home, id) {
                 return false;
@@ -62,20 +61,23 @@ impl Join {
             if !is_known && !self.keep_unread(look, id, look.home, input) {
                 return false;
             }
-            if self.hosts.clocks(look.home).wants_mail_ids() {
-                self.guess_zone(look, id);
-            }
         } else if !self.hosts.clocks(look.home).agree_on(look.at) {
             return false;
         }
-        self.hosts.clocks_mut(look.home).note(look.at);
         self.stats.mail_lines += 1;
-        self.reach(Mark { log: LineKind::Mail, home: look.home, at: look.at });
+        let clocks = self.hosts.clocks_mut(look.home);
+        let risen = clocks.pass(look.at, self.now);
+        if clocks.wants_mail_ids() {
+            self.guess_zone(look, input);
+        }
+        if risen && !self.waits.is_empty() {
+            self.release_due(LineKind::Mail, look.home);
+        }
         true
     }
 
     #[inline(always)]
-    fn pass_entry(&mut self, look: &Look<'_>, host: Option<&[u8]>, input: Input<'_>) -> bool {
+    fn pass_entry(&mut self, look: &Look, host: Option<&[u8]>, input: Input<'_>) -> bool {
         let Says::Much(id) = look.says else { return false };
         let home = match host.and_then(host_name) {
             Some(name) => self.hosts.home(name.as_bytes()),
@@ -89,15 +91,18 @@ impl Join {
             clocks.see_entry_id(look.at, id.id().utc_secs());
         }
         self.stats.entries += 1;
-        self.reach(Mark { log: LineKind::MessageLog, home, at: look.at });
+        self.reach_entry(home, look.at);
         true
     }
 
-    /// Learns the zone of a host's mail log from one of the first messages. As in [`Join::mail_line`].
+    /// Learns the zone of a host's mail log from one of the first messages, as [`Join::mail_line`] does.
     #[inline(never)]
-    fn guess_zone(&mut self, look: &Look<'_>, id: ShortId) {
-        let (id, pid) = (id.id(), std::str::from_utf8(look.pid).ok().and_then(|pid| pid.parse().ok()));
-        if of_reception(pid, &id) {
+    fn guess_zone(&mut self, look: &Look, input: Input<'_>) {
+        let reading = crate::input::read(&self.config, input);
+        let line = reading.as_ref().and_then(|reading| MailLine::parse(&reading.line));
+        if let Some(MailLine { id: MailId::Queue(id), pid, .. }) = line
+            && of_reception(pid.or(reading.as_ref().and_then(|reading| reading.pid)), &id)
+        {
             self.hosts.clocks_mut(look.home).see_mail_id(look.at, id.utc_secs());
         }
     }
@@ -113,7 +118,7 @@ impl Join {
 
     /// Puts what came among what has passed, and learns from messages that stand in both logs; false if there is no place.
     #[inline(always)]
-    fn keep_unread(&mut self, look: &Look<'_>, id: ShortId, home: Home, input: Input<'_>) -> bool {
+    fn keep_unread(&mut self, look: &Look, id: ShortId, home: Home, input: Input<'_>) -> bool {
         let ring = if look.log == LineKind::Mail { &self.lines } else { &self.entries };
         if !ring.has_place_for(input) {
             return false;
@@ -129,7 +134,7 @@ impl Join {
             // An entry comes behind its message's lines, nearly always; where logs are read one behind the other, it does
             // not, and to search for each would cost more than all the rest.
             LineKind::MessageLog => {
-                (clocks.mail.latest.is_some() || home == NAMELESS)
+                (clocks.mail.latest.is_some() || home == NAMELESS && self.hosts.are_named())
                     && match self.lines.last_time(key, is_of).or_else(|| known(self.slot(id, home).mail_secs)) {
                         Some(mail_secs) => !clocks.is_known(look.at.div_euclid(1_000), mail_secs.into()),
                         None => clocks.wants_behind_others(key),
@@ -161,7 +166,7 @@ impl Join {
 
     /// Notes how far the logs are apart by the first line of a message in one of them, where it is in the other.
     #[inline(never)]
-    fn compare_logs(&mut self, look: &Look<'_>, id: ShortId, home: Home) {
+    fn compare_logs(&mut self, look: &Look, id: ShortId, home: Home) {
         let is_of = |other: Home| self.hosts.may_be_same(other, home);
         let slot = self.slot(id, home);
         // Of a message's lines the first counts, of its entries the last.
