@@ -139,7 +139,7 @@ pub(crate) fn all_digits(word: u64, count: u32) -> bool {
 /// Whether all bytes of a word are letters and digits of ASCII.
 #[inline(always)]
 pub(crate) fn all_alphanumeric(word: u64) -> bool {
-    let lower = word & !HIGHS | u64::from(b' ') * ONES;
+    let lower = (word & !HIGHS) | (u64::from(b' ') * ONES);
     // The highest bit of a byte is set from this one on.
     let from = |first: u8| lower + u64::from(0x80 - first) * ONES;
     // Digits are behind one of the four bounds, letters behind three.
