@@ -121,8 +121,8 @@ impl Glance {
         // Where hosts come by turns, the next line begins in another way.
         if self.last == last {
             let whole = Begin { end: before + begin.end, ..begin };
-            self.head.note(bytes, whole, source, matches!(input, Input::Record(_)));
-            self.head.frame = self.frames.last;
+            let frame = matches!(input, Input::Record(_)).then_some(self.frames.last);
+            self.head.note(bytes, whole, source, frame);
         }
         self.rest(begin, line.get(begin.end..)?, matches!(input, Input::Record(_)))
     }
@@ -281,7 +281,7 @@ impl Head {
         source == self.source || source == Source::Auto
     }
 
-    fn note(&mut self, bytes: &[u8], begin: Begin, source: Source, is_record: bool) {
+    fn note(&mut self, bytes: &[u8], begin: Begin, source: Source, frame: Option<usize>) {
         self.count = 0;
         let (Some(head), true) = (bytes.first_chunk::<HEAD>(), begin.end < HEAD) else { return };
         let (head, _) = head.as_chunks::<8>();
@@ -290,7 +290,8 @@ impl Head {
         }
         self.count = begin.end / 8;
         self.mask = !(u64::MAX << (8 * (begin.end % 8)));
-        (self.begin, self.source, self.is_record) = (begin, source, is_record);
+        (self.begin, self.source, self.is_record) = (begin, source, frame.is_some());
+        self.frame = frame.unwrap_or_default();
     }
 }
 

@@ -141,7 +141,7 @@ impl Clocks {
 
     /// Notes the time of a mail line about a message.
     pub(crate) fn see_mail_id(&mut self, at: i64, id_secs: Option<i64>) {
-        if let Some(secs) = id_secs.filter(|_| self.wants_mail_ids()) {
+        if let Some(secs) = id_secs {
             self.mail_zone.see(at, secs * 1_000);
             self.mail_zone.settle();
             self.offset = self.measured();

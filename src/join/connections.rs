@@ -33,7 +33,7 @@ struct Failure {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Tls {
-    host: Home,
+    home: Home,
     pid: u32,
     evidence: Evidence,
 }
@@ -71,10 +71,10 @@ impl Connections {
     }
 
     /// Notes that a filter failed while this message was under way. `most` bounds the bytes of all failures.
-    pub(crate) fn failed(&mut self, host: Home, id: &QueueId, evidence: &Evidence, most: usize) {
+    pub(crate) fn failed(&mut self, home: Home, id: &QueueId, evidence: &Evidence, most: usize) {
         let Some((connection, sequence)) = id.connection() else { return };
-        let failures = self.failures.entry((host, connection)).or_insert_with(|| {
-            self.order.push_back((host, connection));
+        let failures = self.failures.entry((home, connection)).or_insert_with(|| {
+            self.order.push_back((home, connection));
             Vec::new()
         });
         if failures.len() < 4 && !failures.iter().any(|known| known.evidence.filter == evidence.filter) {
@@ -88,9 +88,9 @@ impl Connections {
     }
 
     /// The failures of filters in the connection of a message, not after it.
-    pub(crate) fn before(&self, host: Home, id: &QueueId) -> impl Iterator<Item = &Evidence> {
+    pub(crate) fn before(&self, home: Home, id: &QueueId) -> impl Iterator<Item = &Evidence> {
         let found = id.connection().filter(|_| self.any_failed()).and_then(|(connection, sequence)| {
-            self.failures.get(&(host, connection)).map(|failures| (failures, sequence))
+            self.failures.get(&(home, connection)).map(|failures| (failures, sequence))
         });
         found.into_iter().flat_map(|(failures, sequence)| {
             failures
@@ -101,9 +101,9 @@ impl Connections {
     }
 
     /// Notes TLS trouble of a process; gives the tickets of lines that had to go for it. `most` bounds their bytes.
-    pub(crate) fn tls(&mut self, host: Home, pid: u32, evidence: Evidence, most: usize) -> Vec<u64> {
+    pub(crate) fn tls(&mut self, home: Home, pid: u32, evidence: Evidence, most: usize) -> Vec<u64> {
         self.tls_bytes += FRAME + evidence.weigh();
-        self.tls.push_back(Tls { host, pid, evidence });
+        self.tls.push_back(Tls { home, pid, evidence });
         let mut gone = Vec::new();
         while self.tls.len() > TLS_LINES || self.tls_bytes > most {
             let Some(oldest) = self.tls.pop_front() else { break };
@@ -117,7 +117,7 @@ impl Connections {
     /// `belongs` is asked whether only the clock was set between them.
     pub(crate) fn take_tls(
         &mut self,
-        host: Home,
+        home: Home,
         line: &Evidence,
         belongs: impl Fn(&Evidence) -> bool,
     ) -> Option<Evidence> {
@@ -125,7 +125,7 @@ impl Connections {
         let at = self.tls.iter().rposition(|tls| {
             let near = |(line, tls)| (-1_000..=TLS_MS).contains(&(line - tls)) || was_set_back(tls, line);
             let is_near = || line.at.zip(tls.evidence.at).is_none_or(near);
-            tls.host == host && tls.pid == pid && (is_near() || belongs(&tls.evidence))
+            tls.home == home && tls.pid == pid && (is_near() || belongs(&tls.evidence))
         })?;
         let evidence = self.tls.remove(at)?.evidence;
         self.tls_bytes -= FRAME + evidence.weigh();
@@ -147,11 +147,11 @@ impl Connections {
     }
 
     pub(crate) fn restored(stored: Stored) -> Connections {
-        let order = stored.failures.iter().map(|(host, connection, _)| (*host, *connection)).collect();
+        let order = stored.failures.iter().map(|(home, connection, _)| (*home, *connection)).collect();
         let failure_bytes = stored.failures.iter().map(|(.., failures)| weigh(failures)).sum();
         let tls_bytes = stored.tls.iter().map(|tls| FRAME + tls.evidence.weigh()).sum();
         let failures =
-            stored.failures.into_iter().map(|(host, connection, failures)| ((host, connection), failures)).collect();
+            stored.failures.into_iter().map(|(home, connection, failures)| ((home, connection), failures)).collect();
         Connections { failures, order, tls: stored.tls, failure_bytes, tls_bytes }
     }
 }
