@@ -139,8 +139,8 @@ fn write_line(object: &mut Object<'_>, line: &Evidence, rule: &str, rank: Rank, 
     object.some_seconds("offset_secs", line.at.zip(from).map(|(at, from)| at - from));
 }
 
-/// A text with one mark for any run of bytes that are no ASCII: hosts whose records are text spoil such bytes, each in its
-/// own way.
+/// A text that is not all ASCII, with one mark for any run of bytes that are none: hosts whose records are text spoil such
+/// bytes, each in its own way.
 fn meant(text: &[u8]) -> impl Iterator<Item = u8> {
     let mut is_run = false;
     text.iter().filter_map(move |byte| {
@@ -171,9 +171,11 @@ impl Fnv {
         Fnv { high, low: middle << 32 | lower & 0xffff_ffff }
     }
 
-    /// Adds a text and a zero.
-    fn add_all(self, text: impl Iterator<Item = u8>) -> Fnv {
-        text.fold(self, Fnv::add).add(0)
+    /// Adds a text, as it was meant, and a zero.
+    fn add_all(self, text: &[u8]) -> Fnv {
+        let all =
+            if text.is_ascii() { text.iter().copied().fold(self, Fnv::add) } else { meant(text).fold(self, Fnv::add) };
+        all.add(0)
     }
 }
 
@@ -181,10 +183,8 @@ impl Fnv {
 pub(crate) fn case_id(kind: Kind, host: Option<&str>, queue_id: &str, line: &[u8]) -> CaseId {
     // An entry is one, whether or not its kind is known by now.
     let kind = if kind == Kind::Unlogged { "unlogged" } else { "entry" };
-    let Fnv { high, low } = Fnv::START
-        .add_all(kind.bytes())
-        .add_all(meant(host.unwrap_or_default().as_bytes()).map(|byte| byte.to_ascii_lowercase()))
-        .add_all(queue_id.bytes())
-        .add_all(meant(line));
+    let host = host.unwrap_or_default().to_ascii_lowercase();
+    let all = [kind.as_bytes(), host.as_bytes(), queue_id.as_bytes(), line];
+    let Fnv { high, low } = all.into_iter().fold(Fnv::START, Fnv::add_all);
     CaseId(u128::from(high) << 64 | u128::from(low))
 }

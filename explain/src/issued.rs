@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, BufWriter, Read, Seek, Write};
 
 use abort_reason::{Output, Revision};
+use memchr::memchr;
 
 use crate::advise::{Advice, Advisor};
 use crate::record;
@@ -101,14 +102,28 @@ impl<S: Spool> Latest<S> {
     /// The next record.
     pub fn next_record(&mut self) -> Result<Option<&[u8]>> {
         loop {
-            self.record.clear();
-            if self.spool.read_until(b'\n', &mut self.record)? == 0 {
+            if !read_line(&mut self.spool, &mut self.record)? {
                 return Ok(None);
             }
             self.at += 1;
             if !self.superseded.contains(&(self.at - 1)) {
-                return Ok(self.record.strip_suffix(b"\n"));
+                return Ok(Some(&self.record));
             }
+        }
+    }
+}
+
+/// Reads to the next line end, at the speed of `memchr`; false where nothing is left.
+fn read_line(from: &mut impl BufRead, line: &mut Vec<u8>) -> Result<bool> {
+    line.clear();
+    loop {
+        let bytes = from.fill_buf()?;
+        let end = memchr(b'\n', bytes);
+        line.extend_from_slice(&bytes[..end.unwrap_or(bytes.len())]);
+        let (used, at_end) = (end.map_or(bytes.len(), |end| end + 1), bytes.is_empty());
+        from.consume(used);
+        if end.is_some() || at_end {
+            return Ok(end.is_some());
         }
     }
 }

@@ -151,6 +151,14 @@ impl Group {
         if self.cases.is_empty() {
             return Vec::new();
         }
+        // Most messages have one entry, and no refusal of MAIL: nothing is to be told apart.
+        let refuses = |line: &Evidence| matcher.rule(line.rule).role == Role::RefusesMail;
+        if let ([case], []) = (&*self.cases, &*self.others)
+            && !self.evidence.iter().any(refuses)
+        {
+            let whole = Transaction { evidence: &self.evidence, refused: false, last: true };
+            return vec![Some(whole).filter(|_| !self.evidence.is_empty() && !case.entry.refuses_mail)];
+        }
         let transactions = self.transactions(matcher);
         let (entries, found) = self.refused(matcher, &transactions, offset);
         let mut aligned = vec![None; self.cases.len()];

@@ -9,6 +9,7 @@ mod connections;
 mod filters;
 mod group;
 mod hosts;
+mod lists;
 mod names;
 mod parts;
 mod passed;

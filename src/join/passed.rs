@@ -12,6 +12,7 @@ use crate::event::Input;
 use crate::peek::LineKind;
 use crate::queue_id::{self, QueueId, ShortId};
 
+use super::lists::Lists;
 use super::names::Home;
 
 /// Bytes before each record: four words, see [`Header`].
@@ -22,13 +23,6 @@ const TAKEN: u32 = 0;
 
 /// The bit of a record's kind that says that it was read.
 const READ: u8 = 4;
-
-/// Bits of a record's number that stand in its list: most others are told from it without a look at what was written long
-/// ago. The place has the other bits, enough for 281 TB.
-const TAG_BITS: u32 = 16;
-
-/// Bytes of the ring for each list.
-const BYTES_PER_LIST: usize = 256;
 
 /// The ring consists of so many blocks, each given up whole, the oldest first: then no record that was given up is looked
 /// at, and the ring grows without a copy.
@@ -65,8 +59,7 @@ pub(crate) struct Passed {
     blocks: [Block; BLOCKS],
     /// Bytes of a block, a power of two; 0 where nothing is kept.
     block_bytes: usize,
-    /// The last record of each list: its place, plus one, and behind it [`TAG_BITS`] of its number; 0 for none.
-    lists: Vec<u64>,
+    lists: Lists,
     /// Bytes written since the start: the next record's place, taken modulo the ring's size.
     head: u64,
     /// The place of the oldest record.
@@ -171,16 +164,6 @@ impl Header {
     }
 }
 
-/// Bytes of the ring for a record of this length.
-fn size(length: usize) -> usize {
-    HEADER + length
-}
-
-/// The upper bits: the lower ones choose the list.
-fn tag(number: u32) -> u16 {
-    (number >> (32 - TAG_BITS)) as u16
-}
-
 fn kind(log: LineKind, input: Input<'_>) -> u8 {
     u8::from(matches!(input, Input::Record(_))) | if log == LineKind::MessageLog { 2 } else { 0 }
 }
@@ -189,11 +172,10 @@ impl Passed {
     /// A ring of at most so many bytes.
     pub(crate) fn new(most: usize) -> Passed {
         let bytes = if most < BLOCKS * 2 * HEADER { 0 } else { 1 << most.ilog2() };
-        let lists = (bytes / BYTES_PER_LIST).next_power_of_two();
         Passed {
             blocks: Default::default(),
             block_bytes: bytes / BLOCKS,
-            lists: vec![0; lists],
+            lists: Lists::new(bytes),
             head: 0,
             tail: 0,
             lost: 0,
@@ -208,7 +190,13 @@ impl Passed {
     /// Whether there is a place for something as long.
     #[inline(always)]
     pub(crate) fn has_place_for(&self, input: Input<'_>) -> bool {
-        size(bytes(input).len()) <= self.block_bytes
+        self.size(bytes(input).len()) <= self.block_bytes
+    }
+
+    /// Bytes of the ring for a record of this length.
+    #[inline(always)]
+    fn size(&self, length: usize) -> usize {
+        self.lists.round(HEADER + length)
     }
 
     /// Whether the last record of the message's list is a line of it, of this host. Where it is another, the message may
@@ -227,9 +215,7 @@ impl Passed {
     /// The last record of a list, if it has this number.
     #[inline(always)]
     fn last(&self, number: u32) -> Option<Header> {
-        let list = self.lists[self.index(number)];
-        let place =
-            (list >> TAG_BITS).checked_sub(1).filter(|place| *place >= self.tail && list as u16 == tag(number))?;
+        let place = self.lists.last_of(number, self.head, self.tail)?;
         self.header(place).filter(|header| header.number == number)
     }
 
@@ -262,13 +248,12 @@ impl Passed {
         let block = self.block_bytes as u64;
         let room = block - (self.head & (block - 1));
         let mut forgotten = 0;
-        if room == block || room < size(bytes.len()) as u64 {
+        let size = self.size(bytes.len());
+        if room == block || room < size as u64 {
             self.head = self.head.next_multiple_of(block);
             forgotten = self.begin_block();
         }
-        let index = self.index(header.number);
-        let list = (self.head + 1) << TAG_BITS | u64::from(tag(header.number));
-        let before = std::mem::replace(&mut self.lists[index], list) >> TAG_BITS;
+        let before = self.lists.push(header.number, self.head, self.tail).map_or(0, |place| place + 1);
         let (index, offset) = (self.block(self.head), self.offset(self.head));
         let block = &mut self.blocks[index];
         if header.log() == LineKind::Mail {
@@ -280,12 +265,12 @@ impl Passed {
             block.entries += 1;
         }
         let header = Header { length: bytes.len() as u32, before, ..header };
-        let place = block.bytes.get_mut(offset..).and_then(|place| place.get_mut(..size(bytes.len())));
+        let place = block.bytes.get_mut(offset..).and_then(|place| place.get_mut(..HEADER + bytes.len()));
         if let Some((head, rest)) = place.and_then(|place| place.split_first_chunk_mut()) {
             *head = header.to_bytes();
             rest.copy_from_slice(bytes);
         }
-        self.head += size(bytes.len()) as u64;
+        self.head += size as u64;
         forgotten
     }
 
@@ -300,6 +285,7 @@ impl Passed {
         self.lost = self.lost.max(std::mem::take(&mut block.age));
         let others = (BLOCKS - 1) * self.block_bytes;
         self.tail = self.tail.max(self.head.saturating_sub(others as u64));
+        self.lists.sweep(BLOCKS, self.head, self.tail);
         std::mem::take(&mut block.entries)
     }
 
@@ -346,11 +332,11 @@ impl Passed {
 
     /// The list in which the records with a number stand, the latest first.
     fn list(&self, number: u32) -> impl Iterator<Item = (u64, Header)> {
-        self.list_from(self.lists[self.index(number)])
+        self.list_from(self.lists.last(number, self.head, self.tail))
     }
 
-    fn list_from(&self, list: u64) -> impl Iterator<Item = (u64, Header)> {
-        let mut next = list >> TAG_BITS;
+    fn list_from(&self, last: Option<u64>) -> impl Iterator<Item = (u64, Header)> {
+        let mut next = last.map_or(0, |place| place + 1);
         std::iter::from_fn(move || {
             let place = next.checked_sub(1).filter(|place| *place >= self.tail)?;
             let header = self.header(place)?;
@@ -388,13 +374,11 @@ impl Passed {
         place as usize & self.block_bytes.saturating_sub(1)
     }
 
-    #[inline(always)]
-    fn index(&self, number: u32) -> usize {
-        (number >> 1) as usize & (self.lists.len() - 1)
-    }
-
     pub(crate) fn stored(&self) -> Stored {
-        let mut headers: Vec<(u64, Header)> = self.lists.iter().flat_map(|last| self.list_from(*last)).collect();
+        let mut headers: Vec<(u64, Header)> = {
+            let all = self.lists.all(self.head, self.tail);
+            all.flat_map(|last| self.list_from(Some(last))).collect()
+        };
         headers.sort_unstable_by_key(|(place, _)| *place);
         let record = |(place, header): (u64, Header)| {
             let Header { kind, home, number, secs, word, .. } = header;
@@ -409,7 +393,7 @@ impl Passed {
         let mut passed = Passed::new(most);
         passed.lost = stored.lost;
         for StoredRecord { kind, home, number, secs, word, bytes } in stored.records {
-            if size(bytes.len()) <= passed.block_bytes {
+            if passed.size(bytes.len()) <= passed.block_bytes {
                 passed.add(Header { length: 0, kind, home, before: 0, number, secs, word }, &bytes);
             }
         }

@@ -48,8 +48,14 @@ impl Default for Present {
 }
 
 impl Present {
+    /// The byte for a number. There is a power of two of them, and to divide costs more than all else here.
+    #[inline]
+    fn at(&self, number: u64) -> usize {
+        number as usize & (self.0.len() - 1)
+    }
+
     fn place(&mut self, number: u64) -> Option<&mut u8> {
-        let at = number as usize % self.0.len();
+        let at = self.at(number);
         self.0.get_mut(at)
     }
 
@@ -68,7 +74,7 @@ impl Present {
 
     #[inline]
     fn may_have(&self, number: u64) -> bool {
-        self.0.get(number as usize % self.0.len()).is_none_or(|count| *count > 0)
+        self.0.get(self.at(number)).is_none_or(|count| *count > 0)
     }
 }
 
