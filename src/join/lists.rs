@@ -112,7 +112,7 @@ impl Lists {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::HashMap;
+    use std::collections::BTreeMap;
 
     proptest! {
         /// However often a ring has come round, its lists end where they would in a table that forgets nothing.
@@ -122,7 +122,7 @@ mod tests {
             let ring = 1u64 << power;
             let block = ring / PARTS;
             let mut lists = Lists::new(ring as usize);
-            let mut known: HashMap<u32, (u32, u64)> = HashMap::new();
+            let mut known: BTreeMap<u32, (u32, u64)> = BTreeMap::new();
             let (mut head, mut tail) = (u64::from(from).next_multiple_of(ring), 0);
             for (number, bytes) in steps {
                 let number = number.wrapping_mul(0x9e37_79b9) | 1;
