@@ -10,7 +10,7 @@ const SHIFT: u32 = 3;
 const LAPS: u64 = 4;
 
 /// Bytes of a ring for each list.
-const BYTES_PER_LIST: usize = 512;
+const BYTES_PER_LIST: usize = 256;
 
 /// The last record of each list.
 #[derive(Debug, Clone)]
