@@ -8,7 +8,7 @@ use crate::mail_line::{MailId, MailLine, Stamp, stamp};
 use crate::queue_id::{QueueId, ShortId};
 use crate::tags::{self, Tags};
 use crate::time::LogTime;
-use crate::words::{begins, digits, starts};
+use crate::words::{behind_start, digits, starts};
 
 /// Which log a line is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -169,12 +169,6 @@ impl Alike {
         };
         is_one.then_some(Peek { time, ..self.peek })
     }
-}
-
-/// What stands behind the beginning of a text.
-#[inline]
-fn behind_start<'t>(text: &'t [u8], start: &[u8]) -> Option<&'t [u8]> {
-    begins(text, start).then(|| &text[start.len()..])
 }
 
 #[cfg(test)]

@@ -38,20 +38,33 @@ impl QueueId {
 
     /// The id that a text begins with: letters and digits, as many as there are.
     pub(crate) fn leading(text: &[u8]) -> Option<QueueId> {
-        let len = text.iter().take(17).take_while(|b| b.is_ascii_alphanumeric()).count();
+        let head = u64::from_le_bytes(*text.first_chunk()?);
+        if !words::all_alphanumeric(head) {
+            return None;
+        }
+        let len = 8 + text[8..].iter().take(9).take_while(|b| b.is_ascii_alphanumeric()).count();
         let is_one = (12..=16).contains(&len) && QueueId::is_dated(&text[..len]);
         is_one.then(|| QueueId::from_bytes(&text[..len]))
     }
 
-    /// Whether letters and digits stand as in an id: the date first, a process id last.
+    /// Whether it has sendmail's form.
+    fn is_sendmails(&self) -> bool {
+        let text = self.as_bytes();
+        (12..=16).contains(&text.len())
+            && QueueId::is_dated(text)
+            && text[4..text.len() - 5].iter().all(u8::is_ascii_alphanumeric)
+    }
+
+    /// Whether the date stands first and a process id last, as in an id.
     fn is_dated(text: &[u8]) -> bool {
-        let [year, month, day, hour, middle @ .., _, _, _, _, _] = text else { return false };
+        let (Some([year, month, day, hour]), Some(last)) = (text.first_chunk(), text.last_chunk()) else {
+            return false;
+        };
         DIGITS[usize::from(*year)] < 60
             && matches!(month, b'0'..=b'9' | b'A' | b'B')
             && matches!(day, b'1'..=b'9' | b'A'..=b'V')
             && matches!(hour, b'0'..=b'9' | b'A'..=b'N')
-            && middle.iter().all(u8::is_ascii_alphanumeric)
-            && text[text.len() - 5..].iter().all(u8::is_ascii_digit)
+            && words::all_digits(u64::from_le_bytes(*last), 5)
     }
 
     /// Any name for a message that has the look of an id: PureMessage in SMTP mode writes ids of its own.
@@ -96,7 +109,9 @@ impl QueueId {
     /// The time of the first id of the process that made this one, in seconds since the epoch: a lower bound for the
     /// message, and close to it unless the connection is old.
     pub fn utc_secs(&self) -> Option<i64> {
-        QueueId::parse(self.as_bytes())?;
+        if !self.is_sendmails() {
+            return None;
+        }
         let part = |at: usize| base60(self.0[at]);
         // (year - 1900) modulo 60, and the scheme is younger than 2000.
         let year = part(0)?;
@@ -107,8 +122,10 @@ impl QueueId {
 
     /// The connection that the message came in by, and the message's place in it: a sequence modulo 3600.
     pub(crate) fn connection(&self) -> Option<(ConnectionId, u32)> {
+        if !self.is_sendmails() {
+            return None;
+        }
         let text = self.as_bytes();
-        QueueId::parse(text)?;
         // Ids of 14 characters and more have two characters of sequence, shorter ones may have one.
         let width = if text.len() >= 13 { 2 } else { 1 };
         let (start, rest) = text.split_at(6);

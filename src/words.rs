@@ -105,6 +105,13 @@ pub(crate) fn begins(text: &[u8], start: &[u8]) -> bool {
     text.get(..start.len()).is_some_and(|text| are_same(text, start))
 }
 
+/// What stands behind a start that is no constant.
+#[inline(always)]
+pub(crate) fn behind_start<'t>(text: &'t [u8], start: &[u8]) -> Option<&'t [u8]> {
+    let (first, rest) = text.split_at_checked(start.len())?;
+    are_same(first, start).then_some(rest)
+}
+
 /// Whether a text ends so.
 #[inline(always)]
 pub(crate) fn ends(text: &[u8], end: &[u8]) -> bool {
@@ -139,12 +146,13 @@ pub(crate) fn all_digits(word: u64, count: u32) -> bool {
 /// Whether all bytes of a word are letters and digits of ASCII.
 #[inline(always)]
 pub(crate) fn all_alphanumeric(word: u64) -> bool {
-    let lower = (word & !HIGHS) | (u64::from(b' ') * ONES);
+    let ascii = word & !HIGHS;
+    let lower = ascii | (u64::from(b' ') * ONES);
     // The highest bit of a byte is set from this one on.
-    let from = |first: u8| lower + u64::from(0x80 - first) * ONES;
-    // Digits are behind one of the four bounds, letters behind three.
-    let is = from(b'0') ^ from(b'9' + 1) ^ from(b'a') ^ from(b'z' + 1);
-    is & !word & HIGHS == HIGHS
+    let from = |text: u64, first: u8| text + u64::from(0x80 - first) * ONES;
+    let digits = from(ascii, b'0') ^ from(ascii, b'9' + 1);
+    let letters = from(lower, b'a') ^ from(lower, b'z' + 1);
+    (digits | letters) & !word & HIGHS == HIGHS
 }
 
 /// How many decimal digits a text begins with, up to eight.
@@ -166,6 +174,18 @@ pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn every_byte_is_told() {
+        for (byte, at) in (0..=u8::MAX).flat_map(|byte| (0..8).map(move |at| (byte, at))) {
+            let mut word = *b"0AZaz9b1";
+            word[at] = byte;
+            assert_eq!(all_alphanumeric(u64::from_le_bytes(word)), byte.is_ascii_alphanumeric(), "{byte}");
+            let mut word = *b"09182736";
+            word[at] = byte;
+            assert_eq!(all_digits(u64::from_le_bytes(word), 8), byte.is_ascii_digit(), "{byte}");
+        }
+    }
 
     proptest! {
         #[test]

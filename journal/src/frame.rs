@@ -3,12 +3,14 @@
 //! | bytes | what |
 //! |---|---|
 //! | 4 | length of what is behind the checksum |
-//! | 4 | CRC-32 of that |
+//! | 4 | the lower half of its XXH64, with a seed of 0 |
 //! | 1 | what it is, see [`Verb`] |
 //! | 8 | its number |
 //! | the rest | its bytes |
 //!
 //! Numbers are in little-endian order.
+
+use twox_hash::XxHash64;
 
 /// Bytes before an entry's own.
 pub(crate) const HEADER: usize = 17;
@@ -51,8 +53,12 @@ pub(crate) fn write(to: &mut Vec<u8>, verb: Verb, number: u64, bytes: &[u8]) {
     to.push(verb as u8);
     to.extend_from_slice(&number.to_le_bytes());
     to.extend_from_slice(bytes);
-    let sum = crc32fast::hash(&to[start + OUTSIDE..]);
+    let sum = checksum(&to[start + OUTSIDE..]);
     to[start + 4..start + OUTSIDE].copy_from_slice(&sum.to_le_bytes());
+}
+
+fn checksum(bytes: &[u8]) -> u32 {
+    XxHash64::oneshot(0, bytes) as u32
 }
 
 /// What stands at the beginning of bytes.
@@ -82,7 +88,7 @@ pub(crate) fn read(from: &[u8]) -> Read<'_> {
     let (Some((sum, _)), Some(inside)) = (rest.split_first_chunk::<4>(), from.get(OUTSIDE..whole)) else {
         return Read::Needs(whole);
     };
-    if crc32fast::hash(inside) != u32::from_le_bytes(*sum) {
+    if checksum(inside) != u32::from_le_bytes(*sum) {
         return Read::Nothing;
     }
     let parts = inside.split_first().and_then(|(verb, rest)| Some((*verb, rest.split_first_chunk::<8>()?)));

@@ -115,12 +115,15 @@ impl Join {
             self.stats.aborts += u64::from(kind == Kind::Abort);
             self.bound_cases(&entry.id, &mut group);
             let case = Case { ticket, ..new_case(kind, name, record, entry, reading) };
-            self.hold(home, &entry.id, &mut group, case, 0);
+            let index = self.add_held(home, &mut group, case, 0);
             if kind == Kind::Abort && (self.stateless || self.config.mode == Mode::Annotate) {
-                let index = group.cases.len() - 1;
                 self.issue_provisional(&entry.id, &mut group, index);
             }
             self.reconsider(home, &entry.id, &mut group, None);
+            // Most have their reason when they come.
+            if matches!(group.cases[index].state, CaseState::Held { .. }) {
+                self.let_wait(&entry.id, &group, index, self.hold_ms());
+            }
         }
         self.put(entry.id, group);
         match (repeated, same) {
@@ -142,22 +145,24 @@ impl Join {
         }
     }
 
-    /// Puts a case among those that wait.
-    fn hold(&mut self, home: Home, id: &QueueId, group: &mut Group, case: Case, revision: u32) {
-        self.hold_for(self.hold_ms(), home, id, group, case, revision);
-    }
-
-    fn hold_for(&mut self, wait_ms: u64, home: Home, id: &QueueId, group: &mut Group, mut case: Case, revision: u32) {
+    /// Adds a case that is held to a message; gives its index.
+    fn add_held(&mut self, home: Home, group: &mut Group, mut case: Case, revision: u32) -> usize {
         self.seq += 1;
         case.seq = self.seq;
         if group.cases.is_empty() && group.evidence.is_empty() {
             group.home = home;
         }
         case.state = CaseState::Held { revision, told: None };
+        group.cases.push(case);
+        group.cases.len() - 1
+    }
+
+    /// Puts a held case among those that wait.
+    fn let_wait(&mut self, id: &QueueId, group: &Group, index: usize, wait_ms: u64) {
+        let case = &group.cases[index];
         // What has no entry waits for the other log.
         let log = if case.kind == Kind::Unlogged { LineKind::MessageLog } else { LineKind::Mail };
         self.wait(id, (log, group.home), case.seq, case.entry.at, wait_ms);
-        group.cases.push(case);
     }
 
     /// Puts a case among those that wait until a log has reached and passed a time.
@@ -193,7 +198,8 @@ impl Join {
             if !group.cases.iter().any(|known| known.id == case.id) {
                 // The record has passed once without the object.
                 group.nameless |= nameless;
-                self.hold(group.home, id, group, case, 1);
+                let index = self.add_held(group.home, group, case, 1);
+                self.let_wait(id, group, index, self.hold_ms());
             }
         }
     }
@@ -263,7 +269,8 @@ impl Join {
                 ticket: 0,
             };
             let wait = if self.entry_may_come(&group) { self.lookback_ms() } else { self.hold_ms() };
-            self.hold_for(wait, about.home, &about.id, &mut group, case, 0);
+            let index = self.add_held(about.home, &mut group, case, 0);
+            self.let_wait(&about.id, &group, index, wait);
         }
         self.put(about.id, group);
     }

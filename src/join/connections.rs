@@ -89,7 +89,8 @@ impl Connections {
 
     /// The failures of filters in the connection of a message, not after it.
     pub(crate) fn before(&self, home: Home, id: &QueueId) -> impl Iterator<Item = &Evidence> {
-        let found = id.connection().filter(|_| self.any_failed()).and_then(|(connection, sequence)| {
+        let connection = if self.any_failed() { id.connection() } else { None };
+        let found = connection.and_then(|(connection, sequence)| {
             self.failures.get(&(home, connection)).map(|failures| (failures, sequence))
         });
         found.into_iter().flat_map(|(failures, sequence)| {

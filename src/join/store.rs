@@ -1,11 +1,12 @@
 //! The messages that something is known of, within bounds.
 //!
-//! Invariants: every group has exactly one place in `order`; `bytes` is the sum of the groups' weights. A group is changed
-//! by taking it out and putting it back, so that place and weight are always those of what it holds; its place is left
-//! for it meanwhile, since most changes leave it there.
+//! Invariants: the place of every group is in `order`; `bytes` is the sum of the groups' weights. A group is changed by
+//! taking it out and putting it back, so that place and weight are always those of what it holds. Places that it had
+//! before stay in `order`, and are no group's: to search for them would cost more than to pass them over.
 
+use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,7 @@ pub(crate) struct Store {
     groups: Map<QueueId, Vec<Group>>,
     present: Present,
     /// What is given up first stands first: tier, age, id.
-    order: BTreeSet<(u8, u64, QueueId)>,
+    order: BinaryHeap<Reverse<(u8, u64, QueueId)>>,
     /// Groups in the order in which their lookback may be over: their time when that was last looked at, age, id.
     ages: BTreeSet<(i64, u64, QueueId)>,
     /// The one of `ages` that was looked at last.
@@ -157,9 +158,6 @@ impl Store {
             self.groups.remove(id);
             self.present.remove(id.number());
         }
-        if let Some((tier, age)) = group.place {
-            self.order.remove(&(tier, age, *id));
-        }
         Some(group)
     }
 
@@ -180,14 +178,9 @@ impl Store {
             }
             self.sequence
         };
-        let place = (tier, age);
-        if let Some(before) = group.place.filter(|before| *before != place) {
-            self.order.remove(&(before.0, before.1, id));
+        if group.place.replace((tier, age)) != Some((tier, age)) {
+            self.order.push(Reverse((tier, age, id)));
         }
-        if group.place != Some(place) {
-            self.order.insert((tier, age, id));
-        }
-        group.place = Some(place);
         group.bytes = group.weigh();
         self.bytes += group.bytes;
         self.count += 1;
@@ -198,13 +191,30 @@ impl Store {
                 groups.insert(vec![group]);
             }
         }
+        self.bound_order();
     }
 
     /// Takes out what is to be given up first.
     pub(crate) fn pop_first(&mut self) -> Option<(QueueId, Group)> {
-        let (_, age, id) = *self.order.first()?;
-        let place = self.get(&id).iter().position(|group| group.has_age(age))?;
-        self.remove_at(&id, place).map(|group| (id, group))
+        loop {
+            let Reverse((tier, age, id)) = self.order.pop()?;
+            if let Some(place) = self.get(&id).iter().position(|group| group.place == Some((tier, age))) {
+                return self.remove_at(&id, place).map(|group| (id, group));
+            }
+        }
+    }
+
+    /// Keeps what has passed out of `order` below what is there.
+    fn bound_order(&mut self) {
+        if self.order.len() > 2 * self.count + 64 {
+            let mut places = std::mem::take(&mut self.order).into_vec();
+            places
+                .retain(|Reverse((tier, age, id))| self.get(id).iter().any(|group| group.place == Some((*tier, *age))));
+            // A message may have had one place several times.
+            places.sort_unstable();
+            places.dedup();
+            self.order = places.into();
+        }
     }
 
     /// Takes out a group that is `over`, of those whose time is up to `limit`. A few are looked at in a call, each behind
@@ -272,7 +282,7 @@ impl Store {
             for group in &groups {
                 store.count += 1;
                 store.bytes += group.bytes;
-                store.order.extend(group.place.map(|(tier, age)| (tier, age, id)));
+                store.order.extend(group.place.map(|(tier, age)| Reverse((tier, age, id))));
             }
             store.present.add(id.number());
             store.groups.insert(id, groups);

@@ -8,6 +8,7 @@ use regex::bytes::{Regex, RegexBuilder};
 
 use crate::address;
 use crate::envelope::{ToLine, client};
+use crate::words::behind_start;
 
 use super::class::{Class, Rank, Stage};
 use super::table::{NO_TROUBLE, Role, Rule, STANDARD_RULESETS, TABLE};
@@ -89,7 +90,7 @@ impl Field {
             Field::To => ToLine::fields(text).filter(|line| !line.delivery)?.stat,
             Field::Client => &text[client(text)?..],
         };
-        Some((None, rest.strip_prefix(behind)?))
+        Some((None, behind_start(rest, behind)?))
     }
 }
 
@@ -229,7 +230,7 @@ impl<'t> Named<'t> {
     fn split(self, behind: &[u8]) -> Option<(&'t [u8], &'t [u8])> {
         let close = behind.iter().position(|b| *b == b' ').unwrap_or(behind.len());
         let name = self.token.checked_sub(close).filter(|length| *length > 0)?;
-        self.text[name..].strip_prefix(behind).map(|rest| (&self.text[..name], rest))
+        behind_start(&self.text[name..], behind).map(|rest| (&self.text[..name], rest))
     }
 }
 
@@ -307,7 +308,7 @@ impl Matcher {
         let Some(first) = text.first() else { return false };
         let mut known_start = false;
         for group in &self.0.by_first_byte[usize::from(*first)] {
-            let Some(behind) = text.strip_prefix(&*group.before) else { continue };
+            let Some(behind) = behind_start(text, &group.before) else { continue };
             known_start = true;
             if group.may_match(behind) {
                 return true;
@@ -320,7 +321,7 @@ impl Matcher {
     pub(crate) fn find<'t>(&self, text: &'t [u8]) -> Option<Match<'t>> {
         let mut known_start = false;
         for group in &self.0.by_first_byte[usize::from(*text.first()?)] {
-            let Some(behind) = text.strip_prefix(&*group.before) else { continue };
+            let Some(behind) = behind_start(text, &group.before) else { continue };
             known_start = true;
             if !group.may_match(behind) {
                 continue;
