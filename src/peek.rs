@@ -102,7 +102,7 @@ impl Peeker {
     /// Looks at a line as [`peek`] does. Of lines that begin like the one before, the time of the queue id is left out.
     pub fn peek(&mut self, line: &[u8]) -> Option<Peek> {
         if let Some(alike) = &self.alike
-            && let Some(peek) = alike.tells_of(line, &self.tags)
+            && let Some(peek) = alike.tells_of(line, &mut self.tags)
         {
             self.near = peek.time;
             return Some(peek);
@@ -137,12 +137,12 @@ impl Alike {
         let is_whole = end == second.len();
         let peek_of_others = Peek { id_time: None, ..peek };
         let alike = Alike { peek: peek_of_others, second: second.into(), is_whole, tag: tag.into() };
-        (alike.tells_of(line, &Tags::default())?.time == peek.time).then_some(alike)
+        (alike.tells_of(line, &mut Tags::default())?.time == peek.time).then_some(alike)
     }
 
     /// What is told of a line; nothing if it begins in another way, but for one of some tags.
     #[inline]
-    fn tells_of(&self, line: &[u8], tags: &Tags<()>) -> Option<Peek> {
+    fn tells_of(&self, line: &[u8], tags: &mut Tags<()>) -> Option<Peek> {
         let behind = behind_start(line, &self.second)?;
         let (time, behind) = match behind.first()? {
             b' ' if self.is_whole => (self.peek.time, behind),
@@ -154,8 +154,8 @@ impl Alike {
         let rest = match behind_start(behind, &self.tag) {
             Some(rest) => rest,
             None if self.peek.kind == LineKind::Mail && !tags.is_empty() => {
-                let tag = tags::tag(behind)?;
-                tags.find(tag).map(|_| &behind[tag.len()..])?
+                let (tag, ()) = tags.begin(behind).and_then(|place| tags.get(place))?;
+                &behind[tag.len()..]
             }
             None => return None,
         };

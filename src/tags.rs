@@ -18,17 +18,26 @@ const TRIES: usize = 8;
 
 const BRACKET: Any<1> = Any::of([b'[']);
 
+/// How many texts are remembered by their first bytes, with the places of their tags: most need no search for their end.
+const LATELY: usize = 4_096;
+
+/// So many bytes of a text, at most, choose its place there.
+const HEAD: usize = 24;
+
 /// Tags, and what is known of each.
 #[derive(Debug, Clone)]
 pub(crate) struct Tags<T> {
     list: Vec<(Box<[u8]>, T)>,
     /// By their hashes, places in `list` plus one; 0 for none. At least four times as many as there are tags.
     index: Vec<u16>,
+    lately: Vec<u16>,
+    /// What all tags have is part of each: so many bytes, up to [`HEAD`].
+    head: usize,
 }
 
 impl<T> Default for Tags<T> {
     fn default() -> Self {
-        Tags { list: Vec::new(), index: Vec::new() }
+        Tags { list: Vec::new(), index: Vec::new(), lately: Vec::new(), head: HEAD }
     }
 }
 
@@ -47,6 +56,35 @@ impl<T> Tags<T> {
     #[inline]
     pub(crate) fn get(&self, place: usize) -> Option<&(Box<[u8]>, T)> {
         self.list.get(place)
+    }
+
+    /// The place of the tag that a text begins with.
+    #[inline]
+    pub(crate) fn begin(&mut self, text: &[u8]) -> Option<usize> {
+        let slot = self.slot(text);
+        if let Some(place) = slot.and_then(|slot| self.lately.get(slot)).map(|place| usize::from(*place))
+            && let Some((known, _)) = self.list.get(place)
+            && begins(text, known)
+        {
+            return Some(place);
+        }
+        let place = self.find(tag(text)?)?;
+        if let Some(lately) = slot.and_then(|slot| self.lately.get_mut(slot)) {
+            *lately = place as u16;
+        }
+        Some(place)
+    }
+
+    /// Where a text is remembered: by three words, from the first to the last of those bytes that no tag is without.
+    #[inline]
+    fn slot(&self, text: &[u8]) -> Option<usize> {
+        let text = text.get(..self.head)?;
+        let last = self.head.checked_sub(8)?;
+        let mut hasher = Mixed.build_hasher();
+        for at in [0, last / 2, last] {
+            hasher.write_u64(u64::from_le_bytes(*text.get(at..)?.first_chunk()?));
+        }
+        Some(hasher.finish() as usize % LATELY)
     }
 
     /// The place of a tag.
@@ -68,6 +106,8 @@ impl<T> Tags<T> {
             self.list.clear();
             self.index.fill(0);
         }
+        self.lately.resize(LATELY, 0);
+        self.head = self.head.min(tag.len());
         self.list.push((tag.into(), value));
         if self.index.len() >= 4 * self.list.len() {
             self.note(self.list.len() - 1);
@@ -109,6 +149,12 @@ mod tests {
         }
         let found = (0..MOST).filter(|n| tags.find(text(*n).as_bytes()) == Some(*n)).count();
         assert!(found > MOST - 8, "{found}");
+        for n in (0..MOST).chain([7, 7, 8, 7]) {
+            let line = format!("{}14029]: x", text(n));
+            let found = tags.find(text(n).as_bytes());
+            assert_eq!((tags.begin(line.as_bytes()), tags.begin(line.as_bytes())), (found, found), "{line}");
+        }
+        assert_eq!(tags.begin(b" mx1.example.net sendmai"), None);
         assert_eq!(tags.find(text(MOST).as_bytes()), None);
         tags.add(text(MOST).as_bytes(), MOST);
         assert_eq!((tags.find(text(0).as_bytes()), tags.find(text(MOST).as_bytes())), (None, Some(0)));

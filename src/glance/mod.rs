@@ -188,7 +188,7 @@ impl Glance {
     fn writer(&mut self, line: &[u8], time: usize) -> Option<(Home, usize)> {
         let rest = line.get(time..)?;
         if self.tags.get(self.last).is_none_or(|(tag, _)| !begins(rest, tag)) {
-            self.last = self.tags.find(tags::tag(rest)?)?;
+            self.last = self.tags.begin(rest)?;
         }
         self.tags.get(self.last).map(|(tag, home)| (*home, time + tag.len()))
     }

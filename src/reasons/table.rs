@@ -64,10 +64,9 @@ macro_rules! text {
     };
 }
 
-/// One letter tells which it is, so that an expression with it needs no second look at any byte.
 macro_rules! stages {
     () => {
-        "(?P<stage>negotiate|connect|he(?:lo|ader)|mail|rcpt|data|eo[hm]|body(?: chunk)?|last body chunk|unknown|send_macros|abort_filter|quit_filter)"
+        "(?P<stage>negotiate|connect|helo|mail|rcpt|data|header|eoh|body chunk|last body chunk|body|eom|unknown|send_macros|abort_filter|quit_filter)"
     };
 }
 
