@@ -5,8 +5,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use memchr::memchr2;
+use memchr::memchr;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, Visitor};
+
+use crate::words::Any;
+
+const ESCAPE: Any<1> = Any::of([b'\\']);
+const QUOTE_OR_ESCAPE: Any<2> = Any::of([b'"', b'\\']);
 
 /// The members of an object: each key and value as they are written, strings with their quotes.
 pub(crate) struct Members<'a> {
@@ -89,7 +94,7 @@ impl<'a> Iterator for Members<'a> {
 /// What a string says; `None` if the value is none, or can't be read.
 pub(crate) fn string(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     let inner = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    if memchr::memchr(b'\\', inner).is_none() {
+    if ESCAPE.are_absent(inner) || memchr(b'\\', inner).is_none() {
         return Some(Cow::Borrowed(inner));
     }
     serde_json::from_slice::<Text>(value).ok().map(|Text(text)| Cow::Owned(text))
@@ -168,11 +173,13 @@ fn string_end(text: &[u8], at: usize) -> Option<usize> {
     }
     let mut at = at + 1;
     loop {
-        at += memchr2(b'"', b'\\', text.get(at..)?)?;
-        if text[at] == b'"' {
-            return Some(at + 1);
+        at += QUOTE_OR_ESCAPE.find(text.get(at..)?)?;
+        match text[at] {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            // Where it stands, nothing is said of what is no ASCII.
+            _ => at += 1,
         }
-        at += 2;
     }
 }
 

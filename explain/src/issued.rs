@@ -7,7 +7,7 @@
 //! about 50 MB.
 
 use std::collections::{HashMap, HashSet};
-use std::io::{BufRead, BufReader, BufWriter, Read, Seek, Write};
+use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Read, Seek, Write};
 
 use abort_reason::{Output, Revision};
 use memchr::memchr;
@@ -117,7 +117,10 @@ impl<S: Spool> Latest<S> {
 fn read_line(from: &mut impl BufRead, line: &mut Vec<u8>) -> Result<bool> {
     line.clear();
     loop {
-        let bytes = from.fill_buf()?;
+        let bytes = match from.fill_buf() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            bytes => bytes?,
+        };
         let end = memchr(b'\n', bytes);
         line.extend_from_slice(&bytes[..end.unwrap_or(bytes.len())]);
         let (used, at_end) = (end.map_or(bytes.len(), |end| end + 1), bytes.is_empty());

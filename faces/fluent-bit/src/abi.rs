@@ -224,7 +224,7 @@ extern "C" fn abort_reason(
     match answer {
         Answer::Given => record,
         Answer::Nothing => &raw const NOTHING,
-        Answer::Record(answer) => module.answer_with(answer).unwrap_or(given(record)),
+        Answer::Record(answer) => module.answer_with(answer),
     }
 }
 
@@ -245,15 +245,13 @@ fn given(record: *const u8) -> *const u8 {
 }
 
 impl Module {
-    /// The pointer of a record with its NUL; none if it would not arrive whole.
+    /// The pointer of a record with the NUL that ends it: JSON has none of its own.
     #[inline(never)]
-    fn answer_with(&mut self, record: Vec<u8>) -> Option<*const u8> {
-        if record.contains(&0) {
-            return None;
-        }
+    fn answer_with(&mut self, record: Vec<u8>) -> *const u8 {
+        debug_assert!(!record.contains(&0), "it would not arrive whole");
         self.answer = record;
         self.answer.push(0);
-        Some(self.answer.as_ptr())
+        self.answer.as_ptr()
     }
 
     /// A call of `abort-reason configure`: takes a configuration, or shows it.
@@ -268,7 +266,7 @@ impl Module {
             Ok(text) => format!("+{text}"),
             Err(text) => format!("-{text}"),
         };
-        self.answer_with(answer.into_bytes()).unwrap_or(&raw const NOTHING)
+        self.answer_with(answer.into_bytes())
     }
 
     fn configure(&mut self, text: &str) -> Result<String, String> {
@@ -347,7 +345,7 @@ impl Module {
             let answer = self.left_over();
             self.under_way = std::ptr::null();
             if let Some(answer) = answer {
-                return self.answer_with(answer).unwrap_or(&raw const NOTHING);
+                return self.answer_with(answer);
             }
         }
         &raw const NOTHING

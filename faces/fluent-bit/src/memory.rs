@@ -81,11 +81,19 @@ impl Memory {
         }
     }
 
-    /// What waited to leave, by its numbers.
+    /// What waited to leave, by its numbers. What holds a zero is no record: somebody else wrote it, and it would not
+    /// arrive whole.
     pub(crate) fn waiting(&mut self) -> Vec<(u64, Vec<u8>)> {
         let Some(journal) = &mut self.journal else { return Vec::new() };
-        let numbers = journal.waiting().into_iter();
-        numbers.filter_map(|number| Some((number, journal.waits(number).ok()?))).collect()
+        let mut waiting = Vec::new();
+        for number in journal.waiting() {
+            match journal.waits(number) {
+                Ok(record) if record.contains(&0) => journal.go(number),
+                Ok(record) => waiting.push((number, record)),
+                Err(_) => {}
+            }
+        }
+        waiting
     }
 
     /// The highest ticket or number that was used.

@@ -11,6 +11,7 @@ use host::{Filter, Outcome, records, scenarios};
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use serde_json::Value;
+use twox_hash::XxHash64;
 
 mod host;
 
@@ -217,6 +218,36 @@ fn whatever_the_journal_holds_records_go_on() {
     let taken = with_ends(&events, |_| false, &folder);
     assert_eq!(folder.borrow().file(NAME), b"letters");
     assert_eq!(taken.classes().len(), expected.len());
+}
+
+/// Whoever can write the file can make what waits anything; with a zero in it, it would not arrive whole.
+#[test]
+fn what_waits_is_no_record_with_a_zero() {
+    let folder: Rc<RefCell<Folder>> = Rc::default();
+    let mut filter = Filter::in_folder(&folder);
+    filter.tick(START);
+    let entry = br#"{"log":"2026-11-23T13:01:06 q=6AND15V7014029 f=<a@b> tm=1.00 a=c/abort"}"#;
+    filter.record("pmx.message_log", START, entry);
+    drop(filter);
+    let mut bytes = folder.borrow().file(NAME);
+    let record = br#"{"abort":"forged","#;
+    for (number, zeros) in [(1_000u64, 1), (1_001, 0)] {
+        let mut inside = [&[b'W'][..], &number.to_le_bytes(), record, &[0].repeat(zeros), br#""x":1}"#].concat();
+        let sum = XxHash64::oneshot(0, &inside) as u32;
+        bytes.extend((inside.len() as u32).to_le_bytes().into_iter().chain(sum.to_le_bytes()));
+        bytes.append(&mut inside);
+    }
+    folder.borrow_mut().put(NAME, &bytes);
+    let mut filter = Filter::in_folder(&folder);
+    let mut issued = Vec::new();
+    for second in 0..90 {
+        if let Outcome::Record(text, false) = filter.tick(START + 1_000 * second) {
+            issued.push(text);
+        }
+    }
+    let forged = issued.iter().filter(|text| text.contains("forged")).count();
+    let told = issued.iter().any(|text| text.contains("6AND15V7014029"));
+    assert!(forged == 1 && told, "{issued:#?}");
 }
 
 #[test]
