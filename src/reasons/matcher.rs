@@ -7,10 +7,11 @@ use once_cell::sync::Lazy;
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::address;
-use crate::envelope::{ToLine, client};
+use crate::envelope::client;
 use crate::words::behind_start;
 
 use super::class::{Class, Rank, Stage};
+use super::start::{Behind, Named, Start};
 use super::table::{NO_TROUBLE, Role, Rule, STANDARD_RULESETS, TABLE};
 
 /// A rule as the matcher uses it: a row of the table, or one of the configuration.
@@ -26,7 +27,12 @@ pub(crate) struct CompiledRule {
     /// None where nothing may follow.
     rest: Option<Regex>,
     groups: Groups,
+    /// The last word names the stage.
+    ends_with_stage: bool,
 }
+
+/// An expression that ends so needs no group.
+const LAST_WORD: &str = r" (?P<stage>\S+)";
 
 /// Where the groups of an expression stand, if it has them.
 #[derive(Debug, Clone, Copy)]
@@ -45,72 +51,11 @@ impl Groups {
         let [filter, stage, address, bounded] = ["filter", "stage", "address", "bounded"].map(place);
         Groups { filter, stage, address, bounded }
     }
-}
 
-/// What a text begins with: something literal, or a field that is not, with literals around it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Start {
-    before: Box<[u8]>,
-    field: Option<(Field, Box<[u8]>)>,
-}
-
-/// What is not literal in a start. All but the first stand for what a client wrote, or for lines that hold such.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Field {
-    /// The name of a milter.
-    Filter,
-    /// An address.
-    Address,
-    /// The sender of a `from=` line, which is cut where it is long.
-    Sender,
-    /// Recipients and all other fields of a `to=` line, to the text of `stat=`.
-    To,
-    /// A client's name and address.
-    Client,
-}
-
-impl Field {
-    const NAMES: [(&str, Field); 5] = [
-        ("{filter}", Field::Filter),
-        ("{address}", Field::Address),
-        ("{sender}", Field::Sender),
-        ("{to}", Field::To),
-        ("{client}", Field::Client),
-    ];
-
-    /// Splits a text that begins with the field.
-    fn split<'t>(self, text: &'t [u8], behind: &[u8]) -> Option<(Option<&'t [u8]>, &'t [u8])> {
-        let rest = match self {
-            Field::Filter => {
-                let (name, rest) = Named::new(text).split(behind)?;
-                return Some((Some(name), rest));
-            }
-            Field::Address => address::leading(text)?.1,
-            Field::Sender => address::sender(text)?.1,
-            Field::To => ToLine::fields(text).filter(|line| !line.delivery)?.stat,
-            Field::Client => &text[client(text)?..],
-        };
-        Some((None, behind_start(rest, behind)?))
-    }
-}
-
-impl Start {
-    fn new(text: &str) -> Start {
-        let found = Field::NAMES.iter().find_map(|(name, field)| Some((text.split_once(name)?, *field)));
-        match found {
-            Some(((before, behind), field)) => {
-                Start { before: before.as_bytes().into(), field: Some((field, behind.as_bytes().into())) }
-            }
-            None => Start { before: text.as_bytes().into(), field: None },
-        }
-    }
-
-    /// What closes a filter's name.
-    fn close(&self) -> Option<&[u8]> {
-        match &self.field {
-            Some((Field::Filter, behind)) => behind.split(|b| *b == b' ').next(),
-            _ => None,
-        }
+    /// Whether it matters where they stand in a text: to find that costs ten times what a match does.
+    fn are_wanted(&self, text: &[u8]) -> bool {
+        let always = [self.filter, self.stage, self.address];
+        always.iter().any(Option::is_some) || self.bounded.is_some() && memmem::find(text, b"... ").is_some()
     }
 }
 
@@ -158,7 +103,8 @@ static BUILT_IN: Lazy<Matcher> = Lazy::new(|| Matcher(Arc::new(Rules::new(Vec::n
 impl CompiledRule {
     /// Compiles a rule; the error is the regular expression's.
     pub(crate) fn new(rule: &Rule, id: &str, start: &str, rest: &str) -> Result<CompiledRule, regex::Error> {
-        let expression = RegexBuilder::new(&format!("^(?:{rest})$"))
+        let without_stage = rest.strip_suffix(LAST_WORD).map(|rest| format!(r"{rest} \S+"));
+        let expression = RegexBuilder::new(&format!("^(?:{})$", without_stage.as_deref().unwrap_or(rest)))
             .unicode(false)
             .dot_matches_new_line(true)
             .size_limit(1 << 20)
@@ -174,20 +120,19 @@ impl CompiledRule {
             start: Start::new(start),
             groups: Groups::new(&expression),
             rest: Some(expression).filter(|_| !rest.is_empty()),
+            ends_with_stage: without_stage.is_some(),
         })
     }
 
     /// Whether a text that begins with [`Start::before`] fits, by what stands behind it: the filter and the stage that it
     /// names.
-    fn fit<'t>(&self, behind: &'t [u8]) -> Option<(Option<&'t [u8]>, Option<Stage>)> {
-        let (filter, rest) = match &self.start.field {
-            None => (None, behind),
-            Some((field, literal)) => field.split(behind, literal)?,
-        };
+    fn fit<'t>(&self, behind: &mut Behind<'t>) -> Option<(Option<&'t [u8]>, Option<Stage>)> {
+        let (filter, rest) = self.start.split(behind)?;
         let Some(expression) = &self.rest else { return rest.is_empty().then_some((filter, self.stage)) };
-        // Captures cost far more than a match.
-        if expression.captures_len() == 1 {
-            return expression.is_match(rest).then_some((filter, self.stage));
+        if !self.groups.are_wanted(rest) {
+            let is_blank = |b: &u8| matches!(b, b' ' | b'\t'..=b'\r');
+            let last = || rest.rsplit(is_blank).next().filter(|_| self.ends_with_stage);
+            return expression.is_match(rest).then(|| (filter, last().and_then(stage_of).or(self.stage)));
         }
         let mut places = expression.capture_locations();
         expression.captures_read(&mut places, rest)?;
@@ -196,9 +141,13 @@ impl CompiledRule {
         if fails(self.groups.address, address::is_one) || fails(self.groups.bounded, address::may_be_one) {
             return None;
         }
-        let stage = found(self.groups.stage).and_then(|stage| Stage::from_log(std::str::from_utf8(stage).ok()?));
+        let stage = found(self.groups.stage).and_then(stage_of);
         Some((filter.or_else(|| found(self.groups.filter)), stage.or(self.stage)))
     }
+}
+
+fn stage_of(text: &[u8]) -> Option<Stage> {
+    Stage::from_log(std::str::from_utf8(text).ok()?)
 }
 
 /// Whether sendmail's line about a ruleset says that a message is quarantined.
@@ -207,31 +156,6 @@ fn is_quarantine(text: &[u8]) -> bool {
         let relay = &text[at + 8..];
         client(relay).is_some_and(|length| relay[length..].starts_with(b", quarantine="))
     })
-}
-
-/// A text behind the literal that precedes a filter's name. A name holds neither blanks nor commas.
-#[derive(Clone, Copy)]
-struct Named<'t> {
-    text: &'t [u8],
-    token: usize,
-}
-
-impl<'t> Named<'t> {
-    fn new(text: &'t [u8]) -> Named<'t> {
-        let token = text.iter().take(128).position(|b| matches!(b, b' ' | b',')).unwrap_or(text.len().min(128));
-        Named { text, token }
-    }
-
-    fn is_closed_by_any(&self, closes: &[Box<[u8]>]) -> bool {
-        closes.iter().any(|close| self.text[..self.token].ends_with(close))
-    }
-
-    /// Splits at `behind`, whose first word closes the name.
-    fn split(self, behind: &[u8]) -> Option<(&'t [u8], &'t [u8])> {
-        let close = behind.iter().position(|b| *b == b' ').unwrap_or(behind.len());
-        let name = self.token.checked_sub(close).filter(|length| *length > 0)?;
-        behind_start(&self.text[name..], behind).map(|rest| (&self.text[..name], rest))
-    }
 }
 
 impl Group {
@@ -254,12 +178,11 @@ impl Rules {
         let mut anywhere = Vec::new();
         for (index, rule) in rules.iter().enumerate() {
             let index = index as u16;
-            let before = &rule.start.before;
-            let Some(first) = before.first() else {
-                let needle = rule.start.field.as_ref().map_or(&b""[..], |(_, behind)| behind);
+            if let Some(needle) = rule.start.needle() {
                 anywhere.push((index, memmem::Finder::new(needle).into_owned()));
-                continue;
-            };
+            }
+            let before = &rule.start.before;
+            let Some(first) = before.first() else { continue };
             let groups = &mut by_first_byte[usize::from(*first)];
             let at = groups.iter().position(|group| group.before == *before).unwrap_or_else(|| {
                 groups.push(Group { before: before.clone(), closes: Vec::new(), all_named: true, rules: Vec::new() });
@@ -326,8 +249,9 @@ impl Matcher {
             if !group.may_match(behind) {
                 continue;
             }
+            let mut behind = Behind::new(behind);
             for index in &group.rules {
-                if let Some((filter, stage)) = self.rule(*index).fit(behind) {
+                if let Some((filter, stage)) = self.rule(*index).fit(&mut behind) {
                     return self.checked(*index, text).then_some(Match { rule: *index, filter, stage });
                 }
             }
@@ -337,7 +261,7 @@ impl Matcher {
         }
         self.0.anywhere.iter().find_map(|(index, needle)| {
             needle.find(text)?;
-            let (filter, stage) = self.rule(*index).fit(text)?;
+            let (filter, stage) = self.rule(*index).fit(&mut Behind::new(text))?;
             Some(Match { rule: *index, filter, stage })
         })
     }
@@ -444,9 +368,11 @@ mod tests {
             ("Milter (f1): write(D) returned -1, expected 31: Broken pipe", "f1", None),
             ("Milter (f1): write(M) returned -1, expected 31: Broken pipe", "f1", Some(Stage::Mail)),
             ("milter=avscan, action=rcpt, reject=550 5.1.1 no", "avscan", Some(Stage::Rcpt)),
+            ("lost input channel from x [192.0.2.1] to My after MTA after rcpt", "", Some(Stage::Rcpt)),
+            ("lost input channel from x [192.0.2.1] to MTA after nothing", "", None),
         ] {
             let found = matcher.find(text.as_bytes()).unwrap_or_else(|| panic!("{text}"));
-            assert_eq!(found.filter, Some(filter.as_bytes()), "{text}");
+            assert_eq!(found.filter.unwrap_or_default(), filter.as_bytes(), "{text}");
             assert_eq!(found.stage, stage, "{text}");
         }
     }

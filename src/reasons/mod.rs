@@ -3,6 +3,7 @@
 mod advice;
 mod class;
 mod matcher;
+mod start;
 mod table;
 
 pub use advice::{Advice, advice};
