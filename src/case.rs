@@ -74,6 +74,18 @@ pub(crate) struct Case {
 }
 
 impl Case {
+    /// The revision under which it leaves now, if what is told of it is all that will be.
+    pub(crate) fn leaves_as(&self, told: Told, is_ambiguous: bool) -> Option<u32> {
+        let revision = match self.state {
+            // A message without an entry may still get one.
+            CaseState::Held { revision, .. } if self.kind != Kind::Unlogged => revision,
+            CaseState::Issued { told: before, .. } if before.settled && is_ambiguous => return None,
+            CaseState::Issued { revision, told: before } if before.outdated_by(told) => revision + 1,
+            _ => return None,
+        };
+        told.settled.then_some(revision)
+    }
+
     /// Bytes of memory.
     pub(crate) fn weigh(&self) -> usize {
         let to: usize = self.to.iter().map(|to| to.len() + 16).sum();

@@ -315,22 +315,23 @@ impl Join {
         // The cases of one message leave in the order of their entries: one that waits keeps those behind it.
         let mut waits = false;
         let ambiguous = self.is_ambiguous(id, group);
-        let told: Vec<Told> = group
-            .cases
-            .iter()
-            .zip(group.align(&self.matcher, self.hosts.clocks(group.home).offset()))
-            .map(|(case, transaction)| self.judge(id, group, case, transaction).told())
+        let judged: Vec<(Told, Option<Vec<u8>>)> = group
+            .align(&self.matcher, self.hosts.clocks(group.home).offset())
+            .into_iter()
+            .enumerate()
+            .map(|(index, transaction)| {
+                let case = &group.cases[index];
+                self.judged(id, group, index, transaction, |told| case.leaves_as(told, ambiguous))
+            })
             .collect();
-        for (index, told) in told.into_iter().enumerate() {
-            match &group.cases[index].state {
-                // A message without an entry may still get one.
-                CaseState::Held { .. } if told.settled && !waits && group.cases[index].kind != Kind::Unlogged => {
-                    self.issue(id, group, index);
-                }
-                CaseState::Held { .. } => waits = true,
+        for (index, (told, record)) in judged.into_iter().enumerate() {
+            let record = record.filter(|_| !waits);
+            match (&group.cases[index].state, record) {
+                (CaseState::Held { .. }, Some(record)) => self.issue_as(id, group, index, record, told),
+                (CaseState::Held { .. }, None) => waits = true,
                 // What was told is not taken back because another host has lines under the id, too.
-                CaseState::Issued { told: before, .. } if before.settled && ambiguous => {}
-                CaseState::Issued { revision, told: before } if before.outdated_by(told) => {
+                (CaseState::Issued { told: before, .. }, _) if before.settled && ambiguous => {}
+                (CaseState::Issued { revision, told: before }, record) if before.outdated_by(told) => {
                     let (revision, before) = (revision + 1, *before);
                     let log = (LineKind::Mail, group.home);
                     let case = &mut group.cases[index];
@@ -338,8 +339,8 @@ impl Join {
                     case.state = CaseState::Held { revision, told: Some(before) };
                     let seq = case.seq;
                     self.wait(id, log, seq, reach, self.hold_ms());
-                    if told.settled && !waits {
-                        self.issue(id, group, index);
+                    if let Some(record) = record {
+                        self.issue_as(id, group, index, record, told);
                     }
                 }
                 _ => {}

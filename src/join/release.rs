@@ -61,29 +61,45 @@ impl Join {
         group.ambiguous || group.nameless && self.seen.of_several_hosts(id)
     }
 
+    /// What is said of a case now, and its record, if by that it leaves, under a revision.
+    pub(super) fn judged(
+        &self,
+        id: &QueueId,
+        group: &Group,
+        index: usize,
+        transaction: Option<Transaction<'_>>,
+        leaves: impl FnOnce(Told) -> Option<u32>,
+    ) -> (Told, Option<Vec<u8>>) {
+        let verdict = self.judge(id, group, &group.cases[index], transaction);
+        let told = verdict.told();
+        (told, leaves(told).map(|revision| self.write(id, group, index, &verdict, revision)))
+    }
+
     /// The record of a case as it stands, or as one that is issued before its reason can be known.
     fn record(&self, id: &QueueId, group: &Group, index: usize, revision: u32, provisional: bool) -> (Vec<u8>, Told) {
-        let case = &group.cases[index];
-        let offset = self.hosts.clocks(group.home).offset();
-        let transaction = group.align(&self.matcher, offset)[index];
-        let mut verdict = self.judge(id, group, case, transaction);
+        let transaction = group.align(&self.matcher, self.hosts.clocks(group.home).offset())[index];
+        let mut verdict = self.judge(id, group, &group.cases[index], transaction);
         if provisional {
             verdict.status = Status::Provisional;
         }
+        (self.write(id, group, index, &verdict, revision), verdict.told())
+    }
+
+    fn write(&self, id: &QueueId, group: &Group, index: usize, verdict: &Verdict<'_>, revision: u32) -> Vec<u8> {
         let issue = Issue {
-            case,
+            case: &group.cases[index],
             queue_id: id.as_str(),
             host: group.host.as_deref().or_else(|| self.host_of(id)).filter(|_| !self.is_ambiguous(id, group)),
-            verdict: &verdict,
+            verdict,
             why_not: match verdict.status {
                 Status::Unexplained => Some(self.why_not(id, group, index)),
                 Status::Provisional if self.stateless => Some(WhyNot::StatelessHost),
                 _ => None,
             },
             revision,
-            offset,
+            offset: self.hosts.clocks(group.home).offset(),
         };
-        (issue.write(&self.matcher), verdict.told())
+        issue.write(&self.matcher)
     }
 
     /// The host whose mail log named a queue id, where it was one only.
@@ -109,9 +125,15 @@ impl Join {
 
     /// Issues a case as it stands.
     pub(super) fn issue(&mut self, id: &QueueId, group: &mut Group, index: usize) {
+        let CaseState::Held { revision, .. } = group.cases[index].state else { return };
+        let (record, told) = self.record(id, group, index, revision, false);
+        self.issue_as(id, group, index, record, told);
+    }
+
+    /// Issues a case by a record that says this of it.
+    pub(super) fn issue_as(&mut self, id: &QueueId, group: &mut Group, index: usize, record: Vec<u8>, told: Told) {
         let CaseState::Held { revision, told: before, .. } = group.cases[index].state else { return };
         self.unwait(group.cases[index].seq);
-        let (record, told) = self.record(id, group, index, revision, false);
         let known = self.is_known(id, group);
         let case = &mut group.cases[index];
         let kind = case.kind;
