@@ -21,8 +21,9 @@ const BRACKET: Any<1> = Any::of([b'[']);
 /// How many texts are remembered by their first bytes, with the places of their tags: most need no search for their end.
 const LATELY: usize = 4_096;
 
-/// So many bytes of a text, at most, choose its place there.
+/// So many bytes of a text, at most and at least, choose its place there.
 const HEAD: usize = 24;
+const LEAST_HEAD: usize = 12;
 
 /// Tags, and what is known of each.
 #[derive(Debug, Clone)]
@@ -31,7 +32,7 @@ pub(crate) struct Tags<T> {
     /// By their hashes, places in `list` plus one; 0 for none. At least four times as many as there are tags.
     index: Vec<u16>,
     lately: Vec<u16>,
-    /// What all tags have is part of each: so many bytes, up to [`HEAD`].
+    /// How many: no more than any tag has that is not very short.
     head: usize,
 }
 
@@ -75,7 +76,7 @@ impl<T> Tags<T> {
         Some(place)
     }
 
-    /// Where a text is remembered: by three words, from the first to the last of those bytes that no tag is without.
+    /// Where a text is remembered: by three words of its first bytes.
     #[inline]
     fn slot(&self, text: &[u8]) -> Option<usize> {
         let text = text.get(..self.head)?;
@@ -105,9 +106,13 @@ impl<T> Tags<T> {
         if self.list.len() >= MOST {
             self.list.clear();
             self.index.fill(0);
+            self.head = HEAD;
         }
         self.lately.resize(LATELY, 0);
-        self.head = self.head.min(tag.len());
+        // What is so short that others can't be told by as much of them is looked for each time.
+        if tag.len() >= LEAST_HEAD {
+            self.head = self.head.min(tag.len());
+        }
         self.list.push((tag.into(), value));
         if self.index.len() >= 4 * self.list.len() {
             self.note(self.list.len() - 1);

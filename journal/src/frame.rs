@@ -73,8 +73,10 @@ pub(crate) enum Read<'a> {
     Unknown(usize),
     /// More bytes are needed to tell: so many in all.
     Needs(usize),
-    /// No entry begins so.
-    Nothing,
+    /// No entry begins so; so many bytes had to be looked at for that.
+    Nothing {
+        looked_at: usize,
+    },
 }
 
 /// Reads an entry.
@@ -82,14 +84,14 @@ pub(crate) fn read(from: &[u8]) -> Read<'_> {
     let Some((length, rest)) = from.split_first_chunk::<4>() else { return Read::Needs(HEADER) };
     let inside = u32::from_le_bytes(*length) as usize;
     if !(HEADER - OUTSIDE..=LONGEST).contains(&inside) {
-        return Read::Nothing;
+        return Read::Nothing { looked_at: 0 };
     }
     let whole = OUTSIDE + inside;
     let (Some((sum, _)), Some(inside)) = (rest.split_first_chunk::<4>(), from.get(OUTSIDE..whole)) else {
         return Read::Needs(whole);
     };
     if checksum(inside) != u32::from_le_bytes(*sum) {
-        return Read::Nothing;
+        return Read::Nothing { looked_at: inside.len() };
     }
     let parts = inside.split_first().and_then(|(verb, rest)| Some((*verb, rest.split_first_chunk::<8>()?)));
     match parts.and_then(|(verb, parts)| Some((Verb::from_byte(verb)?, parts))) {

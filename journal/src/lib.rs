@@ -16,8 +16,15 @@ use std::collections::BTreeMap;
 pub use disk::{Disk, Trouble};
 use frame::{Read, Verb};
 
-/// How every journal begins.
-const MAGIC: &[u8] = b"abort-reason journal 1\n";
+/// How every journal begins; the number is that of the form of its entries.
+const MAGIC: &[u8] = b"abort-reason journal 2\n";
+
+/// How a journal begins whatever its form.
+const NAME: &[u8] = b"abort-reason journal ";
+
+/// Bytes that are looked at in vain, for each one of the file, before the search for whole entries in what is spoilt ends:
+/// what somebody has written there on purpose must not take for ever.
+const PATIENCE: u64 = 8;
 
 /// Bytes read and written at a time.
 const CHUNK: usize = 64 << 10;
@@ -87,7 +94,10 @@ impl<D: Disk> Journal<D> {
         let mut magic = [0; MAGIC.len()];
         let read = journal.disk.read_at(0, &mut magic)?;
         if !MAGIC.starts_with(&magic[..read]) {
-            return Err(Trouble { tried: "open", said: "this file is no journal of abort-reason" });
+            let is_one = magic[..read].starts_with(NAME);
+            let said =
+                if is_one { "this journal is of another version" } else { "this file is no journal of abort-reason" };
+            return Err(Trouble { tried: "open", said });
         }
         if read < MAGIC.len() {
             journal.disk.truncate(0)?;
@@ -110,7 +120,8 @@ impl<D: Disk> Journal<D> {
         let (mut buffer, mut start, mut wanted) = (Vec::new(), 0, 1);
         // Spoilt bytes that may be followed by an entry.
         let mut doubtful = 0;
-        while at < length {
+        let mut in_vain = 0;
+        while at < length && in_vain <= PATIENCE * length.max(LEAST) {
             // An entry that would end behind the file is none.
             let is_there = at + wanted as u64 <= length;
             if is_there && buffer.len() - start < wanted {
@@ -121,13 +132,14 @@ impl<D: Disk> Journal<D> {
                     return Err(Trouble { tried: "read", said: "the file is shorter than it was" });
                 }
             }
-            let read = if is_there { frame::read(&buffer[start..]) } else { Read::Nothing };
+            let read = if is_there { frame::read(&buffer[start..]) } else { Read::Nothing { looked_at: 0 } };
             let passed = match read {
                 Read::Needs(bytes) => {
                     wanted = bytes;
                     continue;
                 }
-                Read::Nothing => {
+                Read::Nothing { looked_at } => {
+                    in_vain += looked_at as u64;
                     doubtful += 1;
                     1
                 }

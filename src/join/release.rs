@@ -1,5 +1,7 @@
 //! When cases leave, and how: settled ones at once, the others when the mail log has passed them or time is over.
 
+use std::collections::BinaryHeap;
+
 use crate::case::{Case, CaseState, EntryFacts, Kind, Status, Told, Verdict};
 use crate::config::Others;
 use crate::event::{Output, Revision};
@@ -251,13 +253,20 @@ impl Join {
 
     /// Issues all that waits in a group; gives their number.
     pub(super) fn issue_held(&mut self, id: &QueueId, group: &mut Group) -> u64 {
-        let held: Vec<usize> = (0..group.cases.len())
-            .filter(|index| matches!(group.cases[*index].state, CaseState::Held { .. }))
-            .collect();
-        for index in &held {
-            self.issue(id, group, *index);
+        let aligned = group.align(&self.matcher, self.hosts.clocks(group.home).offset()).into_iter().enumerate();
+        let judged = aligned.filter_map(|(index, transaction)| match group.cases[index].state {
+            CaseState::Held { revision, .. } => {
+                let (told, record) = self.judged(id, group, index, transaction, |_| Some(revision));
+                Some((index, told, record?))
+            }
+            CaseState::New | CaseState::Issued { .. } => None,
+        });
+        let held: Vec<(usize, Told, Vec<u8>)> = judged.collect();
+        let count = held.len() as u64;
+        for (index, told, record) in held {
+            self.issue_as(id, group, index, record, told);
         }
-        held.len() as u64
+        count
     }
 
     /// Issues what has waited until a log passed it.
@@ -311,8 +320,7 @@ impl Join {
         // Nothing will come that what is kept could explain.
         let mut tickets = self.store.take_tickets();
         tickets.extend(self.connections.take_tickets());
-        tickets.sort_unstable();
-        self.released.extend(tickets.into_iter().filter(|ticket| *ticket != 0));
+        self.released.extend(sorted(tickets).into_iter().filter(|ticket| *ticket != 0));
     }
 
     /// How far a log of a host has come, in entry time.
@@ -367,8 +375,7 @@ impl Join {
             }
         }
         // The cases of one message leave in the order of their entries.
-        over.sort_unstable_by_key(|(seq, _)| *seq);
-        for (seq, id) in over {
+        for (seq, id) in sorted(over) {
             self.settle(id, seq);
         }
     }
@@ -468,6 +475,11 @@ impl Join {
             self.whole_line(&whole, 0);
         }
     }
+}
+
+/// Sorts without a function that calls itself: where stack is short, there may be much to sort.
+fn sorted<T: Ord>(list: Vec<T>) -> Vec<T> {
+    BinaryHeap::from(list).into_sorted_vec()
 }
 
 /// Whether a log is read from behind: it comes on faster than the host's clock does.

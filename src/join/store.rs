@@ -204,16 +204,13 @@ impl Store {
         }
     }
 
-    /// Keeps what has passed out of `order` below what is there.
+    /// Makes `order` anew where most of it has passed. Nothing is sorted: what calls itself for that has no room on the
+    /// stack of an interpreter.
     fn bound_order(&mut self) {
         if self.order.len() > 2 * self.count + 64 {
-            let mut places = std::mem::take(&mut self.order).into_vec();
-            places
-                .retain(|Reverse((tier, age, id))| self.get(id).iter().any(|group| group.place == Some((*tier, *age))));
-            // A message may have had one place several times.
-            places.sort_unstable();
-            places.dedup();
-            self.order = places.into();
+            let groups = self.groups.iter().flat_map(|(id, groups)| groups.iter().map(|group| (*id, group.place)));
+            let places = groups.filter_map(|(id, place)| place.map(|(tier, age)| Reverse((tier, age, id))));
+            self.order = places.collect::<Vec<_>>().into();
         }
     }
 
