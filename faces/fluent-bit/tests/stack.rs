@@ -90,22 +90,22 @@ fn however_much_is_known_a_call_goes_no_deeper() {
         )
     };
     let refused = |n: usize| format!("Milter: from=<s{n}@example.org>, reject=451 4.3.2 Please try again later");
-    let evidence = ("evidence.maillog", "pmx.message_log");
-    let all_known = (0..4_000).map(|n| (evidence.0, mail(5, &id(n), lost)));
+    let (of_mail, of_entry) = ("evidence.maillog", "pmx.message_log");
+    let all_known = (0..4_000).map(|n| (of_mail, mail(5, &id(n), lost)));
     let all_known = all_known
-        .chain(disorder(4_000).map(|n| (evidence.1, abort(6, &id(n), n))))
-        .chain((0..4_000).map(|n| (evidence.0, mail(7, &id(n), &end(n)))));
+        .chain(disorder(4_000).map(|n| (of_entry, abort(6, &id(n), n))))
+        .chain((0..4_000).map(|n| (of_mail, mail(7, &id(n), &end(n)))));
     // Of those that wait, the mail log passes some, in no order.
     let passed = |n: usize| n.wrapping_mul(0x9e37_79b9) >> 9 & 1 == 0;
-    let all_waiting = [(evidence.0, mail(5, &id(0), &end(0)))].into_iter();
+    let all_waiting = [(of_mail, mail(5, &id(0), &end(0)))].into_iter();
     let all_waiting = all_waiting
-        .chain((0..4_000).map(|n| (evidence.1, abort(if passed(n) { 66 } else { 3_000 }, &id(n), n))))
-        .chain([(evidence.0, mail(68, &id(0), &end(0)))]);
-    let one_id = (0..150).map(|n| (evidence.0, mail(5, &id(0), &refused(n))));
-    let one_id = one_id.chain(disorder(150).map(|n| (evidence.1, abort(6 + n % 3, &id(0), n))));
-    let cases: [(&str, Vec<(&str, Vec<u8>)>); 3] =
-        [("known", all_known.collect()), ("waiting", all_waiting.collect()), ("one id", one_id.collect())];
-    for (what, records) in cases {
+        .chain((0..4_000).map(|n| (of_entry, abort(if passed(n) { 66 } else { 3_000 }, &id(n), n))))
+        .chain([(of_mail, mail(68, &id(0), &end(0)))]);
+    let one_id = (0..150).map(|n| (of_mail, mail(5, &id(0), &refused(n))));
+    let one_id = one_id.chain(disorder(150).map(|n| (of_entry, abort(6 + n % 3, &id(0), n))));
+    type Records = Vec<(&'static str, Vec<u8>)>;
+    let cases: [Records; 3] = [all_known.collect(), all_waiting.collect(), one_id.collect()];
+    for (what, records) in ["all known", "all waiting", "one id"].into_iter().zip(cases) {
         let mut filter = filter();
         let mut now = 1_800_000_000_000;
         let mut deepest = 0;
