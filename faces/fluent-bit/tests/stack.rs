@@ -13,6 +13,9 @@ const STACK: u32 = (8 << 10) - 64;
 /// Worlds of the simulator, hostile ones among them.
 const WORLDS: u64 = 60;
 
+/// Records, each with its tag.
+type Records = Vec<(&'static str, Vec<u8>)>;
+
 fn filter() -> Filter {
     let module = std::fs::read(host::module_path()).expect("the module");
     let mut filter = Filter::of(&stack::measured(&module), Heap::Own);
@@ -103,7 +106,6 @@ fn however_much_is_known_a_call_goes_no_deeper() {
         .chain([(of_mail, mail(68, &id(0), &end(0)))]);
     let one_id = (0..150).map(|n| (of_mail, mail(5, &id(0), &refused(n))));
     let one_id = one_id.chain(disorder(150).map(|n| (of_entry, abort(6 + n % 3, &id(0), n))));
-    type Records = Vec<(&'static str, Vec<u8>)>;
     let cases: [Records; 3] = [all_known.collect(), all_waiting.collect(), one_id.collect()];
     for (what, records) in ["all known", "all waiting", "one id"].into_iter().zip(cases) {
         let mut filter = filter();
