@@ -74,16 +74,15 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    /// The revision under which it leaves now, if what is told of it is all that will be.
-    pub(crate) fn leaves_as(&self, told: Told, is_ambiguous: bool) -> Option<u32> {
-        let revision = match self.state {
-            // A message without an entry may still get one.
-            CaseState::Held { revision, .. } if self.kind != Kind::Unlogged => revision,
-            CaseState::Issued { told: before, .. } if before.settled && is_ambiguous => return None,
-            CaseState::Issued { revision, told: before } if before.outdated_by(told) => revision + 1,
-            _ => return None,
-        };
-        told.settled.then_some(revision)
+    /// The revision under which what is told of it is yet to be said.
+    pub(crate) fn unsaid(&self, told: Told, is_ambiguous: bool) -> Option<u32> {
+        match self.state {
+            CaseState::New => None,
+            CaseState::Held { revision, .. } => Some(revision),
+            // What was told is not taken back because another host has lines under the id, too.
+            CaseState::Issued { told: before, .. } if before.settled && is_ambiguous => None,
+            CaseState::Issued { revision, told: before } => before.outdated_by(told).then_some(revision + 1),
+        }
     }
 
     /// Bytes of memory.

@@ -38,21 +38,23 @@ impl QueueId {
 
     /// The id that a text begins with: letters and digits, as many as there are.
     pub(crate) fn leading(text: &[u8]) -> Option<QueueId> {
+        QueueId::length(text).map(|length| QueueId::from_bytes(&text[..length]))
+    }
+
+    /// How long the id is that a text begins with.
+    fn length(text: &[u8]) -> Option<usize> {
         let head = u64::from_le_bytes(*text.first_chunk()?);
         if !words::all_alphanumeric(head) {
             return None;
         }
-        let len = 8 + text[8..].iter().take(9).take_while(|b| b.is_ascii_alphanumeric()).count();
-        let is_one = (12..=16).contains(&len) && QueueId::is_dated(&text[..len]);
-        is_one.then(|| QueueId::from_bytes(&text[..len]))
+        let length = 8 + text[8..].iter().take(9).take_while(|b| b.is_ascii_alphanumeric()).count();
+        ((12..=16).contains(&length) && QueueId::is_dated(&text[..length])).then_some(length)
     }
 
     /// Whether it has sendmail's form.
     fn is_sendmails(&self) -> bool {
         let text = self.as_bytes();
-        (12..=16).contains(&text.len())
-            && QueueId::is_dated(text)
-            && text[4..text.len() - 5].iter().all(u8::is_ascii_alphanumeric)
+        QueueId::length(text) == Some(text.len())
     }
 
     /// Whether the date stands first and a process id last, as in an id.

@@ -80,7 +80,7 @@ impl<T> Tags<T> {
     #[inline]
     fn slot(&self, text: &[u8]) -> Option<usize> {
         let text = text.get(..self.head)?;
-        let last = self.head.checked_sub(8)?;
+        let last = self.head - 8;
         let mut hasher = Mixed.build_hasher();
         for at in [0, last / 2, last] {
             hasher.write_u64(u64::from_le_bytes(*text.get(at..)?.first_chunk()?));

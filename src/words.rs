@@ -102,7 +102,7 @@ pub(crate) fn behind<'t, const N: usize>(text: &'t [u8], start: &[u8; N]) -> Opt
 /// Whether a text begins so.
 #[inline(always)]
 pub(crate) fn begins(text: &[u8], start: &[u8]) -> bool {
-    text.get(..start.len()).is_some_and(|text| are_same(text, start))
+    behind_start(text, start).is_some()
 }
 
 /// What stands behind a start that is no constant.

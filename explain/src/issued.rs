@@ -7,10 +7,9 @@
 //! about 50 MB.
 
 use std::collections::{HashMap, HashSet};
-use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Read, Seek, Write};
+use std::io::{BufRead, BufReader, BufWriter, Read, Seek, Write};
 
 use abort_reason::{Output, Revision};
-use memchr::memchr;
 
 use crate::advise::{Advice, Advisor};
 use crate::record;
@@ -102,31 +101,14 @@ impl<S: Spool> Latest<S> {
     /// The next record.
     pub fn next_record(&mut self) -> Result<Option<&[u8]>> {
         loop {
-            if !read_line(&mut self.spool, &mut self.record)? {
+            self.record.clear();
+            if self.spool.read_until(b'\n', &mut self.record)? == 0 {
                 return Ok(None);
             }
             self.at += 1;
             if !self.superseded.contains(&(self.at - 1)) {
-                return Ok(Some(&self.record));
+                return Ok(self.record.strip_suffix(b"\n"));
             }
-        }
-    }
-}
-
-/// Reads to the next line end, at the speed of `memchr`; false where nothing is left.
-fn read_line(from: &mut impl BufRead, line: &mut Vec<u8>) -> Result<bool> {
-    line.clear();
-    loop {
-        let bytes = match from.fill_buf() {
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            bytes => bytes?,
-        };
-        let end = memchr(b'\n', bytes);
-        line.extend_from_slice(&bytes[..end.unwrap_or(bytes.len())]);
-        let (used, at_end) = (end.map_or(bytes.len(), |end| end + 1), bytes.is_empty());
-        from.consume(used);
-        if end.is_some() || at_end {
-            return Ok(end.is_some());
         }
     }
 }

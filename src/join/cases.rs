@@ -315,35 +315,33 @@ impl Join {
         // The cases of one message leave in the order of their entries: one that waits keeps those behind it.
         let mut waits = false;
         let ambiguous = self.is_ambiguous(id, group);
-        let judged: Vec<(Told, Option<Vec<u8>>)> = group
-            .align(&self.matcher, self.hosts.clocks(group.home).offset())
+        let judged: Vec<(Told, Option<Vec<u8>>)> = self
+            .aligned(group)
             .into_iter()
             .enumerate()
             .map(|(index, transaction)| {
                 let case = &group.cases[index];
-                self.judged(id, group, index, transaction, |told| case.leaves_as(told, ambiguous))
+                let verdict = self.judge(id, group, case, transaction);
+                let told = verdict.told();
+                // A message without an entry may still get one.
+                let may_leave = case.kind != Kind::Unlogged || !matches!(case.state, CaseState::Held { .. });
+                let revision = case.unsaid(told, ambiguous).filter(|_| told.settled && may_leave);
+                (told, revision.map(|revision| self.write(id, group, index, &verdict, revision)))
             })
             .collect();
         for (index, (told, record)) in judged.into_iter().enumerate() {
             let record = record.filter(|_| !waits);
-            match (&group.cases[index].state, record) {
-                (CaseState::Held { .. }, Some(record)) => self.issue_as(id, group, index, record, told),
-                (CaseState::Held { .. }, None) => waits = true,
-                // What was told is not taken back because another host has lines under the id, too.
-                (CaseState::Issued { told: before, .. }, _) if before.settled && ambiguous => {}
-                (CaseState::Issued { revision, told: before }, record) if before.outdated_by(told) => {
-                    let (revision, before) = (revision + 1, *before);
-                    let log = (LineKind::Mail, group.home);
-                    let case = &mut group.cases[index];
-                    let reach = at.map(|at| at + offset).or(case.entry.at);
-                    case.state = CaseState::Held { revision, told: Some(before) };
-                    let seq = case.seq;
-                    self.wait(id, log, seq, reach, self.hold_ms());
-                    if let Some(record) = record {
-                        self.issue_as(id, group, index, record, told);
-                    }
-                }
-                _ => {}
+            let case = &mut group.cases[index];
+            if let CaseState::Issued { told: before, .. } = case.state {
+                let Some(revision) = case.unsaid(told, ambiguous) else { continue };
+                case.state = CaseState::Held { revision, told: Some(before) };
+                let (seq, reach) = (case.seq, at.map(|at| at + offset).or(case.entry.at));
+                self.wait(id, (LineKind::Mail, group.home), seq, reach, self.hold_ms());
+            } else {
+                waits |= record.is_none();
+            }
+            if let Some(record) = record {
+                self.issue_as(id, group, index, record, told);
             }
         }
     }

@@ -375,10 +375,8 @@ impl Passed {
     }
 
     pub(crate) fn stored(&self) -> Stored {
-        let mut headers: Vec<(u64, Header)> = {
-            let all = self.lists.all(self.head, self.tail);
-            all.flat_map(|last| self.list_from(Some(last))).collect()
-        };
+        let lists = self.lists.all(self.head, self.tail);
+        let mut headers: Vec<(u64, Header)> = lists.flat_map(|last| self.list_from(Some(last))).collect();
         headers.sort_unstable_by_key(|(place, _)| *place);
         let record = |(place, header): (u64, Header)| {
             let Header { kind, home, number, secs, word, .. } = header;

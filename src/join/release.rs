@@ -63,31 +63,33 @@ impl Join {
         group.ambiguous || group.nameless && self.seen.of_several_hosts(id)
     }
 
-    /// What is said of a case now, and its record, if by that it leaves, under a revision.
-    pub(super) fn judged(
+    /// The record of a case as it stands, and what it says.
+    fn record(
         &self,
         id: &QueueId,
         group: &Group,
         index: usize,
         transaction: Option<Transaction<'_>>,
-        leaves: impl FnOnce(Told) -> Option<u32>,
-    ) -> (Told, Option<Vec<u8>>) {
+        revision: u32,
+    ) -> (Vec<u8>, Told) {
         let verdict = self.judge(id, group, &group.cases[index], transaction);
-        let told = verdict.told();
-        (told, leaves(told).map(|revision| self.write(id, group, index, &verdict, revision)))
-    }
-
-    /// The record of a case as it stands, or as one that is issued before its reason can be known.
-    fn record(&self, id: &QueueId, group: &Group, index: usize, revision: u32, provisional: bool) -> (Vec<u8>, Told) {
-        let transaction = group.align(&self.matcher, self.hosts.clocks(group.home).offset())[index];
-        let mut verdict = self.judge(id, group, &group.cases[index], transaction);
-        if provisional {
-            verdict.status = Status::Provisional;
-        }
         (self.write(id, group, index, &verdict, revision), verdict.told())
     }
 
-    fn write(&self, id: &QueueId, group: &Group, index: usize, verdict: &Verdict<'_>, revision: u32) -> Vec<u8> {
+    /// The transaction of each case.
+    pub(super) fn aligned<'g>(&self, group: &'g Group) -> Vec<Option<Transaction<'g>>> {
+        group.align(&self.matcher, self.hosts.clocks(group.home).offset())
+    }
+
+    /// The record that says this of a case.
+    pub(super) fn write(
+        &self,
+        id: &QueueId,
+        group: &Group,
+        index: usize,
+        verdict: &Verdict<'_>,
+        revision: u32,
+    ) -> Vec<u8> {
         let issue = Issue {
             case: &group.cases[index],
             queue_id: id.as_str(),
@@ -111,7 +113,9 @@ impl Join {
 
     /// Issues a case that goes on waiting for its reason.
     pub(super) fn issue_provisional(&mut self, id: &QueueId, group: &mut Group, index: usize) {
-        let (record, told) = self.record(id, group, index, 0, true);
+        let mut verdict = self.judge(id, group, &group.cases[index], self.aligned(group)[index]);
+        verdict.status = Status::Provisional;
+        let (record, told) = (self.write(id, group, index, &verdict, 0), verdict.told());
         if told.settled {
             return;
         }
@@ -128,7 +132,7 @@ impl Join {
     /// Issues a case as it stands.
     pub(super) fn issue(&mut self, id: &QueueId, group: &mut Group, index: usize) {
         let CaseState::Held { revision, .. } = group.cases[index].state else { return };
-        let (record, told) = self.record(id, group, index, revision, false);
+        let (record, told) = self.record(id, group, index, self.aligned(group)[index], revision);
         self.issue_as(id, group, index, record, told);
     }
 
@@ -253,13 +257,10 @@ impl Join {
 
     /// Issues all that waits in a group; gives their number.
     pub(super) fn issue_held(&mut self, id: &QueueId, group: &mut Group) -> u64 {
-        let aligned = group.align(&self.matcher, self.hosts.clocks(group.home).offset()).into_iter().enumerate();
-        let judged = aligned.filter_map(|(index, transaction)| match group.cases[index].state {
-            CaseState::Held { revision, .. } => {
-                let (told, record) = self.judged(id, group, index, transaction, |_| Some(revision));
-                Some((index, told, record?))
-            }
-            CaseState::New | CaseState::Issued { .. } => None,
+        let judged = self.aligned(group).into_iter().enumerate().filter_map(|(index, transaction)| {
+            let CaseState::Held { revision, .. } = group.cases[index].state else { return None };
+            let (record, told) = self.record(id, group, index, transaction, revision);
+            Some((index, told, record))
         });
         let held: Vec<(usize, Told, Vec<u8>)> = judged.collect();
         let count = held.len() as u64;

@@ -27,12 +27,7 @@ pub(crate) struct CompiledRule {
     /// None where nothing may follow.
     rest: Option<Regex>,
     groups: Groups,
-    /// The last word names the stage.
-    ends_with_stage: bool,
 }
-
-/// An expression that ends so needs no group.
-const LAST_WORD: &str = r" (?P<stage>\S+)";
 
 /// Where the groups of an expression stand, if it has them.
 #[derive(Debug, Clone, Copy)]
@@ -103,8 +98,7 @@ static BUILT_IN: Lazy<Matcher> = Lazy::new(|| Matcher(Arc::new(Rules::new(Vec::n
 impl CompiledRule {
     /// Compiles a rule; the error is the regular expression's.
     pub(crate) fn new(rule: &Rule, id: &str, start: &str, rest: &str) -> Result<CompiledRule, regex::Error> {
-        let without_stage = rest.strip_suffix(LAST_WORD).map(|rest| format!(r"{rest} \S+"));
-        let expression = RegexBuilder::new(&format!("^(?:{})$", without_stage.as_deref().unwrap_or(rest)))
+        let expression = RegexBuilder::new(&format!("^(?:{rest})$"))
             .unicode(false)
             .dot_matches_new_line(true)
             .size_limit(1 << 20)
@@ -120,7 +114,6 @@ impl CompiledRule {
             start: Start::new(start),
             groups: Groups::new(&expression),
             rest: Some(expression).filter(|_| !rest.is_empty()),
-            ends_with_stage: without_stage.is_some(),
         })
     }
 
@@ -130,9 +123,7 @@ impl CompiledRule {
         let (filter, rest) = self.start.split(behind)?;
         let Some(expression) = &self.rest else { return rest.is_empty().then_some((filter, self.stage)) };
         if !self.groups.are_wanted(rest) {
-            let is_blank = |b: &u8| matches!(b, b' ' | b'\t'..=b'\r');
-            let last = || rest.rsplit(is_blank).next().filter(|_| self.ends_with_stage);
-            return expression.is_match(rest).then(|| (filter, last().and_then(stage_of).or(self.stage)));
+            return expression.is_match(rest).then_some((filter, self.stage));
         }
         let mut places = expression.capture_locations();
         expression.captures_read(&mut places, rest)?;
@@ -141,13 +132,9 @@ impl CompiledRule {
         if fails(self.groups.address, address::is_one) || fails(self.groups.bounded, address::may_be_one) {
             return None;
         }
-        let stage = found(self.groups.stage).and_then(stage_of);
+        let stage = found(self.groups.stage).and_then(|stage| Stage::from_log(std::str::from_utf8(stage).ok()?));
         Some((filter.or_else(|| found(self.groups.filter)), stage.or(self.stage)))
     }
-}
-
-fn stage_of(text: &[u8]) -> Option<Stage> {
-    Stage::from_log(std::str::from_utf8(text).ok()?)
 }
 
 /// Whether sendmail's line about a ruleset says that a message is quarantined.

@@ -20,9 +20,9 @@ pub(super) fn write_json(latest: &mut Latest, out: &mut Output, array: bool, con
         write(if first { open } else { between }.as_bytes())?;
         first = false;
         let record = config.profile.of_native(config, record.to_vec());
-        match std::str::from_utf8(&record).ok().filter(|_| terminal) {
-            Some(text) => write(visible_json(text).as_bytes())?,
-            None => write(&record)?,
+        match std::str::from_utf8(&record) {
+            Ok(text) if terminal => write(visible_json(text).as_bytes())?,
+            _ => write(&record)?,
         }
     }
     match (first, array) {
