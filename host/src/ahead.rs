@@ -11,9 +11,6 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
-use wasm_encoder::{ExportSection, Module, RawSection};
-use wasmparser::{Parser, Payload};
 
 use crate::cli::{Configure, Target};
 use crate::failure::{Exit, Failure, Result, say};
@@ -37,11 +34,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const WHENCE: &str = "It is WAMR's compiler, of the WAMR that Fluent Bit was built with (2.4.1 in Fluent Bit 5.1.1): build \
                       it from there, or Fluent Bit with -DFLB_WAMRC=On. Then name it by --wamrc, or WAMRC.";
 
-/// By these Fluent Bit lets the module itself make room for each record and take it back: four calls more, each as dear as
-/// the one that matters, a sixth of all that Fluent Bit does. Without them it has a heap of its own behind all that is the
-/// module's, of `wasm_heap_size` bytes; by `__heap_base` it would put that on top of what the module has stored.
-const FOR_ROOM: [&str; 4] = ["malloc", "free", "__heap_base", "__data_end"];
-
 /// Compiles a module that is set up.
 pub(crate) fn compile(module: &[u8], options: &Configure) -> Result<Vec<u8>> {
     let compiler = match &options.wamrc {
@@ -59,32 +51,9 @@ pub(crate) fn compile(module: &[u8], options: &Configure) -> Result<Vec<u8>> {
     compiled
 }
 
-/// The module without those exports.
-fn without_room(module: &[u8]) -> Result<Vec<u8>> {
-    let unfit = |problem: String| Failure::new(Exit::Software, format!("the module can't be read again: {problem}"));
-    let mut new = Module::new();
-    for payload in Parser::new(0).parse_all(module) {
-        let payload = payload.map_err(|error| unfit(error.to_string()))?;
-        if let Payload::ExportSection(section) = payload {
-            let mut kept = ExportSection::new();
-            for export in section {
-                let export = export.map_err(|error| unfit(error.to_string()))?;
-                if !FOR_ROOM.contains(&export.name) {
-                    let added = RoundtripReencoder.parse_export(&mut kept, export);
-                    added.map_err(|error| unfit(error.to_string()))?;
-                }
-            }
-            new.section(&kept);
-        } else if let Some((id, range)) = payload.as_section() {
-            new.section(&RawSection { id, data: &module[range] });
-        }
-    }
-    Ok(new.finish())
-}
-
 fn compile_in(folder: &Path, compiler: &Path, module: &[u8], options: &Configure) -> Result<Vec<u8>> {
     let (from, to) = (folder.join("module.wasm"), folder.join("module.aot"));
-    fs::write(&from, without_room(module)?).map_err(|error| Failure::writing(&from.display().to_string(), &error))?;
+    fs::write(&from, module).map_err(|error| Failure::writing(&from.display().to_string(), &error))?;
     let target = options.target.unwrap_or_else(Target::of_this_machine);
     let mut command = Command::new(compiler);
     // For all processors of a kind, not for the one at hand; and with checks of its own at each access to memory, for
@@ -259,8 +228,6 @@ impl Target {
 
 #[cfg(test)]
 mod tests {
-    use wasm_encoder::{CustomSection, ExportKind, MemorySection, MemoryType};
-
     use super::*;
 
     #[test]
@@ -268,22 +235,5 @@ mod tests {
         assert_eq!(version(b"\0aot\x05\0\0\0rest"), 5);
         assert!(is_compiled(b"\0aot\x05\0\0\0"));
         assert!(!is_compiled(b"\0asm\x01\0\0\0"));
-    }
-
-    #[test]
-    fn nothing_but_what_makes_room_is_taken_from_a_module() {
-        let module = |names: &[&str]| {
-            let mut module = Module::new();
-            let memory = MemoryType { minimum: 1, maximum: None, memory64: false, shared: false, page_size_log2: None };
-            let (mut memories, mut exports) = (MemorySection::new(), ExportSection::new());
-            memories.memory(memory);
-            names.iter().for_each(|name| _ = exports.export(name, ExportKind::Memory, 0));
-            let kept = CustomSection { name: "kept".into(), data: b"as it is".into() };
-            module.section(&memories).section(&exports).section(&kept);
-            module.finish()
-        };
-        let all = module(&["memory", "malloc", "free", "_initialize", "__data_end", "__heap_base", "abort_reason"]);
-        assert!(without_room(&all).is_ok_and(|left| left == module(&["memory", "_initialize", "abort_reason"])));
-        assert!(without_room(b"no module").is_err());
     }
 }

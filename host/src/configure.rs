@@ -3,12 +3,17 @@
 //! Fluent Bit gives a module no options and a stack too small to compile a regular expression. So the module is run
 //! here, told its configuration by a call that no log shipper makes, and its memory is stored in its data segment: the
 //! new module begins with its tables and regular expressions ready. A module that was made so can be configured again.
+//!
+//! Fluent Bit hands records to the module in a heap of its own, of `wasm_heap_size` bytes.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
+use wasm_encoder::{ExportSection, RawSection};
+use wasmparser::{Parser, Payload};
 use wasmtime::{
     Config, Engine, Instance, Linker, Memory, Module, Store, StoreLimits, StoreLimitsBuilder, TypedFunc, Val,
 };
@@ -25,6 +30,14 @@ const MODULE: &str = "abort_reason_fluent_bit.wasm";
 
 /// Nanoseconds that no clock has: they tell the module that this is no record.
 const CONTROL: u32 = u32::MAX;
+
+/// The seconds of such a call: one asks for a place to write to, the other has what was written there read.
+const ROOM: u32 = 0;
+const READ: u32 = 1;
+
+/// By these Fluent Bit would put its heap on top of what the module has stored; without them it lies behind all that is the
+/// module's.
+const HEAP_BOUNDS: [&str; 2] = ["__heap_base", "__data_end"];
 
 /// The export of a function with this name: the name with its length, and the kind of what is exported.
 const INITIALIZE: &[u8] = b"\x0b_initialize\0";
@@ -70,9 +83,33 @@ fn bake(module: &[u8], path: &Path, config: &str) -> Result<Vec<u8>> {
     let stored = pin!(wizer.snapshot(&context, &mut instance));
     // Nothing is waited for: the memory is there.
     match stored.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(stored) => stored.map_err(|error| unfit(path, &error.to_string())),
+        Poll::Ready(stored) => stored
+            .map_err(|error| error.to_string())
+            .and_then(|stored| without_heap_bounds(&stored).map_err(|error| error.to_string()))
+            .map_err(|problem| unfit(path, &problem)),
         Poll::Pending => Err(unfit(path, "its memory can't be read")),
     }
+}
+
+/// The module without these exports.
+fn without_heap_bounds(module: &[u8]) -> std::result::Result<Vec<u8>, wasm_encoder::reencode::Error> {
+    let mut new = wasm_encoder::Module::new();
+    for payload in Parser::new(0).parse_all(module) {
+        let payload = payload?;
+        if let Payload::ExportSection(section) = payload {
+            let mut kept = ExportSection::new();
+            for export in section {
+                let export = export?;
+                if !HEAP_BOUNDS.contains(&export.name) {
+                    RoundtripReencoder.parse_export(&mut kept, export)?;
+                }
+            }
+            new.section(&kept);
+        } else if let Some((id, range)) = payload.as_section() {
+            new.section(&RawSection { id, data: &module[range] });
+        }
+    }
+    Ok(new.finish())
 }
 
 /// What stores a module later: the tool, and the module as the tool has prepared it.
@@ -122,33 +159,21 @@ impl Running {
         let problem = |error: wasmtime::Error| unfit(&path, &error.root_cause().to_string());
         let call: TypedFunc<(u32, u32, u32, u32, u32, u32), u32> =
             self.instance.get_typed_func(&mut self.store, "abort_reason").map_err(problem)?;
-        let verb_at = self.copy_in(verb)?;
-        let text_at = self.copy_in(text)?;
-        let arguments = (verb_at, verb.len() as u32, 0, CONTROL, text_at, text.len() as u32);
-        let at = call.call(&mut self.store, arguments).map_err(problem)? as usize;
+        let told = format!("{verb}\n{text}");
+        let length = told.len() as u32;
+        let at = call.call(&mut self.store, (0, 0, ROOM, CONTROL, 0, length)).map_err(problem)? as usize;
+        if at == 0 || self.memory.write(&mut self.store, at, told.as_bytes()).is_err() {
+            return Err(unfit(&path, "it has no memory for a configuration"));
+        }
+        let at = call.call(&mut self.store, (0, 0, READ, CONTROL, 0, length)).map_err(problem)? as usize;
         let memory = self.memory.data(&self.store);
         let answer = memory.get(at..).unwrap_or_default().split(|byte| *byte == 0).next().unwrap_or_default();
         let answer = String::from_utf8_lossy(answer).into_owned();
-        let free: TypedFunc<u32, ()> = self.instance.get_typed_func(&mut self.store, "free").map_err(problem)?;
-        for pointer in [verb_at, text_at] {
-            free.call(&mut self.store, pointer).map_err(problem)?;
-        }
         match (answer.strip_prefix('+'), answer.strip_prefix('-')) {
             (Some(text), _) => Ok(Ok(text.to_owned())),
             (_, Some(text)) => Ok(Err(text.to_owned())),
             _ => Err(unfit(&path, "it does not know the call")),
         }
-    }
-
-    /// Copies a text into the module's memory, with a NUL.
-    fn copy_in(&mut self, text: &str) -> Result<u32> {
-        let path = self.path.clone();
-        let problem = |error: wasmtime::Error| unfit(&path, &error.root_cause().to_string());
-        let malloc: TypedFunc<u32, u32> = self.instance.get_typed_func(&mut self.store, "malloc").map_err(problem)?;
-        let at = malloc.call(&mut self.store, text.len() as u32 + 1).map_err(problem)?;
-        let bytes = [text.as_bytes(), b"\0"].concat();
-        let written = at > 0 && self.memory.write(&mut self.store, at as usize, &bytes).is_ok();
-        if written { Ok(at) } else { Err(unfit(&path, "it has no memory for a configuration")) }
     }
 }
 
@@ -191,4 +216,28 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 
 fn unfit(path: &Path, problem: &str) -> Failure {
     Failure::new(Exit::Data, format!("{} is not abort-reason's module for Fluent Bit: {problem}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use wasm_encoder::{CustomSection, ExportKind, MemorySection, MemoryType};
+
+    use super::*;
+
+    #[test]
+    fn nothing_but_the_bounds_is_taken_from_a_module() {
+        let module = |names: &[&str]| {
+            let mut module = wasm_encoder::Module::new();
+            let memory = MemoryType { minimum: 1, maximum: None, memory64: false, shared: false, page_size_log2: None };
+            let (mut memories, mut exports) = (MemorySection::new(), ExportSection::new());
+            memories.memory(memory);
+            names.iter().for_each(|name| _ = exports.export(name, ExportKind::Memory, 0));
+            let kept = CustomSection { name: "kept".into(), data: b"as it is".into() };
+            module.section(&memories).section(&exports).section(&kept);
+            module.finish()
+        };
+        let all = module(&["memory", "_initialize", "__data_end", "__heap_base", "abort_reason"]);
+        assert!(without_heap_bounds(&all).is_ok_and(|left| left == module(&["memory", "_initialize", "abort_reason"])));
+        assert!(without_heap_bounds(b"no module").is_err());
+    }
 }

@@ -7,7 +7,7 @@
 #[path = "../tests/host/mod.rs"]
 mod host;
 
-use host::{Filter, Heap, TICK};
+use host::{Filter, HEAP, TICK};
 
 /// Lines of each log: those at the beginning are read in full.
 const LINES: usize = 60_000;
@@ -19,7 +19,7 @@ fn main() {
         return;
     };
     let read = |path: &String| std::fs::read(path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    let mut filter = Filter::with(&read(module), Heap::Own, true);
+    let mut filter = Filter::with(&read(module), HEAP, true);
     for (name, log, tag) in [("mail lines", mail, "evidence.maillog"), ("entries of message_log", entries, "pmx")] {
         let log = String::from_utf8_lossy(&read(log)).into_owned();
         let records: Vec<_> =

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use abort_reason::{Config, Engine, Input, Source};
 use abort_reason_simulator::worlds;
-use host::{Filter, Heap, Outcome, records, scenarios};
+use host::{Filter, HEAP, Outcome, records, scenarios};
 use proptest::test_runner::TestRng;
 use serde_json::Value;
 
@@ -35,7 +35,7 @@ fn native(events: &[Event]) -> Vec<String> {
 
 /// What the module issues, and what it lets pass.
 fn module(events: &[Event], tag: &str) -> (Vec<String>, Vec<Vec<u8>>) {
-    let mut filter = Filter::new(Heap::Own);
+    let mut filter = Filter::new(HEAP);
     let (mut issued, mut passed) = (Vec::new(), Vec::new());
     let mut now = 1_800_000_000_000;
     let mut see = |outcome, record: Option<&[u8]>| match outcome {

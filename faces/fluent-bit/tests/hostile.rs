@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use host::{Filter, Heap, Outcome, TICK, module_path};
+use host::{Filter, HEAP, Outcome, TICK, module_path};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use serde_json::Value;
@@ -43,7 +43,7 @@ fn hostile() -> Vec<Vec<u8>> {
 
 #[test]
 fn what_can_not_be_read_passes_as_it_came() {
-    for heap in [Heap::Own, Heap::Host(8 << 20), Heap::Host(8 << 10)] {
+    for heap in [2 * HEAP, HEAP, 8 << 10] {
         let mut filter = Filter::new(heap);
         for tag in TAGS {
             for record in hostile() {
@@ -83,7 +83,7 @@ fn what_can_not_be_read_passes_as_it_came() {
 
 #[test]
 fn a_record_that_was_not_passed_is_told_of() {
-    let mut filter = Filter::new(Heap::Host(8 << 10));
+    let mut filter = Filter::new(8 << 10);
     let record = format!("{{\"log\":\"{}\"}}", "x".repeat(9_000));
     let Outcome::Record(text, false) = filter.record("pmx.message_log", 1, record.as_bytes()) else { panic!("lost") };
     assert!(text.contains("not_passed") && text.contains(&record.len().to_string()), "{text}");
@@ -99,10 +99,8 @@ fn what_a_failed_call_had_comes_back() {
     };
     let now = 1_800_000_000_000;
     // The failed call has a record that fits where most do, one that is longer, or one that Fluent Bit did not pass.
-    for (heap, padding) in
-        [Heap::Own, Heap::Host(8 << 20), Heap::Host(60 << 10)].into_iter().flat_map(|heap| [(heap, 0), (heap, 100_000)])
-    {
-        let is_passed = heap != Heap::Host(60 << 10) || padding == 0;
+    for (heap, padding) in [HEAP, 60 << 10].into_iter().flat_map(|heap| [(heap, 0), (heap, 100_000)]) {
+        let is_passed = heap == HEAP || padding == 0;
         let entry = |n: u32| entry(n, if n == 2 { padding } else { 0 });
         let mut filter = Filter::with(&module, heap, true);
         for tag in [TICK, "evidence.maillog", TICK] {
@@ -134,7 +132,7 @@ fn what_a_failed_call_had_comes_back() {
 #[test]
 fn a_small_heap_is_told_of() {
     for (bytes, is_small) in [(8 << 10, true), (8 << 20, false)] {
-        let mut filter = Filter::new(Heap::Host(bytes));
+        let mut filter = Filter::new(bytes);
         for tag in [TICK, "evidence.maillog"] {
             filter.record(tag, 1_800_000_000_000, br#"{"log":"x"}"#);
         }
@@ -176,7 +174,7 @@ fn storm(filter: &mut Filter, round: u64, slots: bool) {
 
 #[test]
 fn memory_stays_where_it_is() {
-    let mut filter = Filter::new(Heap::Own);
+    let mut filter = Filter::new(HEAP);
     (0..2).for_each(|round| storm(&mut filter, round, true));
     let after_warm_up = filter.pages();
     storm(&mut filter, 2, true);
@@ -187,7 +185,7 @@ fn memory_stays_where_it_is() {
 /// Later words on aborts that have left wait in vain: what they take is bounded.
 #[test]
 fn memory_is_bounded_where_no_slots_come() {
-    let mut filter = Filter::new(Heap::Own);
+    let mut filter = Filter::new(HEAP);
     (0..3).for_each(|round| storm(&mut filter, round, false));
     assert!(filter.pages() < 256 << 4, "{} pages", filter.pages());
 }
@@ -226,7 +224,7 @@ fn note(issued: &mut BTreeMap<String, Vec<u64>>, text: &str) {
 /// Gives a filter records and then time; whatever they are, each abort leaves once per revision, and what did not come
 /// back as it was left in some other way that it may.
 fn nothing_is_lost(records: &[(usize, Vec<u8>)]) {
-    let mut filter = Filter::new(Heap::Own);
+    let mut filter = Filter::new(HEAP);
     let mut issued = BTreeMap::new();
     let mut owed = BTreeSet::new();
     let mut now = 1_800_000_000_000;
@@ -300,7 +298,7 @@ fn a_provisional_record_and_its_revision() {
 #[test]
 fn where_the_state_may_be_lost_no_abort_waits() {
     let abort = br#"{"log":"2026-11-23T13:01:09 q=6AND15d3014029 f=<a@example.org> tm=4.05 a=c/abort"}"#;
-    let mut filter = Filter::new(Heap::Own);
+    let mut filter = Filter::new(HEAP);
     let Outcome::Record(text, false) = filter.record("pmx.message_log", 0, abort) else { panic!("the abort waits") };
     assert!(text.contains(r#""status":"provisional""#) && text.contains(r#""why_not":"stateless_host""#), "{text}");
     // A second tag shows that this host keeps the module.

@@ -2,7 +2,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "reads cases from files")]
 
 use abort_reason_simulator::worlds;
-use host::{Filter, Heap, Outcome, records, scenarios, stack};
+use host::{Filter, HEAP, Outcome, records, scenarios, stack};
 
 mod host;
 
@@ -18,7 +18,7 @@ type Records = Vec<(&'static str, Vec<u8>)>;
 
 fn filter() -> Filter {
     let module = std::fs::read(host::module_path()).expect("the module");
-    let mut filter = Filter::of(&stack::measured(&module), Heap::Own);
+    let mut filter = Filter::of(&stack::measured(&module), HEAP);
     filter.tick(1_800_000_000_000);
     filter
 }

@@ -12,15 +12,8 @@ use wasmi::{Config, Engine, Global, Instance, Linker, Memory, Module, Store, Typ
 pub(crate) mod stack;
 pub(crate) mod system;
 
-/// How Fluent Bit brings a record into the module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Heap {
-    /// By the module's own `malloc`.
-    Own,
-    /// Into a heap of the host's with so many bytes, as where the module exports no `malloc`: what does not fit arrives as
-    /// pointer 0.
-    Host(u32),
-}
+/// Bytes of the heap of Fluent Bit's in the shipped configurations, in which a record comes into the module.
+pub(crate) const HEAP: u32 = 8 << 20;
 
 /// What became of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,11 +33,10 @@ pub(crate) struct Filter {
     store: Store<System>,
     memory: Memory,
     call: Call,
-    malloc: TypedFunc<u32, u32>,
-    free: TypedFunc<u32, ()>,
     deepest: Option<Global>,
-    heap: Heap,
-    /// Where the host's heap lies: behind all memory that the module began with.
+    /// Bytes of the host's heap: what does not fit arrives as pointer 0.
+    heap: u32,
+    /// Where it lies: behind all memory that the module began with.
     heap_at: u32,
     /// A call is broken off after so many instructions.
     ends_after: Option<u64>,
@@ -64,28 +56,28 @@ pub(crate) fn module_path() -> PathBuf {
 
 impl Filter {
     /// A fresh instance.
-    pub(crate) fn new(heap: Heap) -> Filter {
+    pub(crate) fn new(heap: u32) -> Filter {
         let module = std::fs::read(module_path()).expect("the module");
         Filter::of(&module, heap)
     }
 
     /// A fresh instance of a module.
-    pub(crate) fn of(module: &[u8], heap: Heap) -> Filter {
+    pub(crate) fn of(module: &[u8], heap: u32) -> Filter {
         Filter::with(module, heap, false)
     }
 
     /// A fresh instance that finds a folder as another has left it, or shares it with one.
     pub(crate) fn in_folder(folder: &Rc<RefCell<Folder>>) -> Filter {
         let module = std::fs::read(module_path()).expect("the module");
-        Filter::start(&module, Heap::Own, false, Rc::clone(folder))
+        Filter::start(&module, HEAP, false, Rc::clone(folder))
     }
 
     /// A fresh instance of a module; where instructions are counted, [`Filter::instructions`] tells their number.
-    pub(crate) fn with(module: &[u8], heap: Heap, counts: bool) -> Filter {
+    pub(crate) fn with(module: &[u8], heap: u32, counts: bool) -> Filter {
         Filter::start(module, heap, counts, Rc::default())
     }
 
-    fn start(module: &[u8], heap: Heap, counts: bool, folder: Rc<RefCell<Folder>>) -> Filter {
+    fn start(module: &[u8], heap: u32, counts: bool, folder: Rc<RefCell<Folder>>) -> Filter {
         // What Fluent Bit's interpreter has: none of the newer proposals.
         let mut config = Config::default();
         config.wasm_tail_call(false).wasm_multi_memory(false).consume_fuel(counts);
@@ -96,7 +88,7 @@ impl Filter {
         let mut functions: Vec<_> =
             module.exports().filter(|export| export.ty().func().is_some()).map(|export| export.name()).collect();
         functions.sort_unstable();
-        assert_eq!(functions, ["_initialize", "abort_reason", "free", "malloc"]);
+        assert_eq!(functions, ["_initialize", "abort_reason"]);
         let mut store = Store::new(&engine, System::new(folder));
         if counts {
             store.set_fuel(u64::MAX).expect("counting is on");
@@ -106,15 +98,9 @@ impl Filter {
         let instance = linker.instantiate_and_start(&mut store, &module).expect("an instance");
         let memory = instance.get_memory(&store, "memory").expect("a memory");
         let call = typed(instance, &store, "abort_reason");
-        let malloc = instance.get_typed_func(&store, "malloc").expect("malloc");
-        let free = instance.get_typed_func(&store, "free").expect("free");
         let deepest = instance.get_global(&store, stack::DEEPEST);
-        let mut filter = Filter { store, memory, call, malloc, free, deepest, heap, heap_at: 0, ends_after: None };
-        if let Heap::Host(bytes) = heap {
-            let pages = filter.memory.grow(&mut filter.store, bytes.div_ceil(1 << 16).into()).expect("memory");
-            filter.heap_at = (pages << 16) as u32;
-        }
-        filter
+        let pages = memory.grow(&mut store, heap.div_ceil(1 << 16).into()).expect("memory");
+        Filter { store, memory, call, deepest, heap, heap_at: (pages << 16) as u32, ends_after: None }
     }
 
     /// One record through the filter.
@@ -133,20 +119,14 @@ impl Filter {
         });
         let answer = self.call.call(&mut self.store, arguments);
         rest.into_iter().for_each(|rest| self.store.set_fuel(rest).expect("counting is on"));
-        let outcome = match answer {
+        match answer {
             Ok(at) => match self.string(at) {
                 Some(text) if text.is_empty() => Outcome::Dropped,
                 Some(text) => Outcome::Record(text, at == record_at && at != 0),
                 None => Outcome::Lost(format!("not a string of the module: {at}")),
             },
             Err(error) => Outcome::Lost(error.to_string()),
-        };
-        if self.heap == Heap::Own {
-            for pointer in [tag_at, record_at].into_iter().filter(|pointer| *pointer != 0) {
-                self.free.call(&mut self.store, pointer).expect("free");
-            }
         }
-        outcome
     }
 
     /// One record through the filter, in a call that ends after so many instructions; of a filter that counts them.
@@ -179,16 +159,13 @@ impl Filter {
     }
 
     fn copy_in(&mut self, text: &[u8], place: u32) -> u32 {
-        let at = match self.heap {
-            Heap::Own => self.malloc.call(&mut self.store, text.len() as u32 + 1).expect("malloc"),
-            Heap::Host(bytes) if place as usize + text.len() + 1 > bytes as usize => 0,
-            // One record at a time: the tag has its place at the front.
-            Heap::Host(_) => self.heap_at + place,
-        };
-        if at != 0 {
-            let bytes = [text, b"\0"].concat();
-            self.memory.write(&mut self.store, at as usize, &bytes).expect("the memory that was asked for");
+        if place as usize + text.len() + 1 > self.heap as usize {
+            return 0;
         }
+        // One record at a time: the tag has its place at the front.
+        let at = self.heap_at + place;
+        let bytes = [text, b"\0"].concat();
+        self.memory.write(&mut self.store, at as usize, &bytes).expect("the host's heap");
         at
     }
 
