@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::logs::{Logs, of_record};
 use super::measure::{Contender, End};
-use super::{Bench, Table, compare};
+use super::{Bench, Table, compare, program};
 use crate::dist;
 use crate::fluent_bit::Profile;
-use crate::shell::{Result, io_failure, run, succeeds, warn};
+use crate::shell::{Result, io_failure, run};
 use crate::toolchain::Toolchain;
 use crate::workspace::root;
 
@@ -39,16 +39,6 @@ pub(super) fn table(bench: &Bench) -> Result<Option<Table>> {
     }
     let over = format!("over {} messages, a backlog", bench.messages);
     compare::table(bench, "fluent-bit", &over, &logs, &contenders).map(Some)
-}
-
-/// The program that an environment variable names, or one on `PATH`.
-fn program(variable: &str, name: &str) -> Option<OsString> {
-    let program = std::env::var_os(variable).unwrap_or_else(|| name.into());
-    if succeeds(Command::new(&program).arg("--version")) {
-        return Some(program);
-    }
-    warn(&format!("{name} is not there: set {variable} to measure with it"));
-    None
 }
 
 /// The module, set up.

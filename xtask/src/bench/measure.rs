@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,8 @@ pub(super) struct Cost {
 pub(super) struct Contender {
     pub(super) name: String,
     pub(super) command: Box<dyn Fn() -> Command>,
+    /// A program that works beside it, and whose cost is its own.
+    pub(super) beside: Option<Box<dyn Fn() -> Command>>,
     pub(super) end: End,
     /// How its output is read, if it finds reasons, and the file that it writes where that is not its standard output.
     pub(super) finds: Option<Finds>,
@@ -57,7 +59,11 @@ pub(super) enum End {
 
 impl Contender {
     pub(super) fn new(name: &str, end: End, command: impl Fn() -> Command + 'static) -> Contender {
-        Contender { name: name.to_owned(), command: Box::new(command), end, finds: None, file: None }
+        Contender { name: name.to_owned(), command: Box::new(command), beside: None, end, finds: None, file: None }
+    }
+
+    pub(super) fn beside(self, command: impl Fn() -> Command + 'static) -> Contender {
+        Contender { beside: Some(Box::new(command)), ..self }
     }
 
     pub(super) fn finds(self, finds: Finds) -> Contender {
@@ -70,32 +76,53 @@ impl Contender {
 
     /// Runs it once; what it writes to standard output goes to `output`.
     pub(super) fn run(&self, output: &Path) -> Result<Cost> {
-        let mut command = (self.command)();
-        announce(&command);
         let errors = PathBuf::from(format!("{}.errors", output.display()));
         let create = |file: &Path| File::create(file).map_err(io_failure(file.display()));
-        command.stdin(Stdio::null()).stdout(create(output)?).stderr(create(&errors)?);
-        let start = Instant::now();
-        let child = command.spawn().map_err(io_failure(&self.name))?;
+        let start = |command: &mut Command, output: File, errors: File| {
+            announce(command);
+            command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn().map_err(io_failure(&self.name))
+        };
+        let errors_of_all = create(&errors)?;
+        let shared = || errors_of_all.try_clone().map_err(io_failure(errors.display()));
+        let beside = match &self.beside {
+            Some(command) => Some(start(&mut command(), shared()?, shared()?)?),
+            None => None,
+        };
+        let _ends = beside.as_ref().map(|child| Ends(child.id()));
+        let begun = Instant::now();
+        let child = start(&mut (self.command)(), create(output)?, shared()?)?;
         let idle = match self.end {
             End::Itself => Duration::ZERO,
             End::Quiet(quiet) => wait_until_quiet(child.id(), quiet),
         };
-        let used = child.wait4().map_err(io_failure(&self.name))?;
-        let wall = start.elapsed().saturating_sub(idle);
-        let is_done = match self.end {
+        let mut used = vec![child.wait4().map_err(io_failure(&self.name))?];
+        let wall = begun.elapsed().saturating_sub(idle);
+        if let Some(beside) = beside {
+            tell_to_end(beside.id());
+            used.push(beside.wait4().map_err(io_failure(&self.name))?);
+        }
+        let is_done = |status: ExitStatus| match self.end {
             // ripgrep says 1 where it finds nothing.
-            End::Itself => matches!(used.status.code(), Some(0 | 1)),
-            End::Quiet(_) => used.status.success() || used.status.signal() == Some(SIGTERM),
+            End::Itself => matches!(status.code(), Some(0 | 1)),
+            End::Quiet(_) => status.success() || status.signal() == Some(SIGTERM),
         };
-        if !is_done {
-            return Err(Failure::new(format!("{}: {}; see {}", self.name, used.status, errors.display())));
+        if let Some(failed) = used.iter().find(|used| !is_done(used.status)) {
+            return Err(Failure::new(format!("{}: {}; see {}", self.name, failed.status, errors.display())));
         }
         Ok(Cost {
-            cpu: (used.rusage.utime + used.rusage.stime).as_secs_f64(),
+            cpu: used.iter().map(|used| (used.rusage.utime + used.rusage.stime).as_secs_f64()).sum(),
             wall: wall.as_secs_f64(),
-            memory: used.rusage.maxrss as f64 / f64::from(1 << 20),
+            memory: used.iter().map(|used| used.rusage.maxrss as f64).sum::<f64>() / f64::from(1 << 20),
         })
+    }
+}
+
+/// A program that does not outlive its use, whatever fails meanwhile.
+struct Ends(u32);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        tell_to_end(self.0);
     }
 }
 
@@ -116,7 +143,12 @@ fn wait_until_quiet(process: u32, quiet: Duration) -> Duration {
         thread::sleep(PAUSE);
     }
     let idle = since.elapsed();
-    // By SIGTERM these programs write what they hold, and end; most do.
+    tell_to_end(process);
+    idle
+}
+
+/// By SIGTERM these programs write what they hold, and end; most do.
+fn tell_to_end(process: u32) {
     for (signal, patience) in [("-TERM", PATIENCE), ("-KILL", Duration::ZERO)] {
         let told = Instant::now();
         if cpu_so_far(process).is_some() {
@@ -126,7 +158,6 @@ fn wait_until_quiet(process: u32, quiet: Duration) -> Duration {
             thread::sleep(PAUSE);
         }
     }
-    idle
 }
 
 /// The time that a running process has taken so far; none of one that has ended, and waits to be asked what it took.

@@ -8,6 +8,7 @@
 //! | [`document`] | the tables in `BENCHMARKS.md` |
 //! | [`files`] | the table of what reads files: `explain`, ripgrep, SEC, syslog-ng |
 //! | [`fluent_bit`] | the table of Fluent Bit: the module, and the join by hand |
+//! | [`vector`] | the table of Vector: the bridge, and the join by hand |
 //! | [`growth`] | the tables of time and memory for more lines, hosts, queue ids |
 
 mod compare;
@@ -17,17 +18,20 @@ mod fluent_bit;
 mod growth;
 mod logs;
 mod measure;
+mod vector;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::Command;
 
 use crate::dist;
-use crate::shell::{Failure, Result, heading, io_failure, read, run as run_command, warn};
+use crate::shell::{Failure, Result, heading, io_failure, read, run as run_command, succeeds, warn};
 use crate::workspace::{cargo, target};
 
 const USAGE: &str = "\
 usage: cargo xtask bench [--rounds N] [--messages N] [TABLE...]
 
-Tables: engine, hostile, files, growth, fluent-bit; all of them without a name. Each replaces the one that stands in
+Tables: engine, hostile, files, growth, fluent-bit, vector; all of them without a name. Each replaces the one that stands in
 BENCHMARKS.md. The machine should have nothing else to do.";
 
 /// What to measure with.
@@ -78,13 +82,24 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
 }
 
 /// The tables, by the names that they have in `BENCHMARKS.md`.
-const TABLES: [(&str, Measure); 5] = [
+const TABLES: [(&str, Measure); 6] = [
     ("engine", |_| printed("engine").map(Some)),
     ("hostile", |_| printed("growth").map(Some)),
     ("files", |bench| files::table(bench).map(Some)),
     ("growth", |bench| growth::table(bench).map(Some)),
     ("fluent-bit", fluent_bit::table),
+    ("vector", vector::table),
 ];
+
+/// The program that an environment variable names, or one on `PATH`.
+fn program(variable: &str, name: &str) -> Option<OsString> {
+    let program = std::env::var_os(variable).unwrap_or_else(|| name.into());
+    if succeeds(Command::new(&program).arg("--version")) {
+        return Some(program);
+    }
+    warn(&format!("{name} is not there: set {variable} to measure with it"));
+    None
+}
 
 /// The table that one of the core's benches prints.
 fn printed(bench: &str) -> Result<Table> {
