@@ -43,6 +43,8 @@ pub(crate) struct Evidence {
     pub rule: u16,
     pub stage: Option<Stage>,
     pub filter: Option<Box<str>>,
+    /// Whether that filter is PureMessage, where its names are known.
+    pub own: Option<bool>,
     pub ticket: u64,
 }
 

@@ -133,7 +133,9 @@ impl QueueId {
         let (start, rest) = text.split_at(6);
         let (sequence, pid) = rest.split_at(width);
         let sequence = sequence.iter().try_fold(0, |n, b| base60(*b).map(|digit| n * 60 + digit))?;
-        let pid = std::str::from_utf8(pid).ok()?.parse().ok()?;
+        // Nine digits at most.
+        let digit = |byte: &u8| byte.is_ascii_digit().then(|| u32::from(byte - b'0'));
+        let pid = pid.iter().try_fold(0, |pid, byte| digit(byte).map(|digit| 10 * pid + digit))?;
         Some((ConnectionId { start: start.try_into().ok()?, pid }, sequence))
     }
 }

@@ -238,7 +238,7 @@ impl Join {
         if !is_known(about.home, about.host) || self.failed_own(about.home, &about.id).is_none() {
             return;
         }
-        if let Found::Slot(slot) = self.seen.find(&about.id, host_number(about.host))
+        if let Found::Slot(slot) = self.seen.find(about.id.number(), host_number(about.host))
             && slot.flags & flag::ENTRY != 0
         {
             return;
@@ -277,9 +277,7 @@ impl Join {
 
     /// PureMessage's failure in the connection of a message, not after it.
     pub(super) fn failed_own(&self, home: Home, id: &QueueId) -> Option<&Evidence> {
-        self.connections
-            .before(home, id)
-            .find(|line| line.filter.as_deref().and_then(|filter| self.config.is_own(filter)) != Some(false))
+        self.connections.before(home, id).find(|line| line.own != Some(false))
     }
 
     /// Whether PureMessage still has the message: it writes the entry when the callback that timed out returns.
@@ -302,10 +300,9 @@ impl Join {
     /// Whether PureMessage failed at a message, by a line that names the cause.
     fn own_failure(&self, group: &Group) -> bool {
         group.evidence.iter().any(|line| {
-            let own = line.filter.as_deref().and_then(|filter| self.config.is_own(filter));
             self.matcher.rule(line.rule).class.is_filter_failure()
                 && self.matcher.rule(line.rule).rank == crate::reasons::Rank::Decisive
-                && own != Some(false)
+                && line.own != Some(false)
         })
     }
 

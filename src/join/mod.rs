@@ -351,6 +351,7 @@ impl Join {
     ) -> Evidence {
         self.seq += 1;
         let text = &text[..text.len().min(self.config.limits.text_bytes)];
+        let filter: Option<Box<str>> = filter.map(|name| words::text(name).into());
         Evidence {
             seq: self.seq,
             time,
@@ -360,7 +361,8 @@ impl Join {
             text: words::text(text).into(),
             rule,
             stage,
-            filter: filter.map(|name| words::text(name).into()),
+            own: filter.as_deref().and_then(|filter| self.config.is_own(filter)),
+            filter,
             ticket,
         }
     }
@@ -370,8 +372,8 @@ impl Join {
         let rule = self.matcher.rule(evidence.rule);
         let (class, role, rank) = (rule.class, rule.role, rule.rank);
         let failed = class.is_filter_failure();
+        let failed_own = failed && evidence.own != Some(false);
         let peer_left = matches!(class, Class::PeerDisconnected | Class::PeerTimeout) && role == Role::Cause;
-        let own = evidence.filter.as_deref().and_then(|filter| self.config.is_own(filter));
         let mut group = self.take(about.home, &about.id, host_name(about.host).as_deref());
         if group.evidence.len() >= self.config.limits.per_message {
             self.let_go_told(&mut group);
@@ -404,7 +406,7 @@ impl Join {
         let kept = group.insert(evidence);
         if kept {
             self.stats.evidence += 1;
-            if failed && own != Some(false) {
+            if failed_own {
                 // Several lines may tell of one failure.
                 if rank == Rank::Decisive && !known {
                     self.stats.note_failure(class);
@@ -450,7 +452,9 @@ impl Join {
             group.host = host.map(Box::from);
         }
         if group.place.is_none() {
-            if let seen::Found::Slot(slot) = self.seen.find(id, host_number(host.unwrap_or_default().as_bytes())) {
+            if let seen::Found::Slot(slot) =
+                self.seen.find(id.number(), host_number(host.unwrap_or_default().as_bytes()))
+            {
                 group.collected = slot.flags & flag::COLLECTED != 0;
                 group.evicted = slot.flags & flag::EVICTED != 0;
                 for (bit, delivery) in [

@@ -37,9 +37,8 @@ impl Join {
             if end.is_some_and(|end| line.seq > end.seq) {
                 return false;
             }
-            let own = line.filter.as_deref().and_then(|filter| self.config.is_own(filter));
             // An abort shows that PureMessage was still there.
-            if case.kind == Kind::Abort { own == Some(false) } else { own != Some(false) }
+            if case.kind == Kind::Abort { line.own == Some(false) } else { line.own != Some(false) }
         });
         let facts = Facts {
             kind: case.kind,
@@ -50,7 +49,7 @@ impl Join {
             delivery: group.delivery.filter(|_| ours),
             earlier,
         };
-        judge(&self.config, &self.matcher, &facts, transaction.filter(|_| known))
+        judge(&self.matcher, &facts, transaction.filter(|_| known))
     }
 
     /// Of a message that may be another host's, and of one of which lines are gone, nothing that was logged is known.
@@ -204,7 +203,7 @@ impl Join {
         if self.is_ambiguous(id, group) {
             return WhyNot::AmbiguousHost;
         }
-        let slot = self.seen.find(id, group.host_number());
+        let slot = self.seen.find(id.number(), group.host_number());
         match slot {
             Found::Slot(slot) if slot.flags & (flag::EVICTED | flag::LOST) != 0 => WhyNot::Evicted,
             Found::Displaced => WhyNot::Evicted,

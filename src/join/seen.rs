@@ -96,13 +96,13 @@ impl Seen {
 
     /// Notes something of an id that is still remembered.
     pub(crate) fn mark(&mut self, id: &QueueId, host: u32, flags: u16) {
-        if let Found::Slot(_) = self.find(id, host) {
+        if let Found::Slot(_) = self.find(id.number(), host) {
             self.touch(id, host).flags |= flags;
         }
     }
 
-    pub(crate) fn find(&self, id: &QueueId, host: u32) -> Found {
-        let hash = id.number();
+    /// What is known of an id by its number.
+    pub(crate) fn find(&self, hash: u64, host: u32) -> Found {
         let first = self.index(hash);
         let pair = &self.slots[first..first + 2];
         if let Some(slot) = pair.iter().find(|slot| slot.hash == hash && may_be_same(slot.host, host)) {
@@ -164,13 +164,13 @@ mod tests {
     fn an_id_is_found_until_another_takes_its_place() {
         let mut seen = Seen::new(16);
         let id = |n: u32| QueueId::parse(format!("6AND15V7{n:06}").as_bytes()).unwrap();
-        assert_eq!(seen.find(&id(1), 0), Found::Never);
+        assert_eq!(seen.find(id(1).number(), 0), Found::Never);
         seen.touch(&id(1), 7).flags |= flag::MAIL;
-        assert!(matches!(seen.find(&id(1), 0), Found::Slot(slot) if slot.flags == flag::MAIL));
-        assert!(!matches!(seen.find(&id(1), 8), Found::Slot(_)));
+        assert!(matches!(seen.find(id(1).number(), 0), Found::Slot(slot) if slot.flags == flag::MAIL));
+        assert!(!matches!(seen.find(id(1).number(), 8), Found::Slot(_)));
         for n in 2..200 {
             seen.touch(&id(n), 7);
         }
-        assert_eq!(seen.find(&id(1), 7), Found::Displaced);
+        assert_eq!(seen.find(id(1).number(), 7), Found::Displaced);
     }
 }

@@ -158,7 +158,7 @@ impl Join {
     /// What the table of seen ids has of a message; an empty slot where it has nothing.
     #[inline(never)]
     fn slot(&self, id: ShortId, home: Home) -> Slot {
-        match self.seen.find(&id.id(), self.hosts.number(home)) {
+        match self.seen.find(id.number(), self.hosts.number(home)) {
             Found::Slot(slot) => slot,
             Found::Never | Found::Displaced => Slot::default(),
         }
@@ -191,7 +191,7 @@ impl Join {
         if self.store.contains(id) {
             return;
         }
-        if self.lines.may_have_lost(id.into()) && self.seen.find(id, 0) == Found::Never {
+        if self.lines.may_have_lost(id.into()) && self.seen.find(id.number(), 0) == Found::Never {
             self.seen.touch(id, 0).flags |= flag::LOST;
         }
         let passed = self.lines.of(id.into()).chain(self.entries.of(id.into()));

@@ -3,7 +3,6 @@
 //! Pure: it reads evidence and changes nothing, so that it can be asked again whenever a line comes.
 
 use crate::case::{EntryFacts, Evidence, Kind, Outcome, Status, Verdict};
-use crate::config::Config;
 use crate::envelope::{FromLine, Reply, reply};
 use crate::reasons::{Class, Fault, Matcher, Rank, Role, Stage};
 
@@ -25,14 +24,8 @@ pub(crate) struct Facts<'g> {
 }
 
 /// Judges a case.
-pub(crate) fn judge<'g>(
-    config: &Config,
-    matcher: &Matcher,
-    facts: &Facts<'g>,
-    transaction: Option<Transaction<'g>>,
-) -> Verdict<'g> {
+pub(crate) fn judge<'g>(matcher: &Matcher, facts: &Facts<'g>, transaction: Option<Transaction<'g>>) -> Verdict<'g> {
     Judge {
-        config,
         matcher,
         facts,
         lines: transaction.map_or(&[], |transaction| transaction.evidence),
@@ -42,7 +35,6 @@ pub(crate) fn judge<'g>(
 }
 
 struct Judge<'a, 'g> {
-    config: &'a Config,
     matcher: &'a Matcher,
     facts: &'a Facts<'g>,
     lines: &'g [Evidence],
@@ -74,7 +66,7 @@ impl<'g> Judge<'_, 'g> {
             // A refusal without a name, after a filter of this connection had failed.
             self.facts.earlier.filter(|earlier| {
                 class == Class::OtherFilter
-                    && self.own(earlier) != Some(true)
+                    && earlier.own != Some(true)
                     && reason.is_some_and(|line| is_in_place_of_a_filter(&line.text))
             })
         });
@@ -105,7 +97,7 @@ impl<'g> Judge<'_, 'g> {
             stage: reason.and_then(|line| line.stage),
             timeout: reason.and_then(|line| self.matcher.rule(line.rule).timeout),
             filter: filter_line.and_then(|line| line.filter.as_deref()),
-            own_filter: filter_line.and_then(|line| self.own(line)),
+            own_filter: filter_line.and_then(|line| line.own),
             has_reason: reason.is_some(),
             evidence,
             settled: stated && (self.refused || outcome != Outcome::Unknown && self.ended()),
@@ -121,20 +113,16 @@ impl<'g> Judge<'_, 'g> {
         self.matcher.rule(line.rule).role
     }
 
-    fn own(&self, line: &Evidence) -> Option<bool> {
-        self.config.is_own(line.filter.as_deref()?)
-    }
-
     /// The class of a line, in view of whose filter it names.
     fn class(&self, line: &Evidence) -> Class {
         let class = self.matcher.rule(line.rule).class;
         let failure = class.is_filter_failure() || class == Class::FilterFailureSuspected;
-        if failure && self.own(line) == Some(false) { Class::OtherFilter } else { class }
+        if failure && line.own == Some(false) { Class::OtherFilter } else { class }
     }
 
     /// PureMessage's own verdict is no reason why it was told to stop.
     fn own_verdict(&self, line: &Evidence) -> bool {
-        self.role(line) == Role::Verdict && self.own(line) == Some(true)
+        self.role(line) == Role::Verdict && line.own == Some(true)
     }
 
     fn ranked(&self, rank: Rank) -> impl Iterator<Item = Reason<'g>> {
@@ -180,7 +168,7 @@ impl<'g> Judge<'_, 'g> {
     fn is_others_failure(&self, line: &Evidence) -> bool {
         let class = self.matcher.rule(line.rule).class;
         let failure = class.is_filter_failure() || class == Class::FilterFailureSuspected;
-        failure && self.own(line) == Some(false)
+        failure && line.own == Some(false)
     }
 
     /// Whether a line is what sendmail did because of this filter's failure. Its texts are the same for every filter in
