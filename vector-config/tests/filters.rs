@@ -99,6 +99,28 @@ fn no_reason_of_the_table_is_kept_back() {
     assert!(examples > 50, "only {examples} examples");
 }
 
+/// The expression by which mail lines are kept back, from its first form of an ordinary line on.
+fn ordinary(text: &str) -> &str {
+    let from = text.find("(?:Milter").unwrap();
+    &text[from..from + text[from..].find("stat=Sent)").unwrap()]
+}
+
+/// What holds for the filters here holds for that of Fluent Bit: it is the same expression.
+#[test]
+fn fluent_bit_keeps_back_the_same() {
+    let read = |file: &str| std::fs::read_to_string(folder().join(file)).unwrap();
+    let fluent_bit = read("../fluent-bit-config/filter-ordinary.yaml");
+    for configuration in ["one-host.yaml", "agent-nats.yaml", "aggregator.yaml"] {
+        assert_eq!(ordinary(&read(configuration)), ordinary(&fluent_bit), "{configuration}");
+    }
+    // Before it: no more than what these filters have, and not each hundredth message.
+    let config: Json = serde_saphyr::from_str(&fluent_bit).unwrap();
+    let [filter] = &config["pipeline"]["filters"].as_array().unwrap()[..] else { panic!("{config}") };
+    let exclude = filter["exclude"].as_str().unwrap();
+    assert!(exclude.starts_with(r"log ^[^\]]*\]: [0-9A-Za-z]{12}(?!00)[0-9]{2}: (?:Milter"), "{exclude}");
+    assert!(exclude.ends_with("stat=Sent)"), "{exclude}");
+}
+
 #[test]
 fn what_a_client_writes_keeps_nothing_back() {
     let filter = Filter::of("one-host");

@@ -13,18 +13,20 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use running::{Running, classes, fluent_bit, native, wait};
+use running::{ORDINARY, Running, classes, fluent_bit, native, wait};
 
 mod host;
 mod running;
 
-fn corpus_in_order(first: &str, second: &str) {
+/// The corpus, one log after the other, with a file's filter in front of the module.
+fn corpus_in_order(first: &str, second: &str, filter: &str) {
     let Some(program) = fluent_bit() else { return };
     let module = host::module_path();
     let source = |name: &str| if name == "maillog" { "maillog.bsd" } else { "message_log" };
     let mut wrong = Vec::new();
     for batch in host::scenarios().chunks(7) {
-        let running: Vec<_> = batch.iter().map(|scenario| (scenario, Running::start(&program, &module))).collect();
+        let running: Vec<_> =
+            batch.iter().map(|scenario| (scenario, Running::start_behind(filter, &program, &module))).collect();
         let both = |name: &str| {
             for (scenario, running) in &running {
                 running.write(name, &fs::read(scenario.join(source(name))).expect(name));
@@ -54,12 +56,18 @@ fn corpus_in_order(first: &str, second: &str) {
 
 #[test]
 fn the_mail_log_first() {
-    corpus_in_order("maillog", "message_log");
+    corpus_in_order("maillog", "message_log", "");
 }
 
 #[test]
 fn the_message_log_first() {
-    corpus_in_order("message_log", "maillog");
+    corpus_in_order("message_log", "maillog", "");
+}
+
+/// Where Fluent Bit drops what is ordinary, every abort has its class all the same.
+#[test]
+fn without_ordinary_lines() {
+    corpus_in_order("maillog", "message_log", ORDINARY);
 }
 
 /// Both logs are rotated while they are read: the rest of the old files and the new ones are read, each line once.

@@ -16,7 +16,7 @@ use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use running::{Running, SHIPPED, VARIABLES, classes, fluent_bit, native, wait};
+use running::{Running, SHIPPED, VARIABLES, classes, fluent_bit, native, wait, with_filter};
 use serde_json::{Value, json};
 use tiny_http::{Response, Server};
 
@@ -164,6 +164,7 @@ fn every_configuration_is_accepted() {
             name if name.starts_with("outputs-") => {
                 before_outputs.to_owned() + "  outputs:" + &part(&text, "  outputs:")
             }
+            name if name.starts_with("filter-") => with_filter(&text),
             name if name.starts_with("inputs-") => {
                 format!("{service}  inputs:{}  filters:{filters}", part(&text, "  inputs:"))
             }

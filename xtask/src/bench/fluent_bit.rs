@@ -31,11 +31,15 @@ pub(super) fn table(bench: &Bench) -> Result<Option<Table>> {
     let mut contenders = vec![lua("the join in Lua", all), lua("the join in Lua, writing aborts only", aborts)];
     let built = dist::fluent_bit(&Toolchain::find()?, Profile::Release)?;
     let interpreted = configured(bench, &logs, &built, "interpreted", &[])?;
-    contenders.push(ours("abort-reason, interpreted", &fluent_bit, &logs, &interpreted)?);
+    contenders.push(ours("abort-reason, interpreted", &fluent_bit, &logs, &interpreted, "")?);
+    let filter = root().join("fluent-bit-config/filter-ordinary.yaml");
+    let filter = std::fs::read_to_string(&filter).map_err(io_failure(filter.display()))?;
+    let without = "abort-reason, interpreted, ordinary lines dropped before";
+    contenders.push(ours(without, &fluent_bit, &logs, &interpreted, &filter)?);
     if let Some(compiler) = program("WAMRC", "flb-wamrc") {
         let options = ["--aot".into(), "--wamrc".into(), compiler];
         let compiled = configured(bench, &logs, &built, "compiled", &options)?;
-        contenders.push(ours("abort-reason, compiled ahead of time", &fluent_bit, &logs, &compiled)?);
+        contenders.push(ours("abort-reason, compiled ahead of time", &fluent_bit, &logs, &compiled, "")?);
     }
     let over = format!("over {} messages, a backlog", bench.messages);
     compare::table(bench, "fluent-bit", &over, &logs, &contenders).map(Some)
@@ -52,19 +56,22 @@ fn configured(bench: &Bench, logs: &Logs, built: &Path, name: &str, options: &[O
     Ok(module)
 }
 
-/// The shipped configuration, over these logs, without what a backlog does not need.
-fn ours(name: &str, fluent_bit: &OsString, logs: &Logs, module: &Path) -> Result<Contender> {
+/// The shipped configuration, over these logs, without what a backlog does not need; with a file's filter in front of the
+/// module.
+fn ours(name: &str, fluent_bit: &OsString, logs: &Logs, module: &Path, filter: &str) -> Result<Contender> {
     let shipped = root().join("fluent-bit-config/fluent-bit.yaml");
     let text = std::fs::read_to_string(&shipped).map_err(io_failure(shipped.display()))?;
-    let state = module.with_extension("state");
+    let filter = filter.split_once("  filters:\n").map_or("", |(_, filter)| filter);
+    let state = module.with_extension(if filter.is_empty() { "state" } else { "behind.state" });
     let text = text
+        .replace("    - name: wasm\n", &format!("{filter}    - name: wasm\n"))
         .replace("/etc/fluent-bit/abort_reason_fluent_bit.wasm", &module.display().to_string())
         .replace("/opt/pmx6/var/log/message_log", &logs.entries().display().to_string())
         .replace("/var/log/maillog", &logs.mail().display().to_string())
         .replace("/var/lib/fluent-bit", &state.display().to_string())
         .replace("buffer_max_size: 256k", "buffer_max_size: 1M\n      buffer_chunk_size: 1M")
         .replace("http_server: true", "http_server: false");
-    let config = module.with_extension("yaml");
+    let config = state.with_extension("yaml");
     std::fs::write(&config, text).map_err(io_failure(config.display()))?;
     Ok(of_config(name, fluent_bit, config, state).finds(of_record))
 }

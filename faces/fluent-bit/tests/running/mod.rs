@@ -21,6 +21,9 @@ use crate::host;
 
 pub(crate) const SHIPPED: &str = include_str!("../../../../fluent-bit-config/fluent-bit.yaml");
 
+/// Drops ordinary mail lines before the filter.
+pub(crate) const ORDINARY: &str = include_str!("../../../../fluent-bit-config/filter-ordinary.yaml");
+
 /// What the shipped configurations take from the environment.
 pub(crate) const VARIABLES: [&str; 4] = ["ES_USER", "ES_PASSWORD", "SPLUNK_TOKEN", "HOSTNAME"];
 
@@ -37,10 +40,16 @@ pub(crate) fn fluent_bit() -> Option<PathBuf> {
     found
 }
 
-/// The shipped configuration with paths of the test's own, and other outputs.
-fn configuration(folder: &Path, module: &Path, outputs: &str) -> String {
+/// The shipped configuration with a file's filter in front of the module; an empty text stands for none.
+pub(crate) fn with_filter(file: &str) -> String {
+    let filter = file.split_once("  filters:\n").map_or("", |(_, filter)| filter);
+    SHIPPED.replace("    - name: wasm\n", &format!("{filter}    - name: wasm\n"))
+}
+
+/// A shipped configuration with paths of the test's own, and other outputs.
+fn configuration(folder: &Path, shipped: &str, module: &Path, outputs: &str) -> String {
     let shown = |path: &Path| path.display().to_string();
-    let (inputs, _) = SHIPPED.split_once("  outputs:").expect("outputs");
+    let (inputs, _) = shipped.split_once("  outputs:").expect("outputs");
     let text = inputs
         .replace("/var/log/maillog", &shown(&folder.join("maillog")))
         .replace("/opt/pmx6/var/log/message_log", &shown(&folder.join("message_log")))
@@ -67,22 +76,27 @@ pub(crate) struct Running {
 impl Running {
     /// Starts one in a folder of its own, with all records in two files there.
     pub(crate) fn start(program: &Path, module: &Path) -> Running {
+        Running::start_behind("", program, module)
+    }
+
+    /// The same with a file's filter in front of the module.
+    pub(crate) fn start_behind(filter: &str, program: &Path, module: &Path) -> Running {
         let folder = tempfile::tempdir().expect("a folder");
         let outputs = ["issued", "passed"].iter().zip(["abort_reason.issued", "pmx.message_log"]);
         let outputs = outputs.map(|(name, tag)| to_file(folder.path(), name, tag)).collect::<String>();
-        Running::start_in(folder, program, module, &outputs)
+        Running::start_in(folder, program, &with_filter(filter), module, &outputs)
     }
 
     /// Starts one in a folder of its own, with other outputs.
     pub(crate) fn start_with(program: &Path, module: &Path, outputs: &str) -> Running {
-        Running::start_in(tempfile::tempdir().expect("a folder"), program, module, outputs)
+        Running::start_in(tempfile::tempdir().expect("a folder"), program, SHIPPED, module, outputs)
     }
 
-    fn start_in(folder: tempfile::TempDir, program: &Path, module: &Path, outputs: &str) -> Running {
+    fn start_in(folder: tempfile::TempDir, program: &Path, shipped: &str, module: &Path, outputs: &str) -> Running {
         for name in ["state", "storage"] {
             fs::create_dir(folder.path().join(name)).expect("a folder");
         }
-        fs::write(folder.path().join("fluent-bit.yaml"), configuration(folder.path(), module, outputs))
+        fs::write(folder.path().join("fluent-bit.yaml"), configuration(folder.path(), shipped, module, outputs))
             .expect("a configuration");
         let mut running = Running { child: None, folder };
         running.go_on(program);
