@@ -259,11 +259,6 @@ impl Config {
         Ok(config)
     }
 
-    /// Whether there are rules beside the built-in ones.
-    pub fn has_rules(&self) -> bool {
-        !self.rules.is_empty()
-    }
-
     /// A number that stands for all of it.
     pub(crate) fn fingerprint(&self) -> u64 {
         let text = format!("{self:?}");

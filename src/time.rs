@@ -67,11 +67,6 @@ impl LogTime {
         self.civil.rem_euclid(1_000_000)
     }
 
-    /// Whether the source gave no fraction of a second.
-    pub fn whole_second(self) -> bool {
-        self.digits == 0
-    }
-
     /// Reads `YYYY-MM-DD`, `T` or a blank, `hh:mm:ss`, a fraction behind `.` or `,`, and a zone (`Z`, `+hh:mm`,
     /// `+hhmm`) where there is one. Gives the time and the length of what was read.
     pub(crate) fn parse_iso(text: &[u8]) -> Option<(LogTime, usize)> {

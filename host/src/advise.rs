@@ -17,7 +17,7 @@ pub type Configured = BTreeMap<Letter, f64>;
 
 /// Runs the subcommand.
 pub fn run(options: &cli::Advise) -> Result<()> {
-    let mut settings = settings::load(&options.settings)?;
+    let mut settings = settings::load(&options.settings, None)?;
     settings.tell_unlogged();
     let mut out = Output::open(options.output.as_deref())?;
     let advisor = Advisor::new(options.timeouts.clone().unwrap_or_default());

@@ -47,7 +47,8 @@ Examples:
     shipper | abort-reason pipe --filter-name PureMessage | destination
 
 Exit codes: 0 done, 64 wrong usage, 65 unusable input, 66 missing input, 69 something missing,
-73 cannot create the output, 74 reading or writing failed, 78 wrong configuration.";
+70 a fault of this program, 73 cannot create the output, 74 reading or writing failed,
+78 wrong configuration.";
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
@@ -82,8 +83,8 @@ pub enum Command {
     ///
     /// Vector's `vector` sink sends its events here; they go on, aborts with their reasons, to Vector's `vector` source or
     /// another destination. A request is answered only when nothing of it can be lost any more: what is held and what the
-    /// destination has not accepted yet is in a journal on disk. Each key of the configuration file is also an option and
-    /// an environment variable. SIGTERM stops in good order, SIGHUP reads the configuration again.
+    /// destination has not accepted yet is in a journal on disk. Each key of the configuration file but `transform` is also an
+    /// option and an environment variable. SIGTERM stops in good order, SIGHUP reads the configuration again.
     Bridge(Box<Bridge>),
     /// Print the table of reasons: the lines of sendmail's log that say why
     Reasons(Reasons),
@@ -92,14 +93,14 @@ pub enum Command {
     /// Bake a configuration into the module for Fluent Bit, or show the one that a module holds
     ///
     /// Fluent Bit hands no options to a WebAssembly module, so the configuration is part of the module: it is checked, the
-    /// module is set up with it once, and the result is stored as a new module. Without --config it is that of the
-    /// documentation.
+    /// module is set up with it once, and the result is stored as a new module. Without --config the defaults are those of
+    /// docs/configuration.md, with the smaller limits that fluent-bit-config/README.md names.
     Configure(Configure),
     /// Print a completion script for a shell
     Completions(Completions),
 }
 
-/// Settings that `explain` and `pipe` share.
+/// Settings that subcommands share.
 #[derive(Debug, Args)]
 pub struct Settings {
     /// Configuration file, YAML or JSON; `abort-reason check FILE` says what it means
@@ -111,11 +112,6 @@ pub struct Settings {
     /// the configuration
     #[arg(long = "filter-name", value_name = "NAME")]
     pub filter_names: Vec<String>,
-
-    /// In whose words records are written: abort-reason's own, or those of a SIEM's schema (docs/profiles.md). Takes the
-    /// place of `profile` in the configuration
-    #[arg(long, value_name = "PROFILE", value_parser = profiles())]
-    pub profile: Option<String>,
 }
 
 fn profiles() -> clap::builder::PossibleValuesParser {
@@ -158,6 +154,11 @@ pub struct Explain {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub settings: Settings,
+
+    /// In whose words records are written: abort-reason's own, or those of a SIEM's schema (docs/profiles.md). Takes the
+    /// place of `profile` in the configuration
+    #[arg(long, value_name = "PROFILE", value_parser = profiles())]
+    pub profile: Option<String>,
 }
 
 /// Formats of `explain`.
@@ -255,6 +256,11 @@ pub struct Pipe {
     #[allow(missing_docs)]
     pub settings: Settings,
 
+    /// In whose words records are written: abort-reason's own, or those of a SIEM's schema (docs/profiles.md). Takes the
+    /// place of `profile` in the configuration
+    #[arg(long, value_name = "PROFILE", value_parser = profiles())]
+    pub profile: Option<String>,
+
     /// The component [default: abort_reason.component.wasm beside this program]
     #[arg(long, value_name = "FILE", env = "ABORT_REASON_COMPONENT", value_hint = ValueHint::FilePath)]
     pub component: Option<PathBuf>,
@@ -348,7 +354,7 @@ pub struct Configure {
     #[arg(long, value_name = "MODULE", value_hint = ValueHint::FilePath, conflicts_with_all = ["config", "module", "output", "aot"])]
     pub show: Option<PathBuf>,
 
-    /// Compile the module to machine code, which takes Fluent Bit less than half the time; it takes a minute or two, needs
+    /// Compile the module to machine code, which takes Fluent Bit a third of the time; it takes a minute or two, needs
     /// WAMR's compiler, and the file is for one kind of processor. Keep the module itself: the file can't be shown or
     /// configured again
     #[arg(long)]

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`cli`] | the command line: subcommands, options, help |
 //! | [`explain`] | log files in, every abort with its reason out; natively, without the component |
+//! | [`advise`] | what to change, by the same files |
+//! | [`watch`] | both logs as they grow, aborts as they come |
 //! | [`pipe`] | records on standard input through the component to standard output, live |
 //! | [`bridge`] | Vector's protocol on both sides, the component in between, a journal below |
 //! | [`sandbox`] | the component under wasmtime: memory and time limited, importing nothing |
 //! | [`configure`] | bakes a configuration into the module for Fluent Bit |
-//! | [`logs`] | log files: opened, unpacked, cut into lines, put in order of time |
+//! | [`logs`] | log files, as the command line names them |
 //! | [`settings`] | configuration files, YAML or JSON, for the core to validate |
 //! | [`reasons`] | prints the table of reasons |
 //! | [`text`] | makes what a log holds safe for a terminal and for a spreadsheet |

@@ -6,7 +6,14 @@
 //! waits for the disk, but for the file as a whole when it is written anew.
 //!
 //! A torn end is cut off, a spoilt entry left out, both counted. Entries are records, not state: another version reads
-//! them as well as this one. The file is written anew, with what is still needed, when most of it is not.
+//! them, too, as long as their form is the same; a file of another form is refused. The file is written anew, with what is
+//! still needed, when most of it is not.
+
+// Nothing that a record can reach is taken for granted.
+#![cfg_attr(
+    not(test),
+    deny(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::unreachable, clippy::todo)
+)]
 
 mod disk;
 mod frame;

@@ -26,7 +26,7 @@ pub(crate) fn build(toolchain: &Toolchain, profile: Profile) -> Result<PathBuf> 
     let file = target()?.join(FILE);
     run_command(configure(profile).arg("--module").arg(&module).arg("--output").arg(&file))?;
     let size = std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
-    say(&format!("{}: {} KiB, imports nothing", shown(&file), size.div_ceil(1024)));
+    say(&format!("{}: {} KiB", shown(&file), size.div_ceil(1024)));
     Ok(file)
 }
 

@@ -48,7 +48,7 @@ The project's tasks.
   cargo xtask web             bundle the report of web/ anew, after a change there
   cargo xtask check           format, lints, documentation, dependencies, invariants
 
-Each task brings what it needs, says what it installs, and downloads nothing that Cargo.lock does not pin.
+Each task brings what it needs and says what it installs. What comes from crates.io and npm is pinned.
 
 Environment:
   ABORT_REASON_WASM_TOOLCHAIN=rustup|debian

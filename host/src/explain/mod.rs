@@ -32,7 +32,7 @@ pub(crate) type Latest = abort_reason_explain::Latest<SpooledTempFile>;
 
 /// Runs `abort-reason explain`.
 pub fn run(options: &cli::Explain) -> Result<()> {
-    let settings = settings::load(&options.settings)?;
+    let settings = settings::load(&options.settings, options.profile.as_deref())?;
     let mut out = Output::open(options.output.as_deref())?;
     let format = options.format.unwrap_or(if out.is_terminal() { ExplainFormat::Table } else { ExplainFormat::Ndjson });
     // Only people get advice.

@@ -25,7 +25,7 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 /// Runs `abort-reason pipe`.
 pub fn run(options: &cli::Pipe) -> Result<()> {
     let memory_bytes = options.memory_limit as usize * 1024 * 1024;
-    let settings = settings::load(&options.settings)?.within(memory_bytes);
+    let settings = settings::load(&options.settings, options.profile.as_deref())?.within(memory_bytes);
     let path = component::path(options.component.as_deref())?;
     let failed = |error: &SandboxError| component::unusable(&path, error);
     let component = Component::load_cached(&path, None).map_err(|error| failed(&error))?;

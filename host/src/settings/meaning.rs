@@ -57,6 +57,14 @@ fn sentences(config: &Config, rules: usize) -> Vec<(&'static str, String)> {
             },
         ),
         (
+            "glance",
+            if config.glance {
+                "an ordinary line is told by a few bytes, and read only if its message matters".into()
+            } else {
+                "every line is read in full".into()
+            },
+        ),
+        (
             "profile",
             match config.profile {
                 Profile::Native => "records carry the object `abort` of docs/record.md".into(),
@@ -91,8 +99,8 @@ fn sentences(config: &Config, rules: usize) -> Vec<(&'static str, String)> {
         (
             "limits",
             format!(
-                "at most {} of evidence and aborts for {} messages, {} lines or aborts each; {} of passed entries; {} queue \
-             ids remembered; {} bytes of a line; {} hosts",
+                "at most {} of evidence and aborts for {} messages, {} lines or aborts each; {} of what has passed, half of it mail \
+             lines and half entries; {} queue ids remembered; {} bytes of a line; {} hosts",
                 mib(limits.join_bytes),
                 limits.messages,
                 limits.per_message,

@@ -51,7 +51,7 @@ struct Log {
 
 impl Watch {
     fn new(options: &cli::Watch) -> Result<Watch> {
-        let mut settings = settings::load(&options.settings)?;
+        let mut settings = settings::load(&options.settings, None)?;
         settings.tell_unlogged();
         let mut config = settings.config;
         config.profile = Profile::Native;
