@@ -81,7 +81,10 @@ pub fn check(options: &cli::Check) -> Result<()> {
         text.push('\n');
     }
     if of_fluent_bit.is_some() {
-        text.push_str("\n`fluent_bit` is not looked at here: `abort-reason configure` does, before it writes anything.\n");
+        text.push_str(
+            "\n`fluent_bit` is not looked at here: `abort-reason configure` does, before it writes anything. The module's \
+             own defaults\nare in fluent-bit-config/README.md.\n",
+        );
     }
     io::stdout().lock().write_all(text.as_bytes()).map_err(|error| Failure::writing("standard output", &error))
 }

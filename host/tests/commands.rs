@@ -44,6 +44,16 @@ fn check_says_what_a_configuration_means() {
     }
 }
 
+/// What is the module's alone is not judged, and that is said.
+#[test]
+fn check_takes_a_file_for_fluent_bit() {
+    let config = b"hold_secs: 2.5\nfluent_bit:\n  report_secs: 60\n";
+    let ran = run_with(program().args(["check", "-"]), config).ok();
+    for part in ["an abort waits 2.5 s for its reason\n", "`fluent_bit` is not looked at here"] {
+        assert!(ran.text().contains(part), "{part:?} is missing in\n{}", ran.text());
+    }
+}
+
 #[test]
 fn options_take_the_place_of_the_configuration() {
     let folder = Folder::new();

@@ -77,7 +77,11 @@ fn ours(bench: &Bench, vector: &OsString, logs: &Logs) -> Result<Contender> {
     let (config, bridge) = (shipped("one-host.yaml", "yaml")?, shipped("bridge.yaml", "bridge.yaml")?);
     // A bridge is started once: that its component is compiled then is no part of what lines cost.
     let compiled = path("compiled");
-    run(Command::new(&bench.ours).args(["bridge", "--check", "--config"]).arg(&bridge).arg("--cache-dir").arg(&compiled))?;
+    run(Command::new(&bench.ours)
+        .args(["bridge", "--check", "--config"])
+        .arg(&bridge)
+        .arg("--cache-dir")
+        .arg(&compiled))?;
     let (ours, state) = (bench.ours.clone(), path("state"));
     let contender = of_config("abort-reason, Vector and bridge", vector, logs, config, name).finds(of_record);
     Ok(contender.beside(move || {
