@@ -1,11 +1,13 @@
 //! The join: from mail lines and entries to cases with their reasons. Deterministic, without a clock of its own.
 //!
-//! This file takes in mail lines; [`cases`] takes in entries; [`release`] issues records.
+//! This file takes in mail lines; [`evidence`] keeps those that tell of a failure; [`cases`] takes in entries; [`release`] issues
+//! records.
 
 mod bytes;
 mod cases;
 mod clock;
 mod connections;
+mod evidence;
 mod filters;
 mod group;
 mod hosts;
@@ -25,14 +27,13 @@ mod waits;
 
 use std::collections::VecDeque;
 
-use crate::case::Evidence;
 use crate::config::Config;
 use crate::envelope::{FromLine, ToLine};
 use crate::event::{Output, Revision};
 use crate::mail_line::{MailId, MailLine};
 use crate::peek::LineKind;
 use crate::queue_id::QueueId;
-use crate::reasons::{Class, Matcher, Rank, Role};
+use crate::reasons::Matcher;
 use crate::record;
 use crate::stats::Stats;
 use crate::time::LogTime;
@@ -304,145 +305,6 @@ impl Join {
         change(&mut group);
         self.reconsider(about.home, &about.id, &mut group, about.at);
         self.put(about.id, group);
-    }
-
-    /// A text that may be evidence: only here is a regular expression asked, and only for texts with the right start.
-    fn candidate(&mut self, about: &About<'_>, text: &[u8]) -> bool {
-        let Some(found) = self.matcher.find(text) else {
-            self.filters.learn(text);
-            return false;
-        };
-        if let Some(name) = found.filter {
-            self.filters.note(name);
-        }
-        let rule = self.matcher.rule(found.rule);
-        match rule.role {
-            Role::Connection => return false,
-            // Deliveries keep the id but run in another process: their trouble is not the reception's.
-            Role::Trouble if !of_reception(about.pid, &about.id) => return false,
-            _ => {}
-        }
-        let evidence = self.evidence(
-            found.rule,
-            found.stage,
-            found.filter,
-            about.program,
-            about.pid,
-            about.time,
-            about.at,
-            text,
-            about.ticket,
-        );
-        self.add(about, evidence)
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    fn evidence(
-        &mut self,
-        rule: u16,
-        stage: Option<crate::reasons::Stage>,
-        filter: Option<&[u8]>,
-        program: &[u8],
-        pid: Option<u32>,
-        time: Option<LogTime>,
-        at: Option<i64>,
-        text: &[u8],
-        ticket: u64,
-    ) -> Evidence {
-        self.seq += 1;
-        let text = &text[..text.len().min(self.config.limits.text_bytes)];
-        let filter: Option<Box<str>> = filter.map(|name| words::text(name).into());
-        Evidence {
-            seq: self.seq,
-            time,
-            at,
-            program: words::text(names::clipped(program)).into(),
-            pid,
-            text: words::text(text).into(),
-            rule,
-            stage,
-            own: filter.as_deref().and_then(|filter| self.config.is_own(filter)),
-            filter,
-            ticket,
-        }
-    }
-
-    /// Keeps a line of evidence, and looks at the cases of its message again.
-    fn add(&mut self, about: &About<'_>, evidence: Evidence) -> bool {
-        let rule = self.matcher.rule(evidence.rule);
-        let (class, role, rank) = (rule.class, rule.role, rule.rank);
-        let failed = class.is_filter_failure();
-        let failed_own = failed && evidence.own != Some(false);
-        let peer_left = matches!(class, Class::PeerDisconnected | Class::PeerTimeout) && role == Role::Cause;
-        let mut group = self.take(about.home, &about.id, host_name(about.host).as_deref());
-        if group.evidence.len() >= self.config.limits.per_message {
-            self.let_go_told(&mut group);
-        }
-        if group.evidence.len() >= self.config.limits.per_message
-            && !group.make_room(&self.matcher, evidence.rule, &mut self.released)
-        {
-            self.stats.crowded_out += 1;
-            self.put(about.id, group);
-            return false;
-        }
-        if failed && names::is_known(about.home, about.host) {
-            self.connections.failed(about.home, &about.id, &evidence, self.config.limits.join_bytes / 8);
-        }
-        // A client that is waited for may be silent for an hour; one that went away is not.
-        let set_forward = |trouble: &Evidence| {
-            let times = trouble.at.zip(evidence.at).zip(about.id.utc_secs());
-            let clocks = self.hosts.clocks(about.home);
-            class == Class::PeerDisconnected
-                && group.evidence.iter().all(|line| line.seq < trouble.seq)
-                && times.is_some_and(|((before, now), made)| clocks.was_set_forward(made, before, now))
-        };
-        if peer_left && let Some(tls) = self.connections.take_tls(about.home, &evidence, set_forward) {
-            let ticket = tls.ticket;
-            if !group.insert(Evidence { at: evidence.at.min(tls.at), ..tls }) {
-                self.released.extend((ticket != 0).then_some(ticket));
-            }
-        }
-        let known = group.evidence.iter().any(|line| self.matcher.rule(line.rule).class == class);
-        let kept = group.insert(evidence);
-        if kept {
-            self.stats.evidence += 1;
-            if failed_own {
-                // Several lines may tell of one failure.
-                if rank == Rank::Decisive && !known {
-                    self.stats.note_failure(class);
-                }
-                self.recall(&about.id, &mut group);
-            }
-            self.reconsider(about.home, &about.id, &mut group, about.at);
-        }
-        self.put(about.id, group);
-        kept
-    }
-
-    /// TLS trouble has no queue id; the lines of the same process that follow have.
-    fn without_id(
-        &mut self,
-        home: Home,
-        line: &MailLine<'_>,
-        time: Option<LogTime>,
-        at: Option<i64>,
-        ticket: u64,
-    ) -> bool {
-        self.programs.learn(line.program, line.text);
-        let Some(pid) = line.pid else { return false };
-        let known_host = names::is_known(home, line.host);
-        if line.id != MailId::None || !line.text.starts_with(b"STARTTLS") || line.part.is_some() || !known_host {
-            return false;
-        }
-        let Some(found) = self.matcher.find(line.text) else { return false };
-        if self.matcher.rule(found.rule).role != Role::Connection {
-            return false;
-        }
-        let evidence =
-            self.evidence(found.rule, found.stage, None, line.program, line.pid, time, at, line.text, ticket);
-        let gone = self.connections.tls(home, pid, evidence, self.config.limits.join_bytes / 16);
-        self.released.extend(gone.into_iter().filter(|ticket| *ticket != 0));
-        true
     }
 
     /// Takes a group out, a new one with what the table of seen ids and the passed entries know of it.
