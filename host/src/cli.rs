@@ -354,7 +354,7 @@ pub struct Configure {
     #[arg(long, value_name = "MODULE", value_hint = ValueHint::FilePath, conflicts_with_all = ["config", "module", "output", "aot"])]
     pub show: Option<PathBuf>,
 
-    /// Compile the module to machine code, which takes Fluent Bit a third of the time; it takes a minute or two, needs
+    /// Compile the module to machine code, which takes Fluent Bit two fifths of the time; it takes a minute or two, needs
     /// WAMR's compiler, and the file is for one kind of processor. Keep the module itself: the file can't be shown or
     /// configured again
     #[arg(long)]

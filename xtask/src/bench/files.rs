@@ -8,10 +8,10 @@ use super::logs::{Logs, of_record};
 use super::measure::{Contender, End};
 use super::{Bench, Table, compare};
 use crate::debian;
-use crate::shell::{Result, succeeds, warn};
+use crate::shell::{Failure, Result, read, succeeds, warn};
 use crate::workspace::root;
 
-/// What ripgrep counts.
+/// What ripgrep counts: a few words, or all that `explain` compares lines with.
 const WORDS: [&str; 4] = ["a=c/abort", "to error state", "lost input channel", "info=read timeout"];
 
 /// syslog-ng's groups are told when they are 30 s old.
@@ -23,8 +23,12 @@ pub(super) fn table(bench: &Bench) -> Result<Table> {
     let both = logs.both()?;
     let mut contenders = vec![explain(bench, &logs)];
     if is_there("rg", "ripgrep") {
-        contenders.push(ripgrep("`rg -c -F`, the files mapped", "--mmap", &logs));
-        contenders.push(ripgrep("`rg -c -F`, the files read", "--no-mmap", &logs));
+        let words = WORDS.map(str::to_owned).to_vec();
+        contenders.push(ripgrep("`rg -c -F`, four words, the files mapped", "--mmap", words.clone(), &logs));
+        contenders.push(ripgrep("`rg -c -F`, four words, the files read", "--no-mmap", words, &logs));
+        let all = beginnings(bench)?;
+        let name = format!("`rg -c -F`, the {} beginnings of the table of reasons, the files read", all.len());
+        contenders.push(ripgrep(&name, "--no-mmap", all, &logs));
     }
     if is_there("sec", "sec") {
         contenders.push(sec(both));
@@ -60,11 +64,25 @@ pub(super) fn explain(bench: &Bench, logs: &Logs) -> Contender {
     .finds(of_record)
 }
 
-fn ripgrep(name: &str, how: &'static str, logs: &Logs) -> Contender {
+/// How the texts of the table's rules begin, up to the first field, where they stand in a line: behind the queue id.
+fn beginnings(bench: &Bench) -> Result<Vec<String>> {
+    let table = read(Command::new(&bench.ours).args(["reasons", "--format", "json"]))?;
+    let table: Vec<serde_json::Value> = serde_json::from_str(&table)
+        .map_err(|error| Failure::new(format!("the table of reasons is no JSON: {error}")))?;
+    let starts = table.iter().filter_map(|rule| rule["start"].as_str()?.split('{').next());
+    // A lone bracket stands in nearly every line.
+    let mut all: Vec<String> = starts.filter(|start| start.len() > 1).map(|start| format!(": {start}")).collect();
+    all.push("a=c/abort".to_owned());
+    all.sort_unstable();
+    all.dedup();
+    Ok(all)
+}
+
+fn ripgrep(name: &str, how: &'static str, words: Vec<String>, logs: &Logs) -> Contender {
     let files = [logs.mail(), logs.entries()];
     Contender::new(name, End::Itself, move || {
         let mut command = Command::new("rg");
-        command.args(["--no-config", "-c", "-F", how]).args(WORDS.iter().flat_map(|word| ["-e", word])).args(&files);
+        command.args(["--no-config", "-c", "-F", how]).args(words.iter().flat_map(|word| ["-e", word])).args(&files);
         command
     })
 }
