@@ -15,18 +15,11 @@ const LONGEST_PAUSE: u32 = 1_024;
 
 /// What a line in a JSON string must not hold to stand there as it is.
 const NOT_PLAIN: Any<2> = Any::of([b'"', b'\\']);
-const QUOTE: Any<1> = Any::of([b'"']);
 
 /// Whether a part of a line that stands in a JSON string needs no unescaping, nor ends before: further fields may follow.
 #[inline(always)]
 pub(super) fn is_as_it_stands(text: &[u8]) -> bool {
     NOT_PLAIN.are_absent(text)
-}
-
-/// Whether a part of a line does not end before, at least; nor is there an escaped quote.
-#[inline(always)]
-pub(super) fn is_all_there(text: &[u8]) -> bool {
-    QUOTE.are_absent(text)
 }
 
 /// The bytes around a line, and what they say.

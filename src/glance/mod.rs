@@ -24,7 +24,7 @@ use crate::tags::{self, Tags};
 use crate::time::{BsdTime, LogTime};
 use crate::words::{begins, behind, digits, starts};
 
-use frames::{Frames, is_all_there, is_as_it_stands};
+use frames::{Frames, is_as_it_stands};
 use ordinary::Ordinary;
 pub(crate) use ordinary::Says;
 use times::Times;
@@ -179,8 +179,7 @@ impl Glance {
         }
         match begin.log {
             LineKind::Mail => self.mail(rest, begin, in_json),
-            // What an entry is told by holds no escape: others may be anywhere.
-            LineKind::MessageLog => entry(rest, begin.at).filter(|_| !in_json || is_all_there(rest)),
+            LineKind::MessageLog => entry(rest, begin.at).filter(|_| !in_json || is_as_it_stands(rest)),
         }
     }
 
@@ -205,9 +204,8 @@ impl Glance {
             return is_plain.then_some(look(Says::Nothing));
         };
         let id = ShortId::at_a_glance(id).filter(|id| year.is_none_or(|year| id.is_of_year(year)))?;
-        let told = self.ordinary.mail(id, text)?;
-        let stands = |rest| if told.by_this { is_as_it_stands(rest) } else { is_all_there(rest) };
-        (!in_json || stands(told.rest)).then_some(look(told.says))
+        let (says, rest) = self.ordinary.mail(id, text)?;
+        (!in_json || is_as_it_stands(rest)).then_some(look(says))
     }
 
     /// Remembers how a mail line begins that was read in full, of sendmail's and of a known host.

@@ -18,14 +18,6 @@ pub(crate) enum Says {
     Much(ShortId),
 }
 
-/// What a mail line's text says at a glance.
-pub(super) struct Told<'t> {
-    pub says: Says,
-    /// The part of it that nobody has looked at byte by byte, and whether it is told by what stands there.
-    pub rest: &'t [u8],
-    pub by_this: bool,
-}
-
 /// The forms that are ordinary under the rules of a matcher.
 #[derive(Debug)]
 pub(super) struct Ordinary {
@@ -47,20 +39,17 @@ impl Ordinary {
         }
     }
 
-    /// A mail line's text about a message.
+    /// A mail line's text about a message, and the part of it that nobody has looked at byte by byte.
     #[inline(always)]
-    pub(super) fn mail<'t>(&self, id: ShortId, text: &'t [u8]) -> Option<Told<'t>> {
-        let told = |says, rest, by_this| Some(Told { says, rest, by_this });
+    pub(super) fn mail<'t>(&self, id: ShortId, text: &'t [u8]) -> Option<(Says, &'t [u8])> {
         match text.first()? {
             b'f' if starts(text, b"from=") => {
                 let rest = if self.from { behind_message_id(text)? } else { return None };
-                told(Says::Much(id), rest, false)
+                Some((Says::Much(id), rest))
             }
-            b't' if starts(text, b"to=") => told(Says::Much(id), text, true).filter(|_| self.to && is_delivered(text)),
-            b'M' if self.milter && starts(text, b"Milter (") => {
-                told(Says::Mention(id), of_plain_name(&text[8..])?, true)
-            }
-            _ => told(Says::Mention(id), text, true).filter(|_| !self.matcher.may_match(text)),
+            b't' if starts(text, b"to=") => (self.to && is_delivered(text)).then_some((Says::Much(id), text)),
+            b'M' if self.milter && starts(text, b"Milter (") => Some((Says::Mention(id), of_plain_name(&text[8..])?)),
+            _ => (!self.matcher.may_match(text)).then_some((Says::Mention(id), text)),
         }
     }
 }
