@@ -10,10 +10,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use running::{ORDINARY, Running, classes, fluent_bit, native, wait};
+use running::{MANY_HOSTS, ORDINARY, Running, classes, fluent_bit, native, wait, with_inputs};
 
 mod host;
 mod running;
@@ -106,6 +108,44 @@ fn rotated_logs() {
     };
     wait(|| got() == expected);
     assert_eq!(got(), expected);
+    assert_eq!(running.stop(), Vec::<String>::new());
+}
+
+/// Another Fluent Bit sends both logs by `forward`, to the input that is shipped for it.
+#[test]
+fn from_another_host() {
+    let Some(program) = fluent_bit() else { return };
+    let scenario = host::scenarios().into_iter().find(|folder| folder.ends_with("mixed")).expect("the scenario");
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    let (_, inputs) = MANY_HOSTS.split_once("    - name: forward").expect("the input");
+    let input = inputs.split("\n\n").next().expect("its keys").replace("24224", &port.to_string());
+    let central = with_inputs(&format!("    - name: forward{}\n\n", input.replace("0.0.0.0", "127.0.0.1")));
+    let running = Running::start_shipped(&central, &program, &host::module_path());
+    let at = running.folder.path();
+    let tail = |tag: &str, file: &str| {
+        let path = scenario.join(file).display().to_string();
+        format!("    - name: tail\n      tag: {tag}\n      path: {path}\n      read_from_head: true\n")
+    };
+    let inputs = tail("evidence.maillog", "maillog.bsd") + &tail("pmx.message_log", "message_log");
+    let output = format!("    - name: forward\n      match: '*'\n      host: 127.0.0.1\n      port: {port}\n");
+    let sends = format!("service:\n  flush: 0.2\npipeline:\n  inputs:\n{inputs}  outputs:\n{output}");
+    fs::write(at.join("sends.yaml"), sends).expect("a configuration");
+    let log = fs::File::create(at.join("sends.log")).expect("a log");
+    let mut sender = Command::new(&program)
+        .arg("-c")
+        .arg(at.join("sends.yaml"))
+        .stdout(log.try_clone().expect("a log"))
+        .stderr(log)
+        .spawn()
+        .expect("fluent-bit");
+    let last = |classes: BTreeMap<String, (String, usize)>| -> BTreeMap<String, String> {
+        classes.into_iter().map(|(id, (class, _))| (id, class)).collect()
+    };
+    let expected = last(native(&scenario));
+    wait(|| last(classes(&running.lines("issued"))) == expected);
+    let _ = sender.kill();
+    let _ = sender.wait();
+    assert_eq!(last(classes(&running.lines("issued"))), expected);
     assert_eq!(running.stop(), Vec::<String>::new());
 }
 

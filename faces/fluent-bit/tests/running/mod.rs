@@ -27,6 +27,9 @@ pub(crate) const ORDINARY: &str = include_str!("../../../../fluent-bit-config/fi
 /// What the shipped configurations take from the environment.
 pub(crate) const VARIABLES: [&str; 4] = ["ES_USER", "ES_PASSWORD", "SPLUNK_TOKEN", "HOSTNAME"];
 
+/// Takes logs from other hosts.
+pub(crate) const MANY_HOSTS: &str = include_str!("../../../../fluent-bit-config/inputs-many-hosts.yaml");
+
 /// The Fluent Bit to test with.
 pub(crate) fn fluent_bit() -> Option<PathBuf> {
     let named = std::env::var_os("FLUENT_BIT").map(PathBuf::from);
@@ -44,6 +47,13 @@ pub(crate) fn fluent_bit() -> Option<PathBuf> {
 pub(crate) fn with_filter(file: &str) -> String {
     let filter = file.split_once("  filters:\n").map_or("", |(_, filter)| filter);
     SHIPPED.replace("    - name: wasm\n", &format!("{filter}    - name: wasm\n"))
+}
+
+/// The shipped configuration with other inputs beside the tick.
+pub(crate) fn with_inputs(inputs: &str) -> String {
+    let (before, rest) = SHIPPED.split_once("    # sendmail's log. The tag").expect("the first input");
+    let (_, tick) = rest.split_once("    # The filter's clock").expect("the tick");
+    format!("{before}{inputs}    # The filter's clock{tick}")
 }
 
 /// A shipped configuration with paths of the test's own, and other outputs.
@@ -81,10 +91,15 @@ impl Running {
 
     /// The same with a file's filter in front of the module.
     pub(crate) fn start_behind(filter: &str, program: &Path, module: &Path) -> Running {
+        Running::start_shipped(&with_filter(filter), program, module)
+    }
+
+    /// The same with a configuration that is made of what is shipped.
+    pub(crate) fn start_shipped(shipped: &str, program: &Path, module: &Path) -> Running {
         let folder = tempfile::tempdir().expect("a folder");
         let outputs = ["issued", "passed"].iter().zip(["abort_reason.issued", "pmx.message_log"]);
         let outputs = outputs.map(|(name, tag)| to_file(folder.path(), name, tag)).collect::<String>();
-        Running::start_in(folder, program, &with_filter(filter), module, &outputs)
+        Running::start_in(folder, program, shipped, module, &outputs)
     }
 
     /// Starts one in a folder of its own, with other outputs.
