@@ -131,6 +131,11 @@ extern "C" fn abort_reason(
     if module.state != State::Well || module.under_way.is_some() {
         return module.after_failure(text, record);
     }
+    if !module.heap_told && !tag.is_null() {
+        module.heap_told = true;
+        let bytes = heap_behind(tag);
+        module.filter.iter_mut().for_each(|filter| filter.has_heap(bytes));
+    }
     // SAFETY: as above.
     let bytes = (!record.is_null()).then(|| unsafe { std::slice::from_raw_parts(record, record_length) });
     module.under_way = Some(bytes.map_or(Kept::Nowhere, |bytes| module.keep(bytes)));
@@ -217,11 +222,6 @@ impl Module {
     /// one stands where it would be rescued to; what is too long for that is lost then.
     #[inline]
     fn keep(&mut self, record: &[u8]) -> Kept {
-        if !self.heap_told {
-            self.heap_told = true;
-            let bytes = heap_behind(record.as_ptr());
-            self.filter.iter_mut().for_each(|filter| filter.has_heap(bytes));
-        }
         self.length = record.len();
         if let Some(place) = self.record.get_mut(..record.len()) {
             place.copy_from_slice(record);
