@@ -92,10 +92,17 @@ fn a_module_is_configured_again_and_again() {
     }
     for file in made {
         let module = fs::read(&file).unwrap();
-        for export in ["_initialize", "abort_reason", "malloc", "free"] {
-            // In the section of exports: the length of the name, the name, and that it is a function's.
-            let entry = [&[export.len() as u8], export.as_bytes(), b"\0"].concat();
-            assert!(module.windows(entry.len()).any(|bytes| bytes == entry), "{export} in {}", file.display());
+        // In the section of exports: the length of the name, the name, and what has it, a function or a global value.
+        let has = |export: &str, kind: u8| {
+            let entry = [&[export.len() as u8], export.as_bytes(), &[kind]].concat();
+            module.windows(entry.len()).any(|bytes| bytes == entry)
+        };
+        for export in ["_initialize", "abort_reason"] {
+            assert!(has(export, 0), "{export} in {}", file.display());
+        }
+        // With one of these Fluent Bit would not put its heap behind the module's memory.
+        for (export, kind) in [("malloc", 0), ("free", 0), ("__heap_base", 3), ("__data_end", 3)] {
+            assert!(!has(export, kind), "{export} in {}", file.display());
         }
     }
 }
