@@ -8,14 +8,13 @@
     reason = "runs a program over files"
 )]
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use running::{MANY_HOSTS, ORDINARY, Running, classes, fluent_bit, native, wait, with_inputs};
+use running::{MANY_HOSTS, ORDINARY, Running, classes, fluent_bit, last_classes, native, wait, with_inputs};
 
 mod host;
 mod running;
@@ -98,13 +97,13 @@ fn rotated_logs() {
         fs::rename(&path, path.with_extension("1")).expect("a rotation");
     }
     both(false);
-    let expected: BTreeMap<_, _> = native(&scenario).into_iter().map(|(id, (class, _))| (id, class)).collect();
+    let expected = last_classes(native(&scenario));
     // A reason that came behind its abort's wait comes as a revision: the last one counts, and the first one is one.
     let got = || {
         let issued = running.lines("issued");
         let first = issued.iter().filter(|record| record.contains(r#""revision":0"#)).cloned().collect::<Vec<_>>();
         assert!(classes(&first).values().all(|(_, count)| *count == 1), "an abort left twice");
-        classes(&issued).into_iter().map(|(id, (class, _))| (id, class)).collect::<BTreeMap<_, _>>()
+        last_classes(classes(&issued))
     };
     wait(|| got() == expected);
     assert_eq!(got(), expected);
@@ -138,14 +137,12 @@ fn from_another_host() {
         .stderr(log)
         .spawn()
         .expect("fluent-bit");
-    let last = |classes: BTreeMap<String, (String, usize)>| -> BTreeMap<String, String> {
-        classes.into_iter().map(|(id, (class, _))| (id, class)).collect()
-    };
-    let expected = last(native(&scenario));
-    wait(|| last(classes(&running.lines("issued"))) == expected);
+    let expected = last_classes(native(&scenario));
+    let got = || last_classes(classes(&running.lines("issued")));
+    wait(|| got() == expected);
     let _ = sender.kill();
     let _ = sender.wait();
-    assert_eq!(last(classes(&running.lines("issued"))), expected);
+    assert_eq!(got(), expected);
     assert_eq!(running.stop(), Vec::<String>::new());
 }
 

@@ -10,13 +10,13 @@
     reason = "runs a program over files"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
-use running::{Running, classes, fluent_bit, native, wait};
+use running::{Running, classes, fluent_bit, last_classes, native, wait};
 
 mod host;
 mod running;
@@ -24,11 +24,6 @@ mod running;
 /// Lines that are written before the next pause, at most, and the pause.
 const BURST: u32 = 12;
 const PAUSE: Duration = Duration::from_millis(40);
-
-/// Class by `abort.id`, without the number of records.
-fn last_classes(classes: BTreeMap<String, (String, usize)>) -> BTreeMap<String, String> {
-    classes.into_iter().map(|(id, (class, _))| (id, class)).collect()
-}
 
 /// The lines of a file that is not written any more, or only at its end: a line without its end is none yet.
 fn whole(lines: &[String]) -> Vec<String> {

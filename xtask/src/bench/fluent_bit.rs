@@ -3,19 +3,15 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use super::logs::{Logs, of_record};
 use super::measure::{Contender, End};
-use super::{Bench, Table, compare, program};
+use super::{Bench, QUIET, Table, compare, program};
 use crate::dist;
 use crate::fluent_bit::Profile;
 use crate::shell::{Result, io_failure, run};
 use crate::toolchain::Toolchain;
 use crate::workspace::root;
-
-/// An abort may wait so long for its reason, and is told then.
-const QUIET: Duration = Duration::from_secs(20);
 
 /// The table of Fluent Bit: `FLUENT_BIT` names the program, and `WAMRC` the compiler for its modules, where they are not on
 /// `PATH`.

@@ -23,6 +23,7 @@ mod vector;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::dist;
 use crate::shell::{Failure, Result, heading, io_failure, read, run as run_command, succeeds, warn};
@@ -33,6 +34,9 @@ usage: cargo xtask bench [--rounds N] [--messages N] [TABLE...]
 
 Tables: engine, hostile, files, growth, fluent-bit, vector; all of them without a name. Each replaces the one that stands in
 BENCHMARKS.md. The machine should have nothing else to do.";
+
+/// A log shipper is done when it has not worked for so long: an abort may wait for its reason, and is told then.
+const QUIET: Duration = Duration::from_secs(20);
 
 /// What to measure with.
 pub(crate) struct Bench {

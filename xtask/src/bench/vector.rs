@@ -4,18 +4,14 @@ use std::ffi::OsString;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 
 use super::logs::{Logs, of_record};
 use super::measure::{Contender, End};
-use super::{Bench, Table, compare, program};
+use super::{Bench, QUIET, Table, compare, program};
 use crate::dist;
 use crate::shell::{Result, io_failure, run};
 use crate::toolchain::Toolchain;
 use crate::workspace::root;
-
-/// An abort may wait so long for its reason, and is told then.
-const QUIET: Duration = Duration::from_secs(20);
 
 /// The joins by hand, and the files of `benches/peers` that have them.
 const BY_HAND: [(&str, &str); 3] = [

@@ -190,6 +190,11 @@ impl Drop for Running {
     }
 }
 
+/// Class by `abort.id`, without the number of records.
+pub(crate) fn last_classes(classes: BTreeMap<String, (String, usize)>) -> BTreeMap<String, String> {
+    classes.into_iter().map(|(id, (class, _))| (id, class)).collect()
+}
+
 /// Class by `abort.id`, and how many records each has.
 pub(crate) fn classes(records: &[String]) -> BTreeMap<String, (String, usize)> {
     let mut classes = BTreeMap::new();
