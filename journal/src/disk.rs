@@ -16,8 +16,8 @@ pub trait Disk {
     /// Cuts the file off.
     fn truncate(&mut self, length: u64) -> Result<(), Trouble>;
 
-    /// The length of the file that now has its name; none if another one has it than was opened here.
-    fn length(&mut self) -> Result<Option<u64>, Trouble>;
+    /// Which file has the name now.
+    fn named(&mut self) -> Result<Named, Trouble>;
 
     /// Begins a new file beside it, in place of what an earlier attempt left there.
     fn begin_new(&mut self) -> Result<(), Trouble>;
@@ -27,6 +27,17 @@ pub trait Disk {
 
     /// Brings the new file to the disk, and gives it the name: it is the open one from now on.
     fn commit_new(&mut self) -> Result<(), Trouble>;
+}
+
+/// What has the name of a file that was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// That file, and it has so many bytes.
+    Open(u64),
+    /// Another file.
+    Other,
+    /// None: somebody has taken it away. What is open can still be read.
+    Nothing,
 }
 
 /// Why the disk can't be used: what was tried, and how that went.

@@ -20,7 +20,7 @@ mod frame;
 
 use std::collections::BTreeMap;
 
-pub use disk::{Disk, Trouble};
+pub use disk::{Disk, Named, Trouble};
 use frame::{Read, Verb};
 
 /// How every journal begins; the number is that of the form of its entries.
@@ -296,12 +296,9 @@ impl<D: Disk> Journal<D> {
         true
     }
 
-    /// Writes what has been noted. After an error it is kept for the next attempt.
+    /// Writes what has been noted. After an error it is kept for the next attempt. Where the file was taken away, there is one
+    /// again.
     pub fn flush(&mut self) -> Result<(), Trouble> {
-        if self.pending.is_empty() && self.trouble.is_none() {
-            self.refuses = false;
-            return Ok(());
-        }
         let written = self.write();
         self.trouble = written.err();
         written?;
@@ -318,11 +315,13 @@ impl<D: Disk> Journal<D> {
     }
 
     fn write(&mut self) -> Result<(), Trouble> {
-        let length = self.disk.length()?;
-        if self.torn && length > Some(self.size) {
-            self.disk.truncate(self.size)?;
-        } else if length != Some(self.size) {
-            return Err(Trouble { tried: "write", said: "somebody else has changed the file" });
+        match self.disk.named()? {
+            Named::Open(length) if length == self.size => {}
+            Named::Open(length) if self.torn && length > self.size => self.disk.truncate(self.size)?,
+            Named::Nothing => return self.write_anew(),
+            Named::Open(_) | Named::Other => {
+                return Err(Trouble { tried: "write", said: "somebody else has changed the file" });
+            }
         }
         if let Err(trouble) = self.disk.append(&self.pending) {
             // What was written of it would be taken for a torn end.
@@ -335,7 +334,7 @@ impl<D: Disk> Journal<D> {
         Ok(())
     }
 
-    /// Writes what is needed into a new file, which takes the place of the old one.
+    /// Writes what is needed into a new file, what waits to be written among it, which takes the place of the old one.
     fn write_anew(&mut self) -> Result<(), Trouble> {
         self.disk.begin_new()?;
         let mut moved = Moved { chunk: MAGIC.to_vec(), written: 0 };
@@ -344,6 +343,8 @@ impl<D: Disk> Journal<D> {
         moved.flush(&mut self.disk)?;
         self.disk.commit_new()?;
         (self.size, self.records, self.waiting) = (moved.written, records, waiting);
+        self.pending.clear();
+        self.torn = false;
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use abort_reason_journal::{Disk, Journal, Trouble};
+use abort_reason_journal::{Disk, Journal, Named, Trouble};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -16,6 +16,8 @@ struct Files {
     new: Vec<u8>,
     /// Raised when another file gets the name.
     generation: u32,
+    /// Somebody has taken its name away.
+    is_gone: bool,
     /// Bytes that both may have together.
     room: usize,
 }
@@ -71,9 +73,13 @@ impl Disk for Memory {
         Ok(())
     }
 
-    fn length(&mut self) -> Result<Option<u64>, Trouble> {
+    fn named(&mut self) -> Result<Named, Trouble> {
         let files = self.files.borrow();
-        Ok((files.generation == self.generation).then_some(files.file.len() as u64))
+        Ok(match files.generation == self.generation {
+            _ if files.is_gone => Named::Nothing,
+            true => Named::Open(files.file.len() as u64),
+            false => Named::Other,
+        })
     }
 
     fn begin_new(&mut self) -> Result<(), Trouble> {
@@ -94,6 +100,7 @@ impl Disk for Memory {
         let mut files = self.files.borrow_mut();
         files.file = std::mem::take(&mut files.new);
         files.generation += 1;
+        files.is_gone = false;
         self.generation = files.generation;
         Ok(())
     }
@@ -271,6 +278,34 @@ fn two_that_write_are_noticed() {
     first.keep(3, true, b"three");
     assert_eq!(first.flush().unwrap_err().said, "somebody else has changed the file");
     assert_eq!(Journal::open(disk.afterwards()).unwrap().records(), [(1, true), (2, true)]);
+}
+
+#[test]
+fn a_file_that_somebody_took_away_is_written_anew() {
+    let disk = Memory::new(b"");
+    let mut journal = Journal::open(disk.clone()).unwrap();
+    journal.keep(1, true, b"one");
+    journal.keep(2, true, b"two");
+    journal.flush().unwrap();
+    disk.files.borrow_mut().is_gone = true;
+    // There is no room for another one at first.
+    disk.files.borrow_mut().room = disk.file().len();
+    journal.keep(3, false, b"three");
+    journal.release(1);
+    journal.wait(4, b"four");
+    assert_eq!(journal.flush(), Err(FULL));
+    disk.files.borrow_mut().room = usize::MAX;
+    journal.flush().unwrap();
+    let mut next = Journal::open(disk.afterwards()).unwrap();
+    assert_eq!(held(&mut next), held(&mut journal));
+    assert_eq!((next.records(), next.waiting()), (vec![(2, true), (3, false)], vec![4]));
+    // It is noticed where nothing else is to be written, too.
+    disk.files.borrow_mut().is_gone = true;
+    journal.flush().unwrap();
+    assert!(!disk.files.borrow().is_gone);
+    journal.go(4);
+    journal.flush().unwrap();
+    assert!(Journal::open(disk.afterwards()).unwrap().waiting().is_empty());
 }
 
 /// While the disk is full nothing is noted that rests on what was not: a record that has left is only gone when what became

@@ -40,8 +40,8 @@ pub(crate) struct Filter {
     tag: TagMemo,
     slots: Slots,
     memory: Memory,
-    /// The first call has come: before, a stored module is no process yet.
-    started: bool,
+    /// The journal was opened, or that was tried: not before the first call, since a stored module is no process yet.
+    opened: bool,
     /// The process before had slots, so this one will.
     had_slots: bool,
     /// Aborts can't wait.
@@ -132,7 +132,7 @@ impl Filter {
             tag: TagMemo::default(),
             slots: Slots::default(),
             memory: Memory::default(),
-            started: false,
+            opened: false,
             had_slots: false,
             stateless: true,
             sequence: 0,
@@ -167,14 +167,15 @@ impl Filter {
     /// Answers a call.
     #[inline]
     pub(crate) fn call(&mut self, tag: &[u8], sec: u32, nsec: u32, record: &[u8]) -> Answer {
-        if !self.started {
-            self.started = true;
+        if !self.opened {
+            self.opened = true;
             self.open();
             self.engine.set_stateless(self.stateless);
             while let Some(next) = self.memory.next_remembered() {
                 let disposition = self.engine.push(Source::Auto, Input::Record(&next.record), next.ticket, self.now);
                 self.pushed_again(next, disposition);
             }
+            self.sequence = self.sequence.max(self.memory.last_number());
         }
         let kind = self.kind(tag);
         if kind == TagKind::Tick {
@@ -213,14 +214,23 @@ impl Filter {
         if kind == TagKind::Evidence && of_mail_log || held { self.slot() } else { Answer::Given }
     }
 
-    /// Opens the journal: what the process before had is handed in again, by [`Filter::call`].
+    /// Opens the journal, at the start or, where that failed, later: what the process before had is handed in again, by
+    /// [`Filter::call`].
     #[inline(never)]
     fn open(&mut self) {
-        self.memory = Memory::open(&self.settings.state_file);
-        self.had_slots = self.memory.has_slots(&self.settings.tick_tag);
-        self.sequence = self.memory.last_number();
-        for (number, record) in self.memory.waiting() {
+        self.memory.open(&self.settings.state_file, self.sequence);
+        let waiting = self.memory.waiting();
+        for (number, record) in self.slots.waiting() {
+            self.memory.note(|journal| journal.wait(number, record));
+        }
+        for (number, record) in waiting {
             self.slots.add(number, number, record);
+        }
+        self.sequence = self.sequence.max(self.memory.last_number());
+        if self.memory.has_slots(&self.settings.tick_tag) {
+            self.had_slots = true;
+        } else if self.had_slots {
+            self.memory.note_slots(&self.settings.tick_tag);
         }
         if self.had_slots {
             self.slots.expect(system::now_ms());
@@ -318,6 +328,7 @@ impl Filter {
             self.memory.note(|journal| journal.go(number));
         }
         self.memory.retry();
+        self.opened &= !self.memory.is_to_be_opened();
         self.note_slots();
         self.update();
         self.engine.set_stateless(self.stateless);

@@ -7,6 +7,9 @@ use crate::system::File;
 /// Under this number the journal remembers that slots came, and under which tag.
 const SLOTS: u64 = 0;
 
+/// A file that can't be opened is tried again, at most so many ticks later.
+const LONGEST_PAUSE: u32 = 63;
+
 /// The journal, if there is to be one.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
@@ -16,6 +19,11 @@ pub(crate) struct Memory {
     told: bool,
     /// Tickets of the process before, and whether their records are held.
     remembered: std::vec::IntoIter<(u64, bool)>,
+    /// Numbers up to this one are this process's own: it began without the journal.
+    used: u64,
+    /// Ticks to go until the next attempt to open the file, and how many there were between the last two.
+    pause: u32,
+    last_pause: u32,
 }
 
 /// What a record was to the process before.
@@ -28,19 +36,34 @@ pub(crate) struct Remembered {
 }
 
 impl Memory {
-    /// Opens the file with a name; none is wanted where it is empty.
-    pub(crate) fn open(name: &str) -> Memory {
+    /// Opens the file with a name; none is wanted where it is empty. The process has used the numbers up to one.
+    pub(crate) fn open(&mut self, name: &str, used: u64) {
         if name.is_empty() {
-            return Memory::default();
+            return;
         }
         match Journal::open(File::new(name)) {
             Ok(journal) => {
                 let mut remembered = journal.records();
                 remembered.retain(|(ticket, _)| *ticket != SLOTS);
-                Memory { journal: Some(journal), remembered: remembered.into_iter(), ..Memory::default() }
+                let (journal, remembered) = (Some(journal), remembered.into_iter());
+                *self = Memory { journal, remembered, used, ..Memory::default() };
             }
-            Err(trouble) => Memory { trouble: Some(trouble), ..Memory::default() },
+            Err(trouble) => self.trouble = Some(trouble),
         }
+    }
+
+    /// Whether the file could not be opened, and is to be tried again now. Asked at each tick.
+    pub(crate) fn is_to_be_opened(&mut self) -> bool {
+        if self.journal.is_some() || self.trouble.is_none() {
+            return false;
+        }
+        if let Some(pause) = self.pause.checked_sub(1) {
+            self.pause = pause;
+            return false;
+        }
+        self.last_pause = (2 * self.last_pause + 1).min(LONGEST_PAUSE);
+        self.pause = self.last_pause;
+        true
     }
 
     /// Whether nothing gets lost that is noted here, or nobody wants that.
@@ -73,9 +96,18 @@ impl Memory {
     pub(crate) fn next_remembered(&mut self) -> Option<Remembered> {
         let journal = self.journal.as_mut()?;
         loop {
-            let (ticket, held) = self.remembered.next()?;
+            let (mut ticket, held) = self.remembered.next()?;
             match journal.record(ticket) {
-                Ok(record) => return Some(Remembered { ticket, held, record }),
+                Ok(record) => {
+                    // Under the number of before it stays until it has another one.
+                    let own = self.used.max(journal.last_number()) + 1;
+                    if self.used > 0 && journal.keep(own, held, &record) {
+                        journal.release(ticket);
+                        ticket = own;
+                        self.trouble = journal.flush().err();
+                    }
+                    return Some(Remembered { ticket, held, record });
+                }
                 Err(trouble) => self.trouble = Some(trouble),
             }
         }
@@ -89,6 +121,12 @@ impl Memory {
         for number in journal.waiting() {
             match journal.waits(number) {
                 Ok(record) if record.contains(&0) => journal.go(number),
+                Ok(record) if self.used > 0 => {
+                    let own = self.used.max(journal.last_number()) + 1;
+                    journal.wait(own, &record);
+                    journal.go(number);
+                    waiting.push((own, record));
+                }
                 Ok(record) => waiting.push((number, record)),
                 Err(_) => {}
             }

@@ -36,6 +36,11 @@ impl Slots {
         self.waiting.insert((place, number), record);
     }
 
+    /// What waits, by own numbers.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        self.waiting.iter().map(|((_, number), record)| (*number, record.as_slice()))
+    }
+
     /// The record that has waited longest.
     pub(crate) fn next(&mut self) -> Option<Vec<u8>> {
         let ((_, number), record) = self.waiting.pop_first()?;

@@ -9,7 +9,7 @@ pub(crate) use native::{File, now_ms};
 #[cfg(target_family = "wasm")]
 #[allow(unsafe_code, reason = "system calls: each is given slices and numbers, and keeps none of them")]
 mod under_wasi {
-    use abort_reason_journal::{Disk, Trouble};
+    use abort_reason_journal::{Disk, Named, Trouble};
     use wasi::{Ciovec, Errno, Fd, Filestat, Iovec};
 
     /// The first of `accessible_paths`.
@@ -68,6 +68,15 @@ mod under_wasi {
         }
     }
 
+    impl Drop for File {
+        fn drop(&mut self) {
+            for fd in self.open.take().map(|open| open.fd).into_iter().chain(self.new.take()) {
+                // SAFETY: nobody else has the number.
+                let _ = unsafe { wasi::fd_close(fd) };
+            }
+        }
+    }
+
     impl Disk for File {
         fn open(&mut self) -> Result<u64, Trouble> {
             let opened = open(&self.name, wasi::OFLAGS_CREAT).and_then(|fd| self.take(fd));
@@ -98,14 +107,14 @@ mod under_wasi {
             unsafe { wasi::fd_filestat_set_size(self.fd()?, length) }.map_err(trouble("cut off"))
         }
 
-        fn length(&mut self) -> Result<Option<u64>, Trouble> {
+        fn named(&mut self) -> Result<Named, Trouble> {
             // SAFETY: the name lives as long as the call.
             match unsafe { wasi::path_filestat_get(FOLDER, 0, &self.name) } {
                 Ok(stat) => {
                     let is_open = self.open.is_some_and(|open| open.identity == (stat.dev, stat.ino));
-                    Ok(is_open.then_some(stat.size))
+                    Ok(if is_open { Named::Open(stat.size) } else { Named::Other })
                 }
-                Err(wasi::ERRNO_NOENT) => Ok(None),
+                Err(wasi::ERRNO_NOENT) => Ok(Named::Nothing),
                 Err(error) => Err(trouble("look at")(error)),
             }
         }
@@ -163,7 +172,7 @@ mod under_wasi {
 /// Natively only tests run here, and they have no such files.
 #[cfg(not(target_family = "wasm"))]
 mod native {
-    use abort_reason_journal::{Disk, Trouble};
+    use abort_reason_journal::{Disk, Named, Trouble};
 
     const NONE: Trouble = Trouble { tried: "open", said: "there are no files here" };
 
@@ -193,7 +202,7 @@ mod native {
         fn truncate(&mut self, _length: u64) -> Result<(), Trouble> {
             Err(NONE)
         }
-        fn length(&mut self) -> Result<Option<u64>, Trouble> {
+        fn named(&mut self) -> Result<Named, Trouble> {
             Err(NONE)
         }
         fn begin_new(&mut self) -> Result<(), Trouble> {

@@ -220,6 +220,65 @@ fn whatever_the_journal_holds_records_go_on() {
     assert_eq!(taken.classes().len(), expected.len());
 }
 
+/// A folder that comes later, and what the process before had noted there.
+#[test]
+fn a_journal_that_opens_late_is_taken_up() {
+    let events = events("mixed");
+    let expected = with_ends(&events, |_| false, &Rc::default()).classes();
+    let (first, second) = events.split_at(events.len() / 2);
+    let folder: Rc<RefCell<Folder>> = Rc::default();
+    let (mut taken, mut now) = (Taken::default(), START);
+    let mut run = |events: &[Event], appears: Option<usize>, taken: &mut Taken| {
+        folder.borrow_mut().missing = appears.is_some();
+        let mut filter = Filter::in_folder(&folder);
+        for (at, (of_mail, record)) in events.iter().enumerate() {
+            if at % 20 == 0 {
+                taken.take(filter.tick(now));
+            }
+            if appears == Some(at) {
+                folder.borrow_mut().missing = false;
+            }
+            taken.take(filter.record(tag(*of_mail), now, record));
+            now += 10;
+        }
+        (filter, now)
+    };
+    drop(run(first, None, &mut taken));
+    assert!(!folder.borrow().file(NAME).is_empty());
+    let (filter, _) = run(second, Some(second.len() / 3), &mut taken);
+    assert_eq!(filter.open_files(), 1);
+    let told = |report: &&Value| report["abort_reason"]["journal"]["trouble"].is_string();
+    assert_eq!(taken.reports.iter().filter(|report| told(report)).count(), 1, "{:#?}", taken.reports);
+    // What came behind it is in it.
+    drop(filter);
+    let mut filter = Filter::in_folder(&folder);
+    now += 1_000;
+    ticks(&mut filter, &mut taken, &mut now);
+    let got = taken.classes();
+    assert_eq!(got.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    let explained =
+        |classes: &BTreeMap<String, String>| classes.values().filter(|class| *class != "unexplained").count();
+    assert!(got.iter().all(|(id, class)| *class == expected[id] || class == "unexplained"));
+    assert!(explained(&got) * 10 >= explained(&expected) * 9, "{} {}", explained(&got), explained(&expected));
+}
+
+#[test]
+fn a_journal_that_is_taken_away_is_written_anew() {
+    let events = events("mixed");
+    let expected = with_ends(&events, |_| false, &Rc::default()).classes();
+    let folder: Rc<RefCell<Folder>> = Rc::default();
+    let gone = |at: usize| {
+        if at % 50 == 25 {
+            folder.borrow_mut().remove(NAME);
+        }
+        // A tick before each end: there all is to be safe.
+        at.is_multiple_of(100)
+    };
+    let taken = with_ends(&events, gone, &folder);
+    assert_eq!(taken.classes(), expected);
+    assert!(taken.reports.is_empty(), "{:#?}", taken.reports);
+}
+
 /// Whoever can write the file can make what waits anything; with a zero in it, it would not arrive whole.
 #[test]
 fn what_waits_is_no_record_with_a_zero() {

@@ -153,6 +153,11 @@ impl Filter {
         global.get(&self.store).i32().expect("a number") as u32
     }
 
+    /// How many files the module has open.
+    pub(crate) fn open_files(&self) -> usize {
+        self.store.data().open_files()
+    }
+
     /// Pages of memory.
     pub(crate) fn pages(&self) -> u64 {
         self.memory.size(&self.store)

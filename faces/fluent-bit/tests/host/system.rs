@@ -47,6 +47,11 @@ impl Folder {
         self.files.insert(name.to_owned(), Rc::new(RefCell::new(file)));
     }
 
+    /// Takes a file away; who has it open can still read it.
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.files.remove(name);
+    }
+
     fn used(&self) -> usize {
         self.files.values().map(|file| file.borrow().bytes.len()).sum()
     }
@@ -63,6 +68,11 @@ pub(crate) struct System {
 impl System {
     pub(crate) fn new(folder: Rc<RefCell<Folder>>) -> System {
         System { folder, ..System::default() }
+    }
+
+    /// How many files are open.
+    pub(crate) fn open_files(&self) -> usize {
+        self.open.iter().flatten().count()
     }
 
     fn file(&self, fd: i32) -> Option<Rc<RefCell<File>>> {
