@@ -80,12 +80,11 @@ impl<T> Tags<T> {
     #[inline]
     fn slot(&self, text: &[u8]) -> Option<usize> {
         let text = text.get(..self.head)?;
-        let last = self.head - 8;
-        let mut hasher = Mixed.build_hasher();
-        for at in [0, last / 2, last] {
-            hasher.write_u64(u64::from_le_bytes(*text.get(at..)?.first_chunk()?));
-        }
-        Some(hasher.finish() as usize % LATELY)
+        let word = |text: &[u8; 8]| u64::from_le_bytes(*text);
+        let middle = text.get((self.head - 8) / 2..)?.first_chunk().map_or(0, word);
+        let (first, last) = (word(text.first_chunk()?), word(text.last_chunk()?));
+        let mixed = (first ^ middle.rotate_left(21) ^ last.rotate_left(42)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        Some((mixed >> (u64::BITS - LATELY.ilog2())) as usize)
     }
 
     /// The place of a tag.

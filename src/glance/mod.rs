@@ -22,7 +22,7 @@ use crate::queue_id::ShortId;
 use crate::reasons::Matcher;
 use crate::tags::{self, Tags};
 use crate::time::{BsdTime, LogTime};
-use crate::words::{begins, behind, digits, starts};
+use crate::words::{behind, digits, starts};
 
 use frames::{Frames, is_as_it_stands};
 use ordinary::Ordinary;
@@ -93,6 +93,7 @@ impl Glance {
         // What begins like the one before needs no more than that.
         if self.head.fits(input, bytes) && self.head.may_be_of(source) {
             let begin = self.head.begin;
+            self.head.used = true;
             // What was looked at in between may have had another frame.
             self.frames.last = self.head.frame;
             let line = if self.head.is_record { self.frames.line_of(bytes)? } else { bytes };
@@ -118,8 +119,8 @@ impl Glance {
         };
         let last = self.last;
         let begin = self.begin(source, line, latest)?;
-        // Where hosts come by turns, the next line begins in another way.
-        if self.last == last {
+        // Where hosts come by turns, line by line, the next one begins in another way.
+        if self.last == last || self.head.used {
             let whole = Begin { end: before + begin.end, ..begin };
             let frame = matches!(input, Input::Record(_)).then_some(self.frames.last);
             self.head.note(bytes, whole, source, frame);
@@ -186,10 +187,7 @@ impl Glance {
     /// The host of a mail line by what stands behind its time, and where that ends.
     #[inline]
     fn writer(&mut self, line: &[u8], time: usize) -> Option<(Home, usize)> {
-        let rest = line.get(time..)?;
-        if self.tags.get(self.last).is_none_or(|(tag, _)| !begins(rest, tag)) {
-            self.last = self.tags.begin(rest)?;
-        }
+        self.last = self.tags.begin(line.get(time..)?)?;
         self.tags.get(self.last).map(|(tag, home)| (*home, time + tag.len()))
     }
 
@@ -248,6 +246,8 @@ struct Head {
     is_record: bool,
     /// Of a record the frame around it.
     frame: usize,
+    /// A line has begun so since it was noted.
+    used: bool,
 }
 
 /// Bytes of a head, at most.
@@ -257,7 +257,16 @@ const WORDS: usize = 16;
 impl Default for Head {
     fn default() -> Head {
         let begin = Begin { log: LineKind::Mail, home: Home::default(), at: 0, end: 0, year: None };
-        Head { words: [0; WORDS], count: 0, mask: 0, begin, source: Source::Auto, is_record: false, frame: 0 }
+        Head {
+            words: [0; WORDS],
+            count: 0,
+            mask: 0,
+            begin,
+            source: Source::Auto,
+            is_record: false,
+            frame: 0,
+            used: false,
+        }
     }
 }
 
@@ -282,7 +291,7 @@ impl Head {
     }
 
     fn note(&mut self, bytes: &[u8], begin: Begin, source: Source, frame: Option<usize>) {
-        self.count = 0;
+        (self.count, self.used) = (0, false);
         let (Some(head), true) = (bytes.first_chunk::<HEAD>(), begin.end < HEAD) else { return };
         let (head, _) = head.as_chunks::<8>();
         for (place, word) in self.words.iter_mut().zip(head) {

@@ -5,10 +5,12 @@
 
 #![allow(clippy::inline_always, reason = "an interpreter pays dearly for each call, and this is run for every record")]
 
+use memchr::memmem;
+
 use crate::entry::Entry;
 use crate::event::Input;
 use crate::glance::{Look, Says};
-use crate::mail_line::{MailId, MailLine};
+use crate::mail_line::{MailId, MailLine, decimal};
 use crate::peek::LineKind;
 use crate::queue_id::{QueueId, ShortId};
 
@@ -98,11 +100,12 @@ impl Join {
     /// Learns the zone of a host's mail log from one of the first messages, as [`Join::mail_line`] does.
     #[inline(never)]
     fn guess_zone(&mut self, look: &Look, input: Input<'_>) {
-        let reading = crate::input::read(&self.config, input);
-        let line = reading.as_ref().and_then(|reading| MailLine::parse(&reading.line));
-        if let Some(MailLine { id: MailId::Queue(id), pid, .. }) = line
-            && of_reception(pid.or(reading.as_ref().and_then(|reading| reading.pid)), &id)
-        {
+        let (Says::Mention(id) | Says::Much(id)) = look.says else { return };
+        let (Input::Line(bytes) | Input::Record(bytes)) = input;
+        let id = id.id();
+        // Another field of a record may tell the process.
+        let other = || crate::input::read(&self.config, input).and_then(|reading| reading.pid);
+        if of_reception(process_of(bytes, id.as_bytes()).or_else(other), &id) {
             self.hosts.clocks_mut(look.home).see_mail_id(look.at, id.utc_secs());
         }
     }
@@ -230,6 +233,14 @@ impl Join {
         };
         Some(Told { log: record.log, host, secs: record.secs, flags })
     }
+}
+
+/// The process id in front of the queue id of a line that was told at a glance: `14029]: 6AND15V7014029`.
+fn process_of(bytes: &[u8], id: &[u8]) -> Option<u32> {
+    let mut before = memmem::find_iter(bytes, id).filter_map(|at| bytes[..at].strip_suffix(b"]: "));
+    let before = before.next()?;
+    let digits = before.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    decimal(&before[before.len() - digits..])
 }
 
 /// Seconds, where they are known.
