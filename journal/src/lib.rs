@@ -46,6 +46,8 @@ const MOST: u64 = 64 << 20;
 /// well again: what is in the file is then older than it should be, and something may come twice.
 const PENDING: usize = 1 << 20;
 
+const SHORTER: Trouble = Trouble { tried: "read", said: "the file is shorter than it was" };
+
 /// Where entries stand, by their numbers.
 type Entries = BTreeMap<u64, Place>;
 
@@ -136,7 +138,7 @@ impl<D: Disk> Journal<D> {
                 start = 0;
                 let room = CHUNK.max(wanted).min((length - at) as usize);
                 if fill(&mut self.disk, &mut buffer, at, room)? < wanted {
-                    return Err(Trouble { tried: "read", said: "the file is shorter than it was" });
+                    return Err(SHORTER);
                 }
             }
             let read = if is_there { frame::read(&buffer[start..]) } else { Read::Nothing { looked_at: 0 } };
@@ -224,7 +226,7 @@ impl<D: Disk> Journal<D> {
         let mut bytes = vec![0; place.length];
         let read = self.disk.read_at(place.offset, &mut bytes)?;
         if read < place.length {
-            return Err(Trouble { tried: "read", said: "the file is shorter than it was" });
+            return Err(SHORTER);
         }
         Ok(bytes)
     }
@@ -306,8 +308,7 @@ impl<D: Disk> Journal<D> {
         if self.size > self.due.max(3 * self.needed) {
             self.due = LEAST;
             if self.write_anew().is_err() {
-                // The file at hand is as good as it was. What there is of the new one gives its room back.
-                let _ = self.disk.begin_new();
+                // The file at hand is as good as it was.
                 self.due += self.size;
             }
         }
@@ -336,26 +337,46 @@ impl<D: Disk> Journal<D> {
 
     /// Writes what is needed into a new file, what waits to be written among it, which takes the place of the old one.
     fn write_anew(&mut self) -> Result<(), Trouble> {
+        let written = self.try_anew();
+        if written.is_err() {
+            // What there is of it gives its room back.
+            let _ = self.disk.begin_new();
+        }
+        written
+    }
+
+    fn try_anew(&mut self) -> Result<(), Trouble> {
         self.disk.begin_new()?;
-        let mut moved = Moved { chunk: MAGIC.to_vec(), written: 0 };
+        let mut moved = Moved { chunk: MAGIC.to_vec(), written: 0, lost: 0 };
         let records = self.copy_to(&mut moved, Verb::Keep, self.records.clone())?;
         let waiting = self.copy_to(&mut moved, Verb::Wait, self.waiting.clone())?;
         moved.flush(&mut self.disk)?;
         self.disk.commit_new()?;
         (self.size, self.records, self.waiting) = (moved.written, records, waiting);
+        self.needed -= moved.lost;
+        self.lost += moved.lost;
         self.pending.clear();
         self.torn = false;
         Ok(())
     }
 
     /// Copies entries to the new file; gives where they stand there.
-    fn copy_to(&mut self, moved: &mut Moved, verb: Verb, mut entries: Entries) -> Result<Entries, Trouble> {
-        for (number, place) in &mut entries {
+    fn copy_to(&mut self, moved: &mut Moved, verb: Verb, entries: Entries) -> Result<Entries, Trouble> {
+        let mut copied = Entries::new();
+        for (number, place) in entries {
+            let bytes = match self.bytes(place) {
+                // Somebody has cut the file off.
+                Err(SHORTER) => {
+                    moved.lost += (frame::HEADER + place.length) as u64;
+                    continue;
+                }
+                bytes => bytes?,
+            };
             let verb = if place.held { Verb::Hold } else { verb };
-            let bytes = self.bytes(*place)?;
-            place.offset = moved.add(&mut self.disk, verb, *number, &bytes)?;
+            let offset = moved.add(&mut self.disk, verb, number, &bytes)?;
+            copied.insert(number, Place { offset, ..place });
         }
-        Ok(entries)
+        Ok(copied)
     }
 }
 
@@ -363,6 +384,8 @@ impl<D: Disk> Journal<D> {
 struct Moved {
     chunk: Vec<u8>,
     written: u64,
+    /// Bytes of entries that could not be read any more.
+    lost: u64,
 }
 
 impl Moved {

@@ -46,6 +46,8 @@ pub(crate) struct Filter {
     had_slots: bool,
     /// Aborts can't wait.
     stateless: bool,
+    /// Until then something may be known that is not in the journal: what rests on it can't wait either.
+    doubtful_until: u64,
     sequence: u64,
     now: u64,
     /// Time of the first tick, of the last one, and of the last report, in milliseconds.
@@ -135,6 +137,7 @@ impl Filter {
             opened: false,
             had_slots: false,
             stateless: true,
+            doubtful_until: 0,
             sequence: 0,
             now: 0,
             ticks: None,
@@ -196,14 +199,14 @@ impl Filter {
         let ticket = self.sequence;
         let disposition = self.engine.push(Source::Auto, Input::Record(record), ticket, self.now);
         let held = !disposition.forward;
-        let noted = !disposition.keep || self.memory.keep(ticket, held, record);
+        let noted = !disposition.keep || self.keep(ticket, held, record);
         let mut own = self.collect(ticket);
         if disposition.keep && own.is_none() && !self.is_secure(held, noted) {
             self.engine.set_stateless(true);
             own = self.collect(ticket);
             if held && own.is_none() {
                 // An entry with a failure that is no abort: it leaves as it came, and once more with the failure.
-                self.memory.note(|journal| journal.leave(ticket));
+                self.memory.leave(ticket);
                 return Answer::Given;
             }
         }
@@ -249,8 +252,22 @@ impl Filter {
             self.add(ticket, record);
         }
         if !disposition.keep {
-            self.memory.note(|journal| journal.release(ticket));
+            self.memory.release(ticket);
         }
+    }
+
+    /// Notes a record that the engine keeps; false if it has no place in the journal. The next process would not have it, and
+    /// for as long as it may matter could give another reason than this one.
+    fn keep(&mut self, ticket: u64, held: bool, record: &[u8]) -> bool {
+        let noted = self.memory.keep(ticket, held, record);
+        if !noted {
+            self.doubtful_until = self.now + (self.settings.core.lookback_secs * 1_000.0) as u64;
+        }
+        noted
+    }
+
+    fn is_doubtful(&self) -> bool {
+        self.now < self.doubtful_until
     }
 
     /// Makes sure that what is kept outlives the process; whether what is held may wait: not without that, and not without
@@ -258,7 +275,7 @@ impl Filter {
     #[inline(never)]
     fn is_secure(&mut self, held: bool, noted: bool) -> bool {
         let is_safe = self.memory.flush() && noted;
-        self.stateless |= !is_safe || held && !self.slots.come(system::now_ms());
+        self.stateless |= !is_safe || self.is_doubtful() || held && !self.slots.come(system::now_ms());
         !self.stateless
     }
 
@@ -266,7 +283,8 @@ impl Filter {
     /// for few calls in calls.
     #[inline(never)]
     fn update(&mut self) {
-        self.stateless = self.is_one_of_many() || !self.slots.come(system::now_ms()) || !self.memory.is_safe();
+        let may_wait = self.slots.come(system::now_ms()) && self.memory.is_safe() && !self.is_doubtful();
+        self.stateless = self.is_one_of_many() || !may_wait;
     }
 
     /// What a tag is for. A second one shows that this instance outlives a chunk.
@@ -327,8 +345,7 @@ impl Filter {
         for number in self.slots.tick(system::now_ms()) {
             self.memory.note(|journal| journal.go(number));
         }
-        self.memory.retry();
-        self.opened &= !self.memory.is_to_be_opened();
+        self.opened &= !self.memory.tick(self.now);
         self.note_slots();
         self.update();
         self.engine.set_stateless(self.stateless);
@@ -379,6 +396,7 @@ impl Filter {
             journal_bytes,
             journal_lost,
             journal_trouble: self.memory.trouble(),
+            journal_incomplete_secs: self.doubtful_until.saturating_sub(self.now).div_ceil(1_000),
             heap_trouble: self.heap_trouble.clone(),
         };
         report::write(&self.counts, self.engine.stats(), &state, failure)
@@ -400,7 +418,7 @@ impl Filter {
     fn release(&mut self, first: u64) {
         let mut next = Some(first);
         while let Some(ticket) = next {
-            self.memory.note(|journal| journal.release(ticket));
+            self.memory.release(ticket);
             next = self.engine.poll_released();
         }
     }
@@ -419,7 +437,7 @@ impl Filter {
         let mut next = Some(first);
         while let Some(output) = next {
             next = self.engine.poll();
-            self.memory.note(|journal| journal.leave(output.ticket));
+            self.memory.leave(output.ticket);
             if own.is_none() && ticket != 0 && output.ticket == ticket {
                 own = Some(output.data);
                 continue;

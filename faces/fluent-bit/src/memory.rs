@@ -7,8 +7,9 @@ use crate::system::File;
 /// Under this number the journal remembers that slots came, and under which tag.
 const SLOTS: u64 = 0;
 
-/// A file that can't be opened is tried again, at most so many ticks later.
-const LONGEST_PAUSE: u32 = 63;
+/// What fails is tried again after so many milliseconds, and after twice as many each time, up to a bound.
+const FIRST_PAUSE: u64 = 1_000;
+const LONGEST_PAUSE: u64 = 64_000;
 
 /// The journal, if there is to be one.
 #[derive(Debug, Default)]
@@ -19,11 +20,11 @@ pub(crate) struct Memory {
     told: bool,
     /// Tickets of the process before, and whether their records are held.
     remembered: std::vec::IntoIter<(u64, bool)>,
-    /// Numbers up to this one are this process's own: it began without the journal.
+    /// Numbers up to this one are this process's own, from before it had the journal, where they mean something else.
     used: u64,
-    /// Ticks to go until the next attempt to open the file, and how many there were between the last two.
-    pause: u32,
-    last_pause: u32,
+    /// When to try again what failed, and the pause until then, in milliseconds.
+    next_try: u64,
+    pause: u64,
 }
 
 /// What a record was to the process before.
@@ -52,18 +53,18 @@ impl Memory {
         }
     }
 
-    /// Whether the file could not be opened, and is to be tried again now. Asked at each tick.
-    pub(crate) fn is_to_be_opened(&mut self) -> bool {
-        if self.journal.is_some() || self.trouble.is_none() {
+    /// Writes what was noted, and tries again what failed, by a clock in milliseconds; true if the file is to be opened.
+    pub(crate) fn tick(&mut self, now: u64) -> bool {
+        if !self.is_safe() && now < self.next_try {
             return false;
         }
-        if let Some(pause) = self.pause.checked_sub(1) {
-            self.pause = pause;
-            return false;
+        let is_to_be_opened = !self.is_safe() && self.journal.is_none();
+        if !is_to_be_opened {
+            self.write();
         }
-        self.last_pause = (2 * self.last_pause + 1).min(LONGEST_PAUSE);
-        self.pause = self.last_pause;
-        true
+        self.pause = if self.is_safe() { 0 } else { (2 * self.pause).clamp(FIRST_PAUSE, LONGEST_PAUSE) };
+        self.next_try = now + self.pause;
+        is_to_be_opened
     }
 
     /// Whether nothing gets lost that is noted here, or nobody wants that.
@@ -101,7 +102,7 @@ impl Memory {
                 Ok(record) => {
                     // Under the number of before it stays until it has another one.
                     let own = self.used.max(journal.last_number()) + 1;
-                    if self.used > 0 && journal.keep(own, held, &record) {
+                    if ticket <= self.used && journal.keep(own, held, &record) {
                         journal.release(ticket);
                         ticket = own;
                         self.trouble = journal.flush().err();
@@ -121,7 +122,7 @@ impl Memory {
         for number in journal.waiting() {
             match journal.waits(number) {
                 Ok(record) if record.contains(&0) => journal.go(number),
-                Ok(record) if self.used > 0 => {
+                Ok(record) if number <= self.used => {
                     let own = self.used.max(journal.last_number()) + 1;
                     journal.wait(own, &record);
                     journal.go(number);
@@ -144,9 +145,23 @@ impl Memory {
         self.note(|journal| journal.keep(SLOTS, false, tag.as_bytes()));
     }
 
-    /// A record is kept; held, if nobody else has it. False if it is, and has no place.
+    /// A record is kept; held, if nobody else has it. False if it has no place where one is wanted.
     pub(crate) fn keep(&mut self, ticket: u64, held: bool, record: &[u8]) -> bool {
-        self.note(|journal| journal.keep(ticket, held, record)).unwrap_or(true) || !held
+        self.note(|journal| journal.keep(ticket, held, record)).unwrap_or(self.is_safe())
+    }
+
+    /// A held record has left, or something about it.
+    pub(crate) fn leave(&mut self, ticket: u64) {
+        if ticket > self.used {
+            self.note(|journal| journal.leave(ticket));
+        }
+    }
+
+    /// A ticket is given back.
+    pub(crate) fn release(&mut self, ticket: u64) {
+        if ticket > self.used {
+            self.note(|journal| journal.release(ticket));
+        }
     }
 
     /// Notes something, if there is a journal.
@@ -154,16 +169,15 @@ impl Memory {
         self.journal.as_mut().map(note)
     }
 
-    /// Writes what was noted; whether all is safe. Behind a failure only [`Memory::retry`] tries again.
+    /// Writes what was noted; whether all is safe. Behind a failure only [`Memory::tick`] tries again.
     pub(crate) fn flush(&mut self) -> bool {
         if self.is_safe() {
-            self.retry();
+            self.write();
         }
         self.is_safe()
     }
 
-    /// Writes what was noted, also behind a failure.
-    pub(crate) fn retry(&mut self) {
+    fn write(&mut self) {
         if let Some(journal) = &mut self.journal {
             self.trouble = journal.flush().err();
         }

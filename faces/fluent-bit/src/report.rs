@@ -37,6 +37,8 @@ pub(crate) struct State {
     pub journal_bytes: u64,
     pub journal_lost: u64,
     pub journal_trouble: String,
+    /// For so many seconds aborts can't wait, since the journal does not have all that is known.
+    pub journal_incomplete_secs: u64,
     /// What is wrong with the host's heap.
     pub heap_trouble: String,
 }
@@ -77,6 +79,9 @@ pub(crate) fn write(counts: &Counts, stats: &Stats, state: &State, failure: &str
     report["journal"] = json!({ "bytes": state.journal_bytes, "lost_bytes": state.journal_lost });
     if !state.journal_trouble.is_empty() {
         report["journal"]["trouble"] = Value::from(state.journal_trouble.as_str());
+    }
+    if state.journal_incomplete_secs > 0 {
+        report["journal"]["incomplete_secs"] = Value::from(state.journal_incomplete_secs);
     }
     if !state.heap_trouble.is_empty() {
         report["heap_trouble"] = Value::from(state.heap_trouble.as_str());

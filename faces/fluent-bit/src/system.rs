@@ -58,29 +58,25 @@ mod under_wasi {
             format!("{}.new", self.name)
         }
 
-        fn take(&mut self, fd: Fd) -> Result<Filestat, Errno> {
-            // SAFETY: numbers only.
-            let stat = unsafe { wasi::fd_filestat_get(fd) }?;
-            let old = self.open.replace(Open { fd, identity: (stat.dev, stat.ino) });
-            // SAFETY: nobody else has the number.
-            old.map(|old| unsafe { wasi::fd_close(old.fd) });
-            Ok(stat)
+        fn take(&mut self, fd: Fd, stat: Filestat) {
+            if let Some(old) = self.open.replace(Open { fd, identity: (stat.dev, stat.ino) }) {
+                close(old.fd);
+            }
         }
     }
 
     impl Drop for File {
         fn drop(&mut self) {
-            for fd in self.open.take().map(|open| open.fd).into_iter().chain(self.new.take()) {
-                // SAFETY: nobody else has the number.
-                let _ = unsafe { wasi::fd_close(fd) };
-            }
+            self.open.take().map(|open| open.fd).into_iter().chain(self.new.take()).for_each(close);
         }
     }
 
     impl Disk for File {
         fn open(&mut self) -> Result<u64, Trouble> {
-            let opened = open(&self.name, wasi::OFLAGS_CREAT).and_then(|fd| self.take(fd));
-            Ok(opened.map_err(trouble("open"))?.size)
+            let fd = open(&self.name, wasi::OFLAGS_CREAT).map_err(trouble("open"))?;
+            let stat = look_at(fd).inspect_err(|_| close(fd))?;
+            self.take(fd, stat);
+            Ok(stat.size)
         }
 
         fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize, Trouble> {
@@ -120,10 +116,7 @@ mod under_wasi {
         }
 
         fn begin_new(&mut self) -> Result<(), Trouble> {
-            if let Some(left) = self.new.take() {
-                // SAFETY: nobody else has the number.
-                let _ = unsafe { wasi::fd_close(left) };
-            }
+            self.new.take().into_iter().for_each(close);
             self.new = Some(open(&self.new_name(), wasi::OFLAGS_CREAT | wasi::OFLAGS_TRUNC).map_err(trouble("open"))?);
             Ok(())
         }
@@ -135,13 +128,14 @@ mod under_wasi {
 
         fn commit_new(&mut self) -> Result<(), Trouble> {
             let new = self.new.ok_or(Trouble { tried: "rename", said: "no new file is open" })?;
+            let stat = look_at(new)?;
             // SAFETY: numbers and names that live as long as the calls.
             unsafe {
                 wasi::fd_sync(new).map_err(trouble("write"))?;
                 wasi::path_rename(FOLDER, &self.new_name(), FOLDER, &self.name).map_err(trouble("rename"))?;
             }
             self.new = None;
-            self.take(new).map_err(trouble("look at"))?;
+            self.take(new, stat);
             Ok(())
         }
     }
@@ -149,6 +143,16 @@ mod under_wasi {
     fn open(name: &str, how: wasi::Oflags) -> Result<Fd, Errno> {
         // SAFETY: the name lives as long as the call.
         unsafe { wasi::path_open(FOLDER, 0, name, how, RIGHTS, 0, wasi::FDFLAGS_APPEND) }
+    }
+
+    fn close(fd: Fd) {
+        // SAFETY: whoever calls this has the number, and nobody else.
+        let _ = unsafe { wasi::fd_close(fd) };
+    }
+
+    fn look_at(fd: Fd) -> Result<Filestat, Trouble> {
+        // SAFETY: numbers only.
+        unsafe { wasi::fd_filestat_get(fd) }.map_err(trouble("look at"))
     }
 
     fn write(fd: Fd, mut bytes: &[u8]) -> Result<(), Trouble> {

@@ -279,6 +279,119 @@ fn a_journal_that_is_taken_away_is_written_anew() {
     assert!(taken.reports.is_empty(), "{:#?}", taken.reports);
 }
 
+fn of_mail(id: &str, text: &str) -> Vec<u8> {
+    format!(r#"{{"log":"Nov 23 13:01:05 mx1 sendmail[14029]: {id}: {text}"}}"#).into_bytes()
+}
+
+fn abort_of(id: &str) -> Vec<u8> {
+    format!(r#"{{"log":"2026-11-23T13:01:06 q={id} f=<a@b> tm=1.00 a=c/abort"}}"#).into_bytes()
+}
+
+const TIMEOUT: &str = "Milter (PureMessage): timeout before data read, where=eom";
+const LOST: &str = "lost input channel from relay.example.com [192.0.2.1] to MTA after rcpt";
+const END: &str = "from=<a@b>, size=0, class=0, nrcpts=1, proto=ESMTP, daemon=MTA, relay=relay.example.com [192.0.2.1]";
+
+/// Tickets of this process from before the opening are others than those of the process before.
+#[test]
+fn numbers_of_two_processes_are_told_apart() {
+    let (first, second) = ("6AND15V7000001", "6AND15V7000002");
+    for others in 0..5 {
+        let folder: Rc<RefCell<Folder>> = Rc::default();
+        let mut taken = Taken::default();
+        let mut before = Filter::in_folder(&folder);
+        before.tick(START);
+        for record in [of_mail(first, LOST), of_mail(first, END), abort_of(second)] {
+            taken.take(before.record("pmx.message_log", START, &record));
+        }
+        drop(before);
+        folder.borrow_mut().missing = true;
+        let mut filter = Filter::in_folder(&folder);
+        filter.tick(START + 1_000);
+        for _ in 0..others {
+            filter.record("pmx.message_log", START + 1_000, br#"{"log":"Nov 23 13:01:05 mx1 dovecot: x"}"#);
+        }
+        taken.take(filter.record("pmx.message_log", START + 1_000, &abort_of(first)));
+        folder.borrow_mut().missing = false;
+        let mut now = START + 1_000;
+        ticks(&mut filter, &mut taken, &mut now);
+        assert_eq!(taken.classes().len(), 2, "{others}");
+    }
+}
+
+/// What was known before the journal could be opened is not in it: what rests on that may not wait for a process that
+/// would not know it.
+#[test]
+fn no_abort_waits_for_what_is_not_noted() {
+    for ends in [false, true] {
+        let folder: Rc<RefCell<Folder>> = Rc::default();
+        folder.borrow_mut().missing = true;
+        let (mut taken, id) = (Taken::default(), "6AND15V7000001");
+        let mut filter = Filter::in_folder(&folder);
+        taken.take(filter.tick(START));
+        taken.take(filter.record("maillog", START, &of_mail(id, TIMEOUT)));
+        folder.borrow_mut().missing = false;
+        let mut now = START;
+        ticks(&mut filter, &mut taken, &mut now);
+        assert_eq!(filter.open_files(), 1);
+        taken.take(filter.record("maillog", now, &of_mail(id, LOST)));
+        taken.take(filter.record("pmx.message_log", now, &abort_of(id)));
+        if ends {
+            filter = Filter::in_folder(&folder);
+        }
+        taken.take(filter.record("maillog", now, &of_mail(id, END)));
+        ticks(&mut filter, &mut taken, &mut now);
+        assert_eq!(taken.classes().into_values().collect::<Vec<_>>(), ["filter_timeout"], "{ends}");
+    }
+}
+
+#[test]
+fn a_file_that_was_cut_goes_on_where_it_is_removed() {
+    let folder: Rc<RefCell<Folder>> = Rc::default();
+    let (mut taken, mut now) = (Taken::default(), START);
+    let mut filter = Filter::in_folder(&folder);
+    filter.tick(now);
+    filter.record("maillog", now, &of_mail("6AND15V7000001", LOST));
+    filter.record("pmx.message_log", now, &abort_of("6AND15V7000002"));
+    folder.borrow_mut().cut(NAME, 0);
+    ticks(&mut filter, &mut taken, &mut now);
+    assert!(taken.reports[0]["abort_reason"]["journal"]["trouble"].is_string());
+    folder.borrow_mut().remove(NAME);
+    (0..4).for_each(|_| ticks(&mut filter, &mut taken, &mut now));
+    let held = filter.record("pmx.message_log", now, &abort_of("6AND15V7000003"));
+    assert_eq!((held, taken.classes().len()), (Outcome::Dropped, 1));
+    assert!(!folder.borrow().file(NAME).is_empty());
+}
+
+/// A disk on which a journal can't be written anew: it is not tried at every tick, and takes no room.
+#[test]
+fn what_fails_costs_little() {
+    let folder: Rc<RefCell<Folder>> = Rc::default();
+    let (mut filter, mut now) = (Filter::counting_in_folder(&folder), START);
+    filter.tick(now);
+    for id in 0..3_000 {
+        filter.record("maillog", now, &of_mail(&format!("6AND15V7{id:06}"), LOST));
+    }
+    filter.tick(now);
+    let size = folder.borrow().used();
+    folder.borrow_mut().remove(NAME);
+    folder.borrow_mut().room = size / 2;
+    let start = filter.instructions();
+    filter.tick(now);
+    let attempt = filter.instructions() - start;
+    for _ in 0..600 {
+        now += 100;
+        filter.tick(now);
+    }
+    let all = filter.instructions() - start;
+    assert!(all < 8 * attempt, "{attempt} {all}");
+    assert_eq!(folder.borrow().used(), 0);
+    // Nor does a file that can't be opened.
+    folder.borrow_mut().blind = true;
+    let mut filter = Filter::in_folder(&folder);
+    (0..300).for_each(|second| drop(filter.tick(now + 1_000 * second)));
+    assert_eq!(filter.open_files(), 0);
+}
+
 /// Whoever can write the file can make what waits anything; with a zero in it, it would not arrive whole.
 #[test]
 fn what_waits_is_no_record_with_a_zero() {

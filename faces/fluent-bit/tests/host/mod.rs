@@ -72,6 +72,12 @@ impl Filter {
         Filter::start(&module, HEAP, false, Rc::clone(folder))
     }
 
+    /// The same, and its instructions are counted.
+    pub(crate) fn counting_in_folder(folder: &Rc<RefCell<Folder>>) -> Filter {
+        let module = std::fs::read(module_path()).expect("the module");
+        Filter::start(&module, HEAP, true, Rc::clone(folder))
+    }
+
     /// A fresh instance of a module; where instructions are counted, [`Filter::instructions`] tells their number.
     pub(crate) fn with(module: &[u8], heap: u32, counts: bool) -> Filter {
         Filter::start(module, heap, counts, Rc::default())

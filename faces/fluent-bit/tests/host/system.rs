@@ -20,6 +20,8 @@ pub(crate) struct Folder {
     pub(crate) room: usize,
     /// There is none: Fluent Bit was given no path.
     pub(crate) missing: bool,
+    /// An open file can't be looked at.
+    pub(crate) blind: bool,
 }
 
 #[derive(Debug)]
@@ -30,7 +32,7 @@ struct File {
 
 impl Default for Folder {
     fn default() -> Folder {
-        Folder { files: BTreeMap::new(), inodes: 0, room: usize::MAX, missing: false }
+        Folder { files: BTreeMap::new(), inodes: 0, room: usize::MAX, missing: false, blind: false }
     }
 }
 
@@ -52,7 +54,13 @@ impl Folder {
         self.files.remove(name);
     }
 
-    fn used(&self) -> usize {
+    /// Cuts a file off.
+    pub(crate) fn cut(&mut self, name: &str, length: usize) {
+        self.files[name].borrow_mut().bytes.truncate(length);
+    }
+
+    /// Bytes of all files.
+    pub(crate) fn used(&self) -> usize {
         self.files.values().map(|file| file.borrow().bytes.len()).sum()
     }
 }
@@ -161,6 +169,7 @@ pub(crate) fn define(linker: &mut Linker<System>) {
         OK
     };
     let fd_filestat_get = |mut caller: Call<'_>, fd, to| match caller.data().file(fd) {
+        _ if caller.data().folder.borrow().blind => BAD_FD,
         Some(file) => stat(&mut caller, &file, to),
         None => BAD_FD,
     };
