@@ -27,3 +27,4 @@ mod report;
 mod settings;
 mod slots;
 mod system;
+mod tags;
