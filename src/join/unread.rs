@@ -5,7 +5,7 @@
 
 #![allow(clippy::inline_always, reason = "an interpreter pays dearly for each call, and this is run for every record")]
 
-use memchr::memmem;
+use memchr::memchr_iter;
 
 use crate::entry::Entry;
 use crate::event::Input;
@@ -69,8 +69,10 @@ impl Join {
         self.stats.mail_lines += 1;
         let clocks = self.hosts.clocks_mut(look.home);
         let risen = clocks.pass(look.at, self.now);
-        if clocks.wants_mail_ids() {
-            self.guess_zone(look, input);
+        if clocks.wants_mail_ids()
+            && let Says::Mention(id) | Says::Much(id) = look.says
+        {
+            self.guess_zone(look.home, look.at, id, input);
         }
         if risen && !self.waits.is_empty() {
             self.release_due(LineKind::Mail, look.home);
@@ -99,14 +101,13 @@ impl Join {
 
     /// Learns the zone of a host's mail log from one of the first messages, as [`Join::mail_line`] does.
     #[inline(never)]
-    fn guess_zone(&mut self, look: &Look, input: Input<'_>) {
-        let (Says::Mention(id) | Says::Much(id)) = look.says else { return };
+    fn guess_zone(&mut self, home: Home, at: i64, id: ShortId, input: Input<'_>) {
         let (Input::Line(bytes) | Input::Record(bytes)) = input;
         let id = id.id();
         // Another field of a record may tell the process.
         let other = || crate::input::read(&self.config, input).and_then(|reading| reading.pid);
         if of_reception(process_of(bytes, id.as_bytes()).or_else(other), &id) {
-            self.hosts.clocks_mut(look.home).see_mail_id(look.at, id.utc_secs());
+            self.hosts.clocks_mut(home).see_mail_id(at, id.utc_secs());
         }
     }
 
@@ -237,8 +238,8 @@ impl Join {
 
 /// The process id in front of the queue id of a line that was told at a glance: `14029]: 6AND15V7014029`.
 fn process_of(bytes: &[u8], id: &[u8]) -> Option<u32> {
-    let mut before = memmem::find_iter(bytes, id).filter_map(|at| bytes[..at].strip_suffix(b"]: "));
-    let before = before.next()?;
+    let is_before_id = |at: &usize| bytes[*at..].strip_prefix(b"]: ").is_some_and(|rest| rest.starts_with(id));
+    let before = &bytes[..memchr_iter(b']', bytes).find(is_before_id)?];
     let digits = before.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     decimal(&before[before.len() - digits..])
 }
