@@ -188,6 +188,30 @@ fn what_a_glance_takes_for_a_line_is_one() {
     both_at_first("no process id", &records.into_iter().chain(entries).collect::<Vec<_>>());
 }
 
+/// The zone of a log is guessed from lines of the process that received a message: what stands before the id in the record is
+/// not always that process's.
+#[test]
+fn the_process_is_that_of_the_line() {
+    let relay = "relay=relay.example.com [192.0.2.1]";
+    let mail = |fields: &str, head: &str| {
+        format!(
+            r#"{{{fields}"message":"{head}: from=<a@example.org>, size=9, class=0, nrcpts=1, msgid=<x@y>, proto=ESMTP, {relay}"}}"#
+        )
+    };
+    let connect = "NOQUEUE: connect from x.example.org [192.0.2.1] and so on until it is long enough for a glance";
+    let connect = record(&format!("2026-06-30T00:00:00+00:00 mx1 sendmail[14003]: {connect}"));
+    let abort = record("2026-06-30T00:00:01Z q=65TNxx1F014002 f=<a@example.org> tm=0.30 a=c/abort");
+    let of_abort = mail(r#""host":"mx1","#, "2026-06-30T00:00:01 mx1 sendmail[14002]: 65TNxx1F014002");
+    for (what, fields, process) in [
+        ("a digit is escaped", "", r"1400\u0033]"),
+        ("a bracket is escaped", "", r"99999\u005d"),
+        ("another field has the id", r#""x":"z[99]: 65U0001L014003","#, "14003]"),
+    ] {
+        let line = mail(fields, &format!("2026-06-30T00:00:01.5+01:00 mx1 sendmail[{process}: 65U0001L014003"));
+        both_at_first(what, &[connect.clone(), abort.clone(), line, of_abort.clone()]);
+    }
+}
+
 #[test]
 fn entries_without_a_host_tell_how_far_the_logs_are_apart() {
     let records: Vec<String> = (0..12)

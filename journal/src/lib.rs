@@ -319,7 +319,12 @@ impl<D: Disk> Journal<D> {
         match self.disk.named()? {
             Named::Open(length) if length == self.size => {}
             Named::Open(length) if self.torn && length > self.size => self.disk.truncate(self.size)?,
-            Named::Nothing => return self.write_anew(),
+            Named::Nothing => {
+                let lost = self.lost;
+                self.write_anew()?;
+                // Once: the new file has all that there is.
+                return if self.lost > lost { Err(SHORTER) } else { Ok(()) };
+            }
             Named::Open(_) | Named::Other => {
                 return Err(Trouble { tried: "write", said: "somebody else has changed the file" });
             }

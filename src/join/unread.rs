@@ -5,7 +5,7 @@
 
 #![allow(clippy::inline_always, reason = "an interpreter pays dearly for each call, and this is run for every record")]
 
-use memchr::memchr_iter;
+use memchr::{memchr, memchr_iter};
 
 use crate::entry::Entry;
 use crate::event::Input;
@@ -104,9 +104,11 @@ impl Join {
     fn guess_zone(&mut self, home: Home, at: i64, id: ShortId, input: Input<'_>) {
         let (Input::Line(bytes) | Input::Record(bytes)) = input;
         let id = id.id();
-        // Another field of a record may tell the process.
-        let other = || crate::input::read(&self.config, input).and_then(|reading| reading.pid);
-        if of_reception(process_of(bytes, id.as_bytes()).or_else(other), &id) {
+        let pid = process_of(bytes, id.as_bytes()).or_else(|| {
+            let reading = crate::input::read(&self.config, input)?;
+            MailLine::parse(&reading.line).and_then(|line| line.pid).or(reading.pid)
+        });
+        if of_reception(pid, &id) {
             self.hosts.clocks_mut(home).see_mail_id(at, id.utc_secs());
         }
     }
@@ -236,10 +238,15 @@ impl Join {
     }
 }
 
-/// The process id in front of the queue id of a line that was told at a glance: `14029]: 6AND15V7014029`.
+/// The process id in front of the queue id of a line that was told at a glance, `14029]: 6AND15V7014029`, where that stands
+/// as it is in one place only.
 fn process_of(bytes: &[u8], id: &[u8]) -> Option<u32> {
     let is_before_id = |at: &usize| bytes[*at..].strip_prefix(b"]: ").is_some_and(|rest| rest.starts_with(id));
-    let before = &bytes[..memchr_iter(b']', bytes).find(is_before_id)?];
+    let mut places = memchr_iter(b']', bytes).filter(is_before_id);
+    let before = &bytes[..places.next()?];
+    if places.next().is_some() || memchr(b'\\', bytes).is_some() {
+        return None;
+    }
     let digits = before.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     decimal(&before[before.len() - digits..])
 }

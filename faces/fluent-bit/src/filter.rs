@@ -49,6 +49,8 @@ pub(crate) struct Filter {
     stateless: bool,
     /// Until then something may be known that is not in the journal: what rests on it can't wait either.
     doubtful_until: u64,
+    /// Bytes that the journal had lost when it was looked at last.
+    journal_lost: u64,
     sequence: u64,
     now: u64,
     /// Time of the first tick, of the last one, and of the last report, in milliseconds.
@@ -81,6 +83,7 @@ impl Filter {
             had_slots: false,
             stateless: true,
             doubtful_until: 0,
+            journal_lost: 0,
             sequence: 0,
             now: 0,
             ticks: None,
@@ -173,6 +176,7 @@ impl Filter {
             self.slots.add(number, number, record);
         }
         self.sequence = self.sequence.max(self.memory.last_number());
+        (_, self.journal_lost) = self.memory.bytes();
         if self.memory.has_slots(&self.settings.tick_tag) {
             self.had_slots = true;
         } else if self.had_slots {
@@ -204,9 +208,21 @@ impl Filter {
     fn keep(&mut self, ticket: u64, held: bool, record: &[u8]) -> bool {
         let noted = self.memory.keep(ticket, held, record);
         if !noted {
-            self.doubtful_until = self.now + (self.settings.core.lookback_secs * 1_000.0) as u64;
+            self.doubt();
         }
         noted
+    }
+
+    fn doubt(&mut self) {
+        self.doubtful_until = self.now + (self.settings.core.lookback_secs * 1_000.0) as u64;
+    }
+
+    /// Looks whether the journal has lost what was in it.
+    fn look_for_losses(&mut self) {
+        let (_, lost) = self.memory.bytes();
+        if lost > std::mem::replace(&mut self.journal_lost, lost) {
+            self.doubt();
+        }
     }
 
     fn is_doubtful(&self) -> bool {
@@ -218,6 +234,7 @@ impl Filter {
     #[inline(never)]
     fn is_secure(&mut self, held: bool, noted: bool) -> bool {
         let is_safe = self.memory.flush() && noted;
+        self.look_for_losses();
         self.stateless |= !is_safe || self.is_doubtful() || held && !self.slots.come(system::now_ms());
         !self.stateless
     }
@@ -289,6 +306,7 @@ impl Filter {
             self.memory.note(|journal| journal.go(number));
         }
         self.opened &= !self.memory.tick(self.now);
+        self.look_for_losses();
         self.note_slots();
         self.update();
         self.engine.set_stateless(self.stateless);
