@@ -47,10 +47,6 @@ pub(crate) struct Filter {
     had_slots: bool,
     /// Aborts can't wait.
     stateless: bool,
-    /// Until then something may be known that is not in the journal: what rests on it can't wait either.
-    doubtful_until: u64,
-    /// Bytes that the journal had lost when it was looked at last.
-    journal_lost: u64,
     sequence: u64,
     now: u64,
     /// Time of the first tick, of the last one, and of the last report, in milliseconds.
@@ -78,12 +74,10 @@ impl Filter {
             engine,
             tag: TagMemo::default(),
             slots: Slots::default(),
-            memory: Memory::default(),
+            memory: Memory::new(settings.core.lookback_secs),
             opened: false,
             had_slots: false,
             stateless: true,
-            doubtful_until: 0,
-            journal_lost: 0,
             sequence: 0,
             now: 0,
             ticks: None,
@@ -145,7 +139,7 @@ impl Filter {
         let ticket = self.sequence;
         let disposition = self.engine.push(Source::Auto, Input::Record(record), ticket, self.now);
         let held = !disposition.forward;
-        let noted = !disposition.keep || self.keep(ticket, held, record);
+        let noted = !disposition.keep || self.memory.keep(ticket, held, record);
         let mut own = self.collect(ticket);
         if disposition.keep && own.is_none() && !self.is_secure(held, noted) {
             self.engine.set_stateless(true);
@@ -176,7 +170,6 @@ impl Filter {
             self.slots.add(number, number, record);
         }
         self.sequence = self.sequence.max(self.memory.last_number());
-        (_, self.journal_lost) = self.memory.bytes();
         if self.memory.has_slots(&self.settings.tick_tag) {
             self.had_slots = true;
         } else if self.had_slots {
@@ -203,39 +196,12 @@ impl Filter {
         }
     }
 
-    /// Notes a record that the engine keeps; false if it has no place in the journal. The next process would not have it, and
-    /// for as long as it may matter could give another reason than this one.
-    fn keep(&mut self, ticket: u64, held: bool, record: &[u8]) -> bool {
-        let noted = self.memory.keep(ticket, held, record);
-        if !noted {
-            self.doubt();
-        }
-        noted
-    }
-
-    fn doubt(&mut self) {
-        self.doubtful_until = self.now + (self.settings.core.lookback_secs * 1_000.0) as u64;
-    }
-
-    /// Looks whether the journal has lost what was in it.
-    fn look_for_losses(&mut self) {
-        let (_, lost) = self.memory.bytes();
-        if lost > std::mem::replace(&mut self.journal_lost, lost) {
-            self.doubt();
-        }
-    }
-
-    fn is_doubtful(&self) -> bool {
-        self.now < self.doubtful_until
-    }
-
     /// Makes sure that what is kept outlives the process; whether what is held may wait: not without that, and not without
     /// slots to come.
     #[inline(never)]
     fn is_secure(&mut self, held: bool, noted: bool) -> bool {
         let is_safe = self.memory.flush() && noted;
-        self.look_for_losses();
-        self.stateless |= !is_safe || self.is_doubtful() || held && !self.slots.come(system::now_ms());
+        self.stateless |= !is_safe || held && !self.slots.come(system::now_ms());
         !self.stateless
     }
 
@@ -243,8 +209,7 @@ impl Filter {
     /// for few calls in calls.
     #[inline(never)]
     fn update(&mut self) {
-        let may_wait = self.slots.come(system::now_ms()) && self.memory.is_safe() && !self.is_doubtful();
-        self.stateless = self.is_one_of_many() || !may_wait;
+        self.stateless = self.is_one_of_many() || !self.slots.come(system::now_ms()) || !self.memory.is_safe();
     }
 
     /// What a tag is for. A second one shows that this instance outlives a chunk.
@@ -306,7 +271,6 @@ impl Filter {
             self.memory.note(|journal| journal.go(number));
         }
         self.opened &= !self.memory.tick(self.now);
-        self.look_for_losses();
         self.note_slots();
         self.update();
         self.engine.set_stateless(self.stateless);
@@ -357,7 +321,7 @@ impl Filter {
             journal_bytes,
             journal_lost,
             journal_trouble: self.memory.trouble(),
-            journal_incomplete_secs: self.doubtful_until.saturating_sub(self.now).div_ceil(1_000),
+            journal_incomplete_secs: self.memory.incomplete_secs(),
             heap_trouble: self.heap_trouble.clone(),
         };
         report::write(&self.counts, self.engine.stats(), &state, failure)

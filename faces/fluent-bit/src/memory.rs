@@ -22,7 +22,14 @@ pub(crate) struct Memory {
     remembered: std::vec::IntoIter<(u64, bool)>,
     /// Numbers up to this one are this process's own, from before it had the journal, where they mean something else.
     used: u64,
-    /// When to try again what failed, and the pause until then, in milliseconds.
+    /// How long what is known may matter, in milliseconds, and until when something may be known that is not in the journal:
+    /// the next process would not have it, and could give another reason than this one.
+    lookback: u64,
+    incomplete_until: u64,
+    /// Bytes that the journal had lost when it was looked at last.
+    lost: u64,
+    /// The last tick; when to try again what failed, and the pause until then, in milliseconds.
+    now: u64,
     next_try: u64,
     pause: u64,
 }
@@ -37,6 +44,11 @@ pub(crate) struct Remembered {
 }
 
 impl Memory {
+    /// A memory without a journal so far.
+    pub(crate) fn new(lookback_secs: f64) -> Memory {
+        Memory { lookback: (lookback_secs * 1_000.0) as u64, ..Memory::default() }
+    }
+
     /// Opens the file with a name; none is wanted where it is empty. The process has used the numbers up to one.
     pub(crate) fn open(&mut self, name: &str, used: u64) {
         if name.is_empty() {
@@ -46,8 +58,11 @@ impl Memory {
             Ok(journal) => {
                 let mut remembered = journal.records();
                 remembered.retain(|(ticket, _)| *ticket != SLOTS);
-                let (journal, remembered) = (Some(journal), remembered.into_iter());
-                *self = Memory { journal, remembered, used, ..Memory::default() };
+                let Memory { lookback, incomplete_until, now, .. } = *self;
+                let (lost, remembered) = (journal.lost(), remembered.into_iter());
+                let journal = Some(journal);
+                *self =
+                    Memory { journal, remembered, used, lookback, incomplete_until, lost, now, ..Memory::default() };
             }
             Err(trouble) => self.trouble = Some(trouble),
         }
@@ -55,21 +70,28 @@ impl Memory {
 
     /// Writes what was noted, and tries again what failed, by a clock in milliseconds; true if the file is to be opened.
     pub(crate) fn tick(&mut self, now: u64) -> bool {
-        if !self.is_safe() && now < self.next_try {
+        self.now = now;
+        if self.trouble.is_some() && now < self.next_try {
             return false;
         }
-        let is_to_be_opened = !self.is_safe() && self.journal.is_none();
+        let is_to_be_opened = self.trouble.is_some() && self.journal.is_none();
         if !is_to_be_opened {
             self.write();
         }
-        self.pause = if self.is_safe() { 0 } else { (2 * self.pause).clamp(FIRST_PAUSE, LONGEST_PAUSE) };
+        let pause = (2 * self.pause).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        self.pause = if self.trouble.is_some() { pause } else { 0 };
         self.next_try = now + self.pause;
         is_to_be_opened
     }
 
     /// Whether nothing gets lost that is noted here, or nobody wants that.
     pub(crate) fn is_safe(&self) -> bool {
-        self.trouble.is_none()
+        self.trouble.is_none() && self.now >= self.incomplete_until
+    }
+
+    /// For how many seconds that is not so because the journal does not have all that is known.
+    pub(crate) fn incomplete_secs(&self) -> u64 {
+        self.incomplete_until.saturating_sub(self.now).div_ceil(1_000)
     }
 
     /// The trouble, once.
@@ -101,7 +123,7 @@ impl Memory {
             match journal.record(ticket) {
                 Ok(record) => {
                     // Under the number of before it stays until it has another one.
-                    let own = self.used.max(journal.last_number()) + 1;
+                    let own = own_number(journal, self.used);
                     if ticket <= self.used && journal.keep(own, held, &record) {
                         journal.release(ticket);
                         ticket = own;
@@ -123,7 +145,7 @@ impl Memory {
             match journal.waits(number) {
                 Ok(record) if record.contains(&0) => journal.go(number),
                 Ok(record) if number <= self.used => {
-                    let own = self.used.max(journal.last_number()) + 1;
+                    let own = own_number(journal, self.used);
                     journal.wait(own, &record);
                     journal.go(number);
                     waiting.push((own, record));
@@ -147,7 +169,11 @@ impl Memory {
 
     /// A record is kept; held, if nobody else has it. False if it has no place where one is wanted.
     pub(crate) fn keep(&mut self, ticket: u64, held: bool, record: &[u8]) -> bool {
-        self.note(|journal| journal.keep(ticket, held, record)).unwrap_or(self.is_safe())
+        let noted = self.note(|journal| journal.keep(ticket, held, record)).unwrap_or(self.trouble.is_none());
+        if !noted {
+            self.incomplete_until = self.now + self.lookback;
+        }
+        noted
     }
 
     /// A held record has left, or something about it.
@@ -171,7 +197,7 @@ impl Memory {
 
     /// Writes what was noted; whether all is safe. Behind a failure only [`Memory::tick`] tries again.
     pub(crate) fn flush(&mut self) -> bool {
-        if self.is_safe() {
+        if self.trouble.is_none() {
             self.write();
         }
         self.is_safe()
@@ -180,6 +206,9 @@ impl Memory {
     fn write(&mut self) {
         if let Some(journal) = &mut self.journal {
             self.trouble = journal.flush().err();
+            if journal.lost() > std::mem::replace(&mut self.lost, journal.lost()) {
+                self.incomplete_until = self.now + self.lookback;
+            }
         }
     }
 
@@ -187,4 +216,9 @@ impl Memory {
     pub(crate) fn abandon(&mut self) {
         std::mem::forget(self.journal.take());
     }
+}
+
+/// The next number that neither this process nor the one before has used.
+fn own_number(journal: &Journal<File>, used: u64) -> u64 {
+    used.max(journal.last_number()) + 1
 }

@@ -291,6 +291,15 @@ const TIMEOUT: &str = "Milter (PureMessage): timeout before data read, where=eom
 const LOST: &str = "lost input channel from relay.example.com [192.0.2.1] to MTA after rcpt";
 const END: &str = "from=<a@b>, size=0, class=0, nrcpts=1, proto=ESMTP, daemon=MTA, relay=relay.example.com [192.0.2.1]";
 
+/// A filter that holds an abort, and evidence for another.
+fn holding_an_abort(folder: &Rc<RefCell<Folder>>) -> Filter {
+    let mut filter = Filter::in_folder(folder);
+    filter.tick(START);
+    filter.record("maillog", START, &of_mail("6AND15V7000001", LOST));
+    filter.record("pmx.message_log", START, &abort_of("6AND15V7000002"));
+    filter
+}
+
 /// Tickets of this process from before the opening are others than those of the process before.
 #[test]
 fn numbers_of_two_processes_are_told_apart() {
@@ -348,10 +357,7 @@ fn no_abort_waits_for_what_is_not_noted() {
 fn a_file_that_was_cut_goes_on_where_it_is_removed() {
     let folder: Rc<RefCell<Folder>> = Rc::default();
     let (mut taken, mut now) = (Taken::default(), START);
-    let mut filter = Filter::in_folder(&folder);
-    filter.tick(now);
-    filter.record("maillog", now, &of_mail("6AND15V7000001", LOST));
-    filter.record("pmx.message_log", now, &abort_of("6AND15V7000002"));
+    let mut filter = holding_an_abort(&folder);
     folder.borrow_mut().cut(NAME, 0);
     ticks(&mut filter, &mut taken, &mut now);
     assert!(taken.reports[0]["abort_reason"]["journal"]["trouble"].is_string());
@@ -371,10 +377,7 @@ fn a_file_that_was_cut_goes_on_where_it_is_removed() {
 fn a_file_that_was_cut_and_removed_takes_nothing_along() {
     let folder: Rc<RefCell<Folder>> = Rc::default();
     let (mut taken, mut now) = (Taken::default(), START);
-    let mut filter = Filter::in_folder(&folder);
-    filter.tick(now);
-    filter.record("maillog", now, &of_mail("6AND15V7000001", LOST));
-    filter.record("pmx.message_log", now, &abort_of("6AND15V7000002"));
+    let mut filter = holding_an_abort(&folder);
     folder.borrow_mut().cut(NAME, 0);
     folder.borrow_mut().remove(NAME);
     for _ in 0..3 {
