@@ -10,12 +10,24 @@ use crate::words;
 
 const MOST: usize = 31;
 
+/// The bit beside the number of characters that says that they have sendmail's form.
+const SENDMAILS: u8 = 1 << 7;
+
 /// A queue id, or whatever stands in its place in `message_log`: at most 31 visible ASCII characters.
 ///
-/// The characters, zeros, and in the last byte how many characters there are: of a fixed size, so that copying, comparing
-/// and hashing are a few instructions.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// The characters, zeros, and in the last byte how many characters there are, with [`SENDMAILS`] where they have
+/// sendmail's form: of a fixed size, so that copying, comparing and hashing are a few instructions.
+#[derive(Clone, Copy, Eq, PartialOrd, Ord)]
 pub struct QueueId([u8; MOST + 1]);
+
+impl PartialEq for QueueId {
+    fn eq(&self, other: &QueueId) -> bool {
+        // Word by word: in WebAssembly a comparison of bytes is a call, with a loop of a byte a turn.
+        let ((one, _), (two, _)) = (self.0.as_chunks::<8>(), other.0.as_chunks::<8>());
+        let pairs = one.iter().zip(two);
+        pairs.fold(0, |apart, (one, two)| apart | u64::from_le_bytes(*one) ^ u64::from_le_bytes(*two)) == 0
+    }
+}
 
 impl std::hash::Hash for QueueId {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
@@ -38,7 +50,7 @@ impl QueueId {
 
     /// The id that a text begins with: letters and digits, as many as there are.
     pub(crate) fn leading(text: &[u8]) -> Option<QueueId> {
-        QueueId::length(text).map(|length| QueueId::from_bytes(&text[..length]))
+        QueueId::length(text).map(|length| QueueId::from_bytes(&text[..length], true))
     }
 
     /// How long the id is that a text begins with.
@@ -53,8 +65,7 @@ impl QueueId {
 
     /// Whether it has sendmail's form.
     fn is_sendmails(&self) -> bool {
-        let text = self.as_bytes();
-        QueueId::length(text) == Some(text.len())
+        self.0[MOST] & SENDMAILS != 0
     }
 
     /// Whether the date stands first and a process id last, as in an id.
@@ -72,14 +83,20 @@ impl QueueId {
     /// Any name for a message that has the look of an id: PureMessage in SMTP mode writes ids of its own.
     pub fn any(text: &[u8]) -> Option<QueueId> {
         let visible = text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'/' | b'+'));
-        (!text.is_empty() && text.len() <= MOST && visible).then(|| QueueId::from_bytes(text))
+        let is_sendmails = || QueueId::length(text) == Some(text.len());
+        (!text.is_empty() && text.len() <= MOST && visible).then(|| QueueId::from_bytes(text, is_sendmails()))
     }
 
-    fn from_bytes(text: &[u8]) -> QueueId {
+    fn from_bytes(text: &[u8], is_sendmails: bool) -> QueueId {
         let mut bytes = [0; MOST + 1];
         bytes[..text.len()].copy_from_slice(text);
-        bytes[MOST] = text.len() as u8;
+        bytes[MOST] = QueueId::end(text.len() as u8, is_sendmails);
         QueueId(bytes)
+    }
+
+    /// The last byte.
+    fn end(length: u8, is_sendmails: bool) -> u8 {
+        length | if is_sendmails { SENDMAILS } else { 0 }
     }
 
     /// A number for tables; never 0. Queue ids are sendmail's own making, so nobody can choose collisions.
@@ -99,7 +116,7 @@ impl QueueId {
 
     /// The id's characters.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0[..usize::from(self.0[MOST])]
+        &self.0[..usize::from(self.0[MOST] & !SENDMAILS)]
     }
 
     /// The id's characters.
@@ -180,7 +197,7 @@ impl ShortId {
         for (place, word) in words.iter_mut().zip(self.0) {
             *place = word.to_le_bytes();
         }
-        bytes[MOST] = 14;
+        bytes[MOST] = QueueId::end(14, QueueId::is_dated(&bytes[..14]));
         QueueId(bytes)
     }
 }
@@ -268,6 +285,8 @@ mod tests {
         assert_eq!((short.id(), short.number(), short.age()), (id, id.number(), id.age()));
         assert!(id.age() < QueueId::parse(b"6AND16A7014029").unwrap().age());
         assert_eq!(ShortId::at_a_glance(b"6AND15V701402x"), None);
+        let strange = ShortId::at_a_glance(b"6ZND15V7014029").unwrap().id();
+        assert_eq!((strange, strange.utc_secs()), (QueueId::any(b"6ZND15V7014029").unwrap(), None));
         let (long, longer) = (QueueId::any(b"451AC87F_1271_3613_1"), QueueId::any(b"451AC87F_1271_3613_2"));
         assert_ne!(long.unwrap().number(), longer.unwrap().number());
     }

@@ -16,11 +16,11 @@
 )]
 
 mod disk;
+mod entries;
 mod frame;
 
-use std::collections::BTreeMap;
-
 pub use disk::{Disk, Named, Trouble};
+use entries::{Entries, Place};
 use frame::{Read, Verb};
 
 /// How every journal begins; the number is that of the form of its entries.
@@ -48,9 +48,6 @@ const PENDING: usize = 1 << 20;
 
 const SHORTER: Trouble = Trouble { tried: "read", said: "the file is shorter than it was" };
 
-/// Where entries stand, by their numbers.
-type Entries = BTreeMap<u64, Place>;
-
 /// A journal on a disk.
 #[derive(Debug)]
 pub struct Journal<D> {
@@ -73,15 +70,6 @@ pub struct Journal<D> {
     torn: bool,
 }
 
-/// Where an entry's bytes stand.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    offset: u64,
-    length: usize,
-    /// Nobody else has the record.
-    held: bool,
-}
-
 impl<D: Disk> Journal<D> {
     /// Opens a journal, or begins one. A file that is none is left alone.
     pub fn open(mut disk: D) -> Result<Journal<D>, Trouble> {
@@ -89,8 +77,8 @@ impl<D: Disk> Journal<D> {
         let mut journal = Journal {
             disk,
             size: 0,
-            records: BTreeMap::new(),
-            waiting: BTreeMap::new(),
+            records: Entries::default(),
+            waiting: Entries::default(),
             needed: 0,
             pending: Vec::new(),
             due: LEAST,
@@ -176,10 +164,10 @@ impl<D: Disk> Journal<D> {
         let gone = match verb {
             Verb::Hold | Verb::Keep => self.records.insert(number, place),
             Verb::Wait => self.waiting.insert(number, place),
-            Verb::Release => self.records.remove(&number),
-            Verb::Go => self.waiting.remove(&number),
+            Verb::Release => self.records.remove(number),
+            Verb::Go => self.waiting.remove(number),
             Verb::Leave => {
-                if let Some(record) = self.records.get_mut(&number) {
+                if let Some(record) = self.records.get_mut(number) {
                     record.held = false;
                 }
                 None
@@ -194,23 +182,23 @@ impl<D: Disk> Journal<D> {
 
     /// The tickets of the records, in their order, each with whether it is held.
     pub fn records(&self) -> Vec<(u64, bool)> {
-        self.records.iter().map(|(ticket, place)| (*ticket, place.held)).collect()
+        self.records.all().into_iter().map(|(ticket, place)| (ticket, place.held)).collect()
     }
 
     /// The numbers of what waits to leave, in their order.
     pub fn waiting(&self) -> Vec<u64> {
-        self.waiting.keys().copied().collect()
+        self.waiting.all().into_iter().map(|(number, _)| number).collect()
     }
 
     /// A record.
     pub fn record(&mut self, ticket: u64) -> Result<Vec<u8>, Trouble> {
-        let place = self.records.get(&ticket).copied();
+        let place = self.records.get(ticket).copied();
         place.map_or(Ok(Vec::new()), |place| self.bytes(place))
     }
 
     /// What waits under a number.
     pub fn waits(&mut self, number: u64) -> Result<Vec<u8>, Trouble> {
-        let place = self.waiting.get(&number).copied();
+        let place = self.waiting.get(number).copied();
         place.map_or(Ok(Vec::new()), |place| self.bytes(place))
     }
 
@@ -262,14 +250,14 @@ impl<D: Disk> Journal<D> {
 
     /// A held record has left, or something about it.
     pub fn leave(&mut self, ticket: u64) {
-        if self.records.get(&ticket).is_some_and(|record| record.held) {
+        if self.records.get(ticket).is_some_and(|record| record.held) {
             let _ = self.add(Verb::Leave, ticket, b"");
         }
     }
 
     /// A ticket is given back.
     pub fn release(&mut self, ticket: u64) {
-        if self.records.contains_key(&ticket) {
+        if self.records.get(ticket).is_some() {
             let _ = self.add(Verb::Release, ticket, b"");
         }
     }
@@ -281,7 +269,7 @@ impl<D: Disk> Journal<D> {
 
     /// It is gone.
     pub fn go(&mut self, number: u64) {
-        if self.waiting.contains_key(&number) {
+        if self.waiting.get(number).is_some() {
             let _ = self.add(Verb::Go, number, b"");
         }
     }
@@ -353,8 +341,8 @@ impl<D: Disk> Journal<D> {
     fn try_anew(&mut self) -> Result<(), Trouble> {
         self.disk.begin_new()?;
         let mut moved = Moved { chunk: MAGIC.to_vec(), written: 0, lost: 0 };
-        let records = self.copy_to(&mut moved, Verb::Keep, self.records.clone())?;
-        let waiting = self.copy_to(&mut moved, Verb::Wait, self.waiting.clone())?;
+        let records = self.copy_to(&mut moved, Verb::Keep, self.records.all())?;
+        let waiting = self.copy_to(&mut moved, Verb::Wait, self.waiting.all())?;
         moved.flush(&mut self.disk)?;
         self.disk.commit_new()?;
         (self.size, self.records, self.waiting) = (moved.written, records, waiting);
@@ -366,8 +354,8 @@ impl<D: Disk> Journal<D> {
     }
 
     /// Copies entries to the new file; gives where they stand there.
-    fn copy_to(&mut self, moved: &mut Moved, verb: Verb, entries: Entries) -> Result<Entries, Trouble> {
-        let mut copied = Entries::new();
+    fn copy_to(&mut self, moved: &mut Moved, verb: Verb, entries: Vec<(u64, Place)>) -> Result<Entries, Trouble> {
+        let mut copied = Entries::default();
         for (number, place) in entries {
             let bytes = match self.bytes(place) {
                 // Somebody has cut the file off.

@@ -16,6 +16,7 @@ use super::group::{Delivery, Group};
 use super::names::{Home, host_name, host_number, is_known, same_host};
 use super::passed::Record;
 use super::seen::{Found, flag};
+use super::verdict::may_settle;
 use super::waits::Wait;
 use super::{About, Join};
 
@@ -312,21 +313,31 @@ impl Join {
         // The cases of one message leave in the order of their entries: one that waits keeps those behind it.
         let mut waits = false;
         let ambiguous = self.is_ambiguous(id, group);
-        let judged: Vec<(Told, Option<Vec<u8>>)> = self
+        let judged: Vec<Option<(Told, Option<Vec<u8>>)>> = self
             .aligned(group)
             .into_iter()
             .enumerate()
             .map(|(index, transaction)| {
                 let case = &group.cases[index];
+                // What waits leaves when all is told.
+                if matches!(case.state, CaseState::Held { .. })
+                    && !may_settle(&self.matcher, transaction, group.delivery)
+                {
+                    return None;
+                }
                 let verdict = self.judge(id, group, case, transaction);
                 let told = verdict.told();
                 // A message without an entry may still get one.
                 let may_leave = case.kind != Kind::Unlogged || !matches!(case.state, CaseState::Held { .. });
                 let revision = case.unsaid(told, ambiguous).filter(|_| told.settled && may_leave);
-                (told, revision.map(|revision| self.write(id, group, index, &verdict, revision)))
+                Some((told, revision.map(|revision| self.write(id, group, index, &verdict, revision))))
             })
             .collect();
-        for (index, (told, record)) in judged.into_iter().enumerate() {
+        for (index, judged) in judged.into_iter().enumerate() {
+            let Some((told, record)) = judged else {
+                waits = true;
+                continue;
+            };
             let record = record.filter(|_| !waits);
             let case = &mut group.cases[index];
             if let CaseState::Issued { told: before, .. } = case.state {

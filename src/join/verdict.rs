@@ -23,6 +23,13 @@ pub(crate) struct Facts<'g> {
     pub earlier: Option<&'g Evidence>,
 }
 
+/// Whether anything can be said for good by now: a refusal ended the transaction, its envelope has ended, or it is known what
+/// became of the mail. Before, no judgement settles anything.
+pub(crate) fn may_settle(matcher: &Matcher, transaction: Option<Transaction<'_>>, delivery: Option<Delivery>) -> bool {
+    let ends = |line: &Evidence| matcher.rule(line.rule).role == Role::EndOfEnvelope;
+    delivery.is_some() || transaction.is_some_and(|it| it.refused || it.evidence.iter().any(ends))
+}
+
 /// Judges a case.
 pub(crate) fn judge<'g>(matcher: &Matcher, facts: &Facts<'g>, transaction: Option<Transaction<'g>>) -> Verdict<'g> {
     Judge {
@@ -30,6 +37,7 @@ pub(crate) fn judge<'g>(matcher: &Matcher, facts: &Facts<'g>, transaction: Optio
         facts,
         lines: transaction.map_or(&[], |transaction| transaction.evidence),
         refused: transaction.is_some_and(|transaction| transaction.refused),
+        may_settle: may_settle(matcher, transaction, facts.delivery),
     }
     .verdict()
 }
@@ -39,6 +47,7 @@ struct Judge<'a, 'g> {
     facts: &'a Facts<'g>,
     lines: &'g [Evidence],
     refused: bool,
+    may_settle: bool,
 }
 
 /// A line and the class that it speaks for.
@@ -100,13 +109,8 @@ impl<'g> Judge<'_, 'g> {
             own_filter: filter_line.and_then(|line| line.own),
             has_reason: reason.is_some(),
             evidence,
-            settled: stated && (self.refused || outcome != Outcome::Unknown && self.ended()),
+            settled: self.may_settle && stated && (self.refused || outcome != Outcome::Unknown),
         }
-    }
-
-    /// Whether the line that ends an envelope has come.
-    fn ended(&self) -> bool {
-        self.facts.delivery.is_some() || self.lines.iter().any(|line| self.role(line) == Role::EndOfEnvelope)
     }
 
     fn role(&self, line: &Evidence) -> Role {

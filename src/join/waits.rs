@@ -91,6 +91,16 @@ impl Wait {
         Some(self.reach.filter(|_| self.log == LineKind::Mail)?.saturating_add_unsigned(self.hold_ms))
     }
 
+    /// Whether the log has yet to reach it.
+    fn is_ahead(&self) -> bool {
+        !matches!(self.seen, Awaited::CaughtUp(_))
+    }
+
+    /// The time of the log that it waits for next.
+    fn next(&self) -> Option<i64> {
+        if self.is_ahead() { self.reach } else { self.due() }
+    }
+
     /// What it waits for while it is in the queues by log time.
     fn awaited(&self) -> (LineKind, Home) {
         (self.log, self.home)
@@ -124,37 +134,50 @@ impl Waits {
     }
 
     pub(crate) fn add(&mut self, seq: u64, wait: Wait) {
-        self.looks.insert((wait.look, seq));
-        self.next_look = Some(self.next_look.map_or(wait.look, |next| next.min(wait.look)));
+        self.look_at(seq, wait.look);
         self.queue(seq, &wait);
         self.all.insert(seq, wait);
     }
 
     pub(crate) fn remove(&mut self, seq: u64) -> Option<Wait> {
         let wait = self.all.remove(&seq)?;
-        self.looks.remove(&(wait.look, seq));
-        if self.next_look == Some(wait.look) {
+        self.look_no_more(seq, wait.look);
+        self.unqueue(seq, &wait);
+        Some(wait)
+    }
+
+    /// A wait goes on as another one: only what differs is moved.
+    fn change(&mut self, seq: u64, change: impl FnOnce(&mut Wait)) {
+        let Some(wait) = self.all.get_mut(&seq) else { return };
+        let before = *wait;
+        change(wait);
+        let now = *wait;
+        if now.look != before.look {
+            self.look_no_more(seq, before.look);
+            self.look_at(seq, now.look);
+        }
+        let place = |wait: &Wait| (wait.awaited(), wait.is_ahead(), wait.next());
+        if place(&now) != place(&before) {
+            self.unqueue(seq, &before);
+            self.queue(seq, &now);
+        }
+    }
+
+    fn look_at(&mut self, seq: u64, look: u64) {
+        self.looks.insert((look, seq));
+        self.next_look = Some(self.next_look.map_or(look, |next| next.min(look)));
+    }
+
+    fn look_no_more(&mut self, seq: u64, look: u64) {
+        self.looks.remove(&(look, seq));
+        if self.next_look == Some(look) {
             self.next_look = self.looks.first().map(|(look, _)| *look);
         }
-        if let Entry::Occupied(mut entry) = self.by_log.entry(wait.awaited()) {
-            let Queues { ahead, due } = entry.get_mut();
-            for (queue, time) in [(&mut *ahead, wait.reach), (&mut *due, wait.due())] {
-                if let Some(time) = time {
-                    queue.remove(&(time, seq));
-                }
-            }
-            if ahead.is_empty() && due.is_empty() {
-                entry.remove();
-            }
-        }
-        Some(wait)
     }
 
     /// What waits for one host's log waits for another's.
     pub(crate) fn rehome(&mut self, seq: u64, home: Home) {
-        if let Some(wait) = self.remove(seq) {
-            self.add(seq, Wait { home, ..wait });
-        }
+        self.change(seq, |wait| wait.home = home);
     }
 
     /// The first of all, with what it is about.
@@ -185,11 +208,10 @@ impl Waits {
     }
 
     fn observe(&mut self, seq: u64, progress: Option<i64>, now: u64) {
-        if let Some(mut wait) = self.remove(seq) {
+        self.change(seq, |wait| {
             wait.observe(progress, now);
             wait.look = wait.end().max(now);
-            self.add(seq, wait);
-        }
+        });
     }
 
     /// The next time of the host's clock at which a wait may be over.
@@ -206,8 +228,7 @@ impl Waits {
 
     /// A wait goes on as this, to be looked at again then.
     pub(crate) fn go_on(&mut self, seq: u64, wait: Wait, look: u64) {
-        self.remove(seq);
-        self.add(seq, Wait { look, ..wait });
+        self.change(seq, |known| *known = Wait { look, ..wait });
     }
 
     /// The host's clock begins anew, earlier by so much.
@@ -237,11 +258,25 @@ impl Waits {
     }
 
     fn queue(&mut self, seq: u64, wait: &Wait) {
-        let caught_up = matches!(wait.seen, Awaited::CaughtUp(_));
-        if let Some(time) = if caught_up { wait.due() } else { wait.reach } {
-            let Queues { ahead, due } = self.by_log.entry(wait.awaited()).or_default();
-            let queue = if caught_up { due } else { ahead };
-            queue.insert((time, seq));
+        if let Some(time) = wait.next() {
+            self.by_log.entry(wait.awaited()).or_default().of(wait).insert((time, seq));
         }
+    }
+
+    fn unqueue(&mut self, seq: u64, wait: &Wait) {
+        let (Some(time), Entry::Occupied(mut queues)) = (wait.next(), self.by_log.entry(wait.awaited())) else {
+            return;
+        };
+        queues.get_mut().of(wait).remove(&(time, seq));
+        if queues.get().ahead.is_empty() && queues.get().due.is_empty() {
+            queues.remove();
+        }
+    }
+}
+
+impl Queues {
+    /// The one that a wait is in.
+    fn of(&mut self, wait: &Wait) -> &mut BTreeSet<(i64, u64)> {
+        if wait.is_ahead() { &mut self.ahead } else { &mut self.due }
     }
 }
