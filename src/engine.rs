@@ -1,5 +1,6 @@
 //! The engine: a state machine without a clock, files or sockets, in the manner of sans-I/O protocol libraries.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
@@ -72,7 +73,10 @@ impl Engine {
             return Disposition::past(What::Enriched);
         }
         let source = if source == Source::Auto { reading.source.unwrap_or_default() } else { source };
+        let is_known = self.glance.as_ref().is_none_or(|glance| glance.knows_head(input));
+        // What stands in its record as it is was looked at, too.
         if let Input::Record(record) = input
+            && !(is_known && matches!(reading.line, Cow::Borrowed(_)))
             && let Some(glance) = &mut self.glance
         {
             glance.learn_frame(record, &reading);
@@ -88,7 +92,8 @@ impl Engine {
         {
             self.join.stats.mail_lines += 1;
             let keep = self.join.mail_line(&line, &reading.line, ticket);
-            if let Some(glance) = &mut self.glance
+            if !is_known
+                && let Some(glance) = &mut self.glance
                 && let Some(host) = self.join.writer(&line)
             {
                 glance.learn(&reading.line, &line, host);

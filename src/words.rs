@@ -118,6 +118,12 @@ pub(crate) fn ends(text: &[u8], end: &[u8]) -> bool {
     text.len().checked_sub(end.len()).and_then(|at| text.get(at..)).is_some_and(|text| are_same(text, end))
 }
 
+/// Whether two texts are the same.
+#[inline]
+pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && are_same(a, b)
+}
+
 /// Whether two texts of one length are the same.
 #[inline(always)]
 fn are_same(a: &[u8], b: &[u8]) -> bool {
@@ -205,8 +211,9 @@ mod tests {
             let mut other = text.clone();
             if let Some(byte) = other.get_mut(at) {
                 *byte ^= 1;
-                prop_assert!(!begins(&text, &other) && !ends(&text, &other));
+                prop_assert!(!begins(&text, &other) && !ends(&text, &other) && !same(&text, &other));
             }
+            prop_assert!(same(&text, &text.clone()) && !same(&text, &[start, b"0", end].concat()));
         }
     }
 }

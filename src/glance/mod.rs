@@ -140,6 +140,13 @@ impl Glance {
         if matches!(input, Input::Record(_)) { self.frames.host() } else { None }
     }
 
+    /// Whether what came in begins as what was looked at last: nothing is to be learnt of it.
+    #[inline(always)]
+    pub(crate) fn knows_head(&self, input: Input<'_>) -> bool {
+        let (Input::Line(bytes) | Input::Record(bytes)) = input;
+        self.head.fits(input, bytes)
+    }
+
     /// Remembers what stands around the line of a record that was read in full.
     pub(crate) fn learn_frame(&mut self, record: &[u8], reading: &Reading<'_>) {
         if self.frames.learn(record, reading) {

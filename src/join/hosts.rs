@@ -44,7 +44,7 @@ impl Hosts {
             return NAMELESS;
         }
         if let Some((name, home)) = &self.last
-            && **name == *host
+            && words::same(name, host)
         {
             return *home;
         }

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::queue_id::QueueId;
+use crate::words;
 
 /// How many programs are remembered that are sendmail by what they wrote.
 const MOST: usize = 16;
@@ -34,8 +35,8 @@ impl Programs {
     /// Whether a program is sendmail by its name or by what it has written.
     pub(crate) fn is_named(&self, names: &[String], program: &[u8]) -> bool {
         let fits = |name: &String| match name.strip_suffix('*') {
-            Some(start) => program.starts_with(start.as_bytes()),
-            None => name.as_bytes() == program,
+            Some(start) => words::begins(program, start.as_bytes()),
+            None => words::same(name.as_bytes(), program),
         };
         names.iter().any(fits) || self.learnt.iter().any(|known| **known == *program)
     }
