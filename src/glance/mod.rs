@@ -244,7 +244,7 @@ fn entry(rest: &[u8], at: i64) -> Option<Look> {
 /// The first bytes of what was looked at last.
 #[derive(Debug)]
 struct Head {
-    words: [u64; WORDS],
+    bytes: [u8; HEAD],
     /// How many words are full, and the bits of the one behind them that count.
     count: usize,
     mask: u64,
@@ -265,7 +265,7 @@ impl Default for Head {
     fn default() -> Head {
         let begin = Begin { log: LineKind::Mail, home: Home::default(), at: 0, end: 0, year: None };
         Head {
-            words: [0; WORDS],
+            bytes: [0; HEAD],
             count: 0,
             mask: 0,
             begin,
@@ -281,8 +281,8 @@ impl Head {
     #[inline(always)]
     fn fits(&self, input: Input<'_>, bytes: &[u8]) -> bool {
         let Some(head) = bytes.first_chunk::<HEAD>() else { return false };
-        let (head, _) = head.as_chunks::<8>();
-        let apart = |at: usize| u64::from_le_bytes(head[at]) ^ self.words[at];
+        let ((head, _), (own, _)) = (head.as_chunks::<8>(), self.bytes.as_chunks::<8>());
+        let apart = |at: usize| u64::from_le_bytes(head[at]) ^ u64::from_le_bytes(own[at]);
         // Hardly any start is shorter than three words, and a loop costs more than what it does.
         let mut different = (apart(0) | apart(1) | apart(2)) | (apart(self.count.min(WORDS - 1)) & self.mask);
         for at in 3..self.count.min(WORDS) {
@@ -299,11 +299,8 @@ impl Head {
 
     fn note(&mut self, bytes: &[u8], begin: Begin, source: Source, frame: Option<usize>) {
         (self.count, self.used) = (0, false);
-        let (Some(head), true) = (bytes.first_chunk::<HEAD>(), begin.end < HEAD) else { return };
-        let (head, _) = head.as_chunks::<8>();
-        for (place, word) in self.words.iter_mut().zip(head) {
-            *place = u64::from_le_bytes(*word);
-        }
+        let (Some(head), true) = (bytes.first_chunk(), begin.end < HEAD) else { return };
+        self.bytes = *head;
         self.count = begin.end / 8;
         self.mask = !(u64::MAX << (8 * (begin.end % 8)));
         (self.begin, self.source, self.is_record) = (begin, source, frame.is_some());
