@@ -239,6 +239,6 @@ fn mail_line<'a>(reading: &'a Reading<'_>, source: Source, is_entry: bool) -> Op
         line.program = reading.program.as_deref().unwrap_or_default();
     }
     line.pid = line.pid.or(reading.pid);
-    line.time = line.time.or(reading.time.map(crate::mail_line::Stamp::Full));
+    line.time = line.time.or(reading.time);
     Some(line)
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::config::Config;
 use crate::event::{Input, Source};
 use crate::json::{self, Members};
-use crate::mail_line::decimal;
+use crate::mail_line::{self, Stamp, decimal};
 use crate::record::MEMBER;
 use crate::schema;
 use crate::time::LogTime;
@@ -20,7 +20,7 @@ pub(crate) struct Reading<'a> {
     pub host: Option<Cow<'a, [u8]>>,
     pub program: Option<Cow<'a, [u8]>>,
     pub pid: Option<u32>,
-    pub time: Option<LogTime>,
+    pub time: Option<Stamp>,
     pub source: Option<Source>,
     /// The record has a member with the object's name already, other than `null`.
     pub enriched: bool,
@@ -88,13 +88,13 @@ fn source(config: &Config, value: &[u8]) -> Option<Source> {
     }
 }
 
-/// RFC 3339, or journald's microseconds since the epoch.
-fn time(value: &[u8]) -> Option<LogTime> {
+/// A line's own time, as a shipper has taken it out of the line, or journald's microseconds since the epoch.
+fn time(value: &[u8]) -> Option<Stamp> {
     let text = json::string(value).unwrap_or(Cow::Borrowed(value));
     if text.len() == 16 && text.iter().all(u8::is_ascii_digit) {
-        return LogTime::from_epoch_micros(std::str::from_utf8(&text).ok()?.parse().ok()?);
+        return LogTime::from_epoch_micros(std::str::from_utf8(&text).ok()?.parse().ok()?).map(Stamp::Full);
     }
-    LogTime::parse_iso(&text).map(|(time, _)| time)
+    mail_line::stamp(&text).map(|(stamp, _)| stamp)
 }
 
 #[cfg(test)]
@@ -111,7 +111,10 @@ mod tests {
         assert_eq!((&*reading.line, reading.host.as_deref(), reading.pid), (&b"a"[..], Some(&b"mx1"[..]), Some(12)));
         let reading = record(r#"{"MESSAGE":"x\ty","_PID":7,"__REALTIME_TIMESTAMP":"1795438865022833"}"#).unwrap();
         assert_eq!((&*reading.line, reading.pid), (&b"x\ty"[..], Some(7)));
-        assert_eq!(reading.time.unwrap().to_string(), "2026-11-23T13:01:05.022833Z");
+        let Some(Stamp::Full(time)) = reading.time else { panic!("{reading:?}") };
+        assert_eq!(time.to_string(), "2026-11-23T13:01:05.022833Z");
+        let reading = record(r#"{"time":"Nov 23 13:01:05","message":"x"}"#).unwrap();
+        assert!(matches!(reading.time, Some(Stamp::Bsd(_))), "{reading:?}");
     }
 
     #[test]

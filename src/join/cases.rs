@@ -5,6 +5,7 @@ use crate::config::Mode;
 use crate::entry::{Action, Entry};
 use crate::event::Input;
 use crate::input::Reading;
+use crate::mail_line::Stamp;
 use crate::peek::LineKind;
 use crate::queue_id::QueueId;
 use crate::reasons::{Class, Stage};
@@ -376,7 +377,10 @@ fn ends(entry: &Entry<'_>) -> bool {
 }
 
 fn time(entry: &Entry<'_>, reading: &Reading<'_>) -> Option<LogTime> {
-    entry.time.or(reading.time)
+    entry.time.or_else(|| match reading.time? {
+        Stamp::Full(time) => Some(time),
+        Stamp::Bsd(time) => entry.id.utc_secs().map(|secs| time.resolve(secs)),
+    })
 }
 
 fn facts(entry: &Entry<'_>, reading: &Reading<'_>) -> EntryFacts {
