@@ -90,8 +90,10 @@ impl Engine {
         if source != Source::MessageLog
             && let Some(line) = mail_line(&reading, source, entry.is_some())
         {
-            self.join.stats.mail_lines += 1;
-            let keep = self.join.mail_line(&line, &reading.line, ticket);
+            let keep = (is_known || !self.pass_parsed(&line, input)) && {
+                self.join.stats.mail_lines += 1;
+                self.join.mail_line(&line, &reading.line, ticket)
+            };
             if !is_known
                 && let Some(glance) = &mut self.glance
                 && let Some(host) = self.join.writer(&line)
@@ -105,6 +107,12 @@ impl Engine {
         }
         self.join.stats.other += 1;
         self.pass(What::Other)
+    }
+
+    /// Takes a line that does not matter, and that could not be told by its beginning.
+    fn pass_parsed(&mut self, line: &MailLine<'_>, input: Input<'_>) -> bool {
+        let says = self.glance.as_ref().and_then(|glance| glance.says(line));
+        says.is_some_and(|says| self.join.pass_parsed(line, says, input))
     }
 
     fn entry(&mut self, entry: &Entry<'_>, reading: &Reading<'_>, input: Input<'_>, ticket: u64) -> Disposition {

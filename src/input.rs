@@ -10,6 +10,7 @@ use crate::mail_line::{self, Stamp, decimal};
 use crate::record::MEMBER;
 use crate::schema;
 use crate::time::LogTime;
+use crate::words;
 
 /// A log line and what the record around it says of it.
 #[derive(Debug, Default, PartialEq)]
@@ -41,7 +42,7 @@ pub(crate) fn read<'a>(config: &Config, input: Input<'a>) -> Option<Reading<'a>>
     while let Some((key, value)) = members.next() {
         let name = if key.contains(&b'\\') { json::string(key) } else { None };
         let key = name.as_deref().unwrap_or(&key[1..key.len() - 1]);
-        let place = |names: &[String]| names.iter().position(|name| name.as_bytes() == key);
+        let place = |names: &[String]| names.iter().position(|name| words::same(name.as_bytes(), key));
         if key == MEMBER.as_bytes() {
             reading.has_null |= value == b"null";
             reading.enriched |= value != b"null";

@@ -79,7 +79,9 @@ impl Frames {
 
     /// Remembers the frame of a record that was read in full; whether another one went for it.
     pub(super) fn learn(&mut self, record: &[u8], reading: &Reading<'_>) -> bool {
-        let Some(place) = reading.place.clone().filter(|_| !reading.enriched) else { return false };
+        // What names each line's process or time surrounds no other line.
+        let is_alike = !reading.enriched && reading.pid.is_none() && reading.time.is_none();
+        let Some(place) = reading.place.clone().filter(|_| is_alike) else { return false };
         if self.pause > 0 {
             self.pause -= 1;
             return false;

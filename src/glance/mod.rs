@@ -16,7 +16,7 @@ mod times;
 use crate::event::{Input, Source};
 use crate::input::Reading;
 use crate::join::Home;
-use crate::mail_line::{MailLine, Stamp};
+use crate::mail_line::{MailId, MailLine, Stamp};
 use crate::peek::LineKind;
 use crate::queue_id::ShortId;
 use crate::reasons::Matcher;
@@ -211,6 +211,16 @@ impl Glance {
         let id = ShortId::at_a_glance(id).filter(|id| year.is_none_or(|year| id.is_of_year(year)))?;
         let (says, rest) = self.ordinary.mail(id, text)?;
         (!in_json || is_as_it_stands(rest)).then_some(look(says))
+    }
+
+    /// What a line says that was taken apart, whatever it begins with, if its text is ordinary.
+    pub(crate) fn says(&self, line: &MailLine<'_>) -> Option<Says> {
+        let MailId::Queue(id) = line.id else { return None };
+        if line.part.is_some() || line.text.len() > LONGEST {
+            return None;
+        }
+        let id = ShortId::at_a_glance(id.as_bytes().try_into().ok()?)?;
+        self.ordinary.mail(id, line.text).map(|(says, _)| says)
     }
 
     /// Remembers how a mail line begins that was read in full, of sendmail's and of a known host.

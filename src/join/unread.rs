@@ -53,6 +53,16 @@ impl Join {
         passed
     }
 
+    /// Takes an ordinary line that was taken apart; false if it has to be read in full.
+    pub(crate) fn pass_parsed(&mut self, line: &MailLine<'_>, says: Says, input: Input<'_>) -> bool {
+        let (Says::Mention(id) | Says::Much(id)) = says else { return false };
+        let home = self.hosts.home(line.host);
+        let is_named = || line.program.is_empty() || self.programs.is_named(&self.config.mail_programs, line.program);
+        let Some(stamp) = line.time.filter(|_| home != NAMELESS && is_named()) else { return false };
+        let Some(time) = self.hosts.clocks_mut(home).time(stamp, id.id().utc_secs()) else { return false };
+        self.pass_unread(&Look { log: LineKind::Mail, says, home, at: time.ms() }, None, input)
+    }
+
     #[inline(always)]
     fn pass_mail_line(&mut self, look: &Look, input: Input<'_>) -> bool {
         if let Says::Mention(id) | Says::Much(id) = look.says {
