@@ -63,7 +63,12 @@ impl Engine {
     /// Reads what came in.
     #[inline(never)]
     fn read(&mut self, source: Source, input: Input<'_>, ticket: u64) -> Disposition {
-        let Some(reading) = input::read(self.join.config(), input) else {
+        let known = match (&mut self.glance, input) {
+            (Some(glance), Input::Record(record)) => glance.read(record),
+            _ => None,
+        };
+        let is_of_shape = known.is_some();
+        let Some(reading) = known.or_else(|| input::read(self.join.config(), input)) else {
             self.join.stats.unreadable += 1;
             return Disposition::past(What::Unreadable);
         };
@@ -79,7 +84,9 @@ impl Engine {
             && !(is_known && matches!(reading.line, Cow::Borrowed(_)))
             && let Some(glance) = &mut self.glance
         {
-            glance.learn_frame(record, &reading);
+            if !is_of_shape {
+                glance.learn_frame(self.join.config(), record, &reading);
+            }
             if let Some(look) = glance.line(source, &reading.line, |host| self.join.latest(host))
                 && self.join.pass_unread(&look, reading.host.as_deref(), input)
             {

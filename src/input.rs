@@ -29,6 +29,47 @@ pub(crate) struct Reading<'a> {
     pub has_null: bool,
 }
 
+/// What a member of a record is to its line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Field {
+    /// The line itself, and the place of the member's name among those that it may have: the first counts.
+    Line(usize),
+    Host,
+    Program,
+    Pid,
+    Time,
+}
+
+impl Field {
+    /// What a member of this name is.
+    pub(crate) fn of(config: &Config, key: &[u8]) -> Option<Field> {
+        let place = |names: &[String]| names.iter().position(|name| words::same(name.as_bytes(), key));
+        let others = [
+            (&config.host_fields, Field::Host),
+            (&config.program_fields, Field::Program),
+            (&config.pid_fields, Field::Pid),
+            (&config.time_fields, Field::Time),
+        ];
+        place(&config.message_fields)
+            .map(Field::Line)
+            .or_else(|| others.into_iter().find(|(names, _)| place(names).is_some()).map(|(_, field)| field))
+    }
+}
+
+impl<'a> Reading<'a> {
+    /// Notes what a member says that is not the line: its text, if it is a string, and its value as it is written.
+    pub(crate) fn note(&mut self, field: Field, text: Option<Cow<'a, [u8]>>, value: &'a [u8]) {
+        let said = |text: Option<Cow<'a, [u8]>>| text.filter(|text| !text.is_empty());
+        match field {
+            Field::Line(_) => {}
+            Field::Host => self.host = said(text).or(self.host.take()),
+            Field::Program => self.program = said(text).or(self.program.take()),
+            Field::Pid => self.pid = decimal(text.as_deref().unwrap_or(value)).or(self.pid),
+            Field::Time => self.time = self.time.or_else(|| time(text.as_deref().unwrap_or(value))),
+        }
+    }
+}
+
 /// Reads what was handed in; `None` if it is no JSON object or holds no line.
 pub(crate) fn read<'a>(config: &Config, input: Input<'a>) -> Option<Reading<'a>> {
     let bytes = match input {
@@ -42,40 +83,30 @@ pub(crate) fn read<'a>(config: &Config, input: Input<'a>) -> Option<Reading<'a>>
     while let Some((key, value)) = members.next() {
         let name = if key.contains(&b'\\') { json::string(key) } else { None };
         let key = name.as_deref().unwrap_or(&key[1..key.len() - 1]);
-        let place = |names: &[String]| names.iter().position(|name| words::same(name.as_bytes(), key));
         if key == MEMBER.as_bytes() {
             reading.has_null |= value == b"null";
             reading.enriched |= value != b"null";
         }
         reading.enriched |= schema::marks(key, value);
-        if let Some(at) = place(&config.message_fields)
-            && at < best
-            && let Some(line) = json::string(value)
-        {
-            best = at;
-            let quote = members.position() - 1;
-            reading.place = matches!(line, Cow::Borrowed(_)).then(|| quote - line.len()..quote);
-            reading.line = line;
-        } else if place(&config.host_fields).is_some() {
-            reading.host = said(value).or(reading.host);
-        } else if place(&config.program_fields).is_some() {
-            reading.program = said(value).or(reading.program);
-        } else if place(&config.pid_fields).is_some() {
-            let digits = json::string(value).unwrap_or(Cow::Borrowed(value));
-            reading.pid = decimal(&digits).or(reading.pid);
-        } else if place(&config.time_fields).is_some() {
-            reading.time = reading.time.or_else(|| time(value));
+        match Field::of(config, key) {
+            Some(Field::Line(at)) => {
+                if at < best
+                    && let Some(line) = json::string(value)
+                {
+                    best = at;
+                    let quote = members.position() - 1;
+                    reading.place = matches!(line, Cow::Borrowed(_)).then(|| quote - line.len()..quote);
+                    reading.line = line;
+                }
+            }
+            Some(field) => reading.note(field, json::string(value), value),
+            None => {}
         }
         if config.source_field.as_ref().is_some_and(|name| name.as_bytes() == key) {
             reading.source = json::string(value).and_then(|value| source(config, &value));
         }
     }
     (members.complete() && best < usize::MAX).then_some(reading)
-}
-
-/// A string that says something.
-fn said(value: &[u8]) -> Option<Cow<'_, [u8]>> {
-    json::string(value).filter(|text| !text.is_empty())
 }
 
 fn source(config: &Config, value: &[u8]) -> Option<Source> {
@@ -90,12 +121,11 @@ fn source(config: &Config, value: &[u8]) -> Option<Source> {
 }
 
 /// A line's own time, as a shipper has taken it out of the line, or journald's microseconds since the epoch.
-fn time(value: &[u8]) -> Option<Stamp> {
-    let text = json::string(value).unwrap_or(Cow::Borrowed(value));
+fn time(text: &[u8]) -> Option<Stamp> {
     if text.len() == 16 && text.iter().all(u8::is_ascii_digit) {
-        return LogTime::from_epoch_micros(std::str::from_utf8(&text).ok()?.parse().ok()?).map(Stamp::Full);
+        return LogTime::from_epoch_micros(std::str::from_utf8(text).ok()?.parse().ok()?).map(Stamp::Full);
     }
-    mail_line::stamp(&text).map(|(stamp, _)| stamp)
+    mail_line::stamp(text).map(|(stamp, _)| stamp)
 }
 
 #[cfg(test)]

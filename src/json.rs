@@ -183,6 +183,11 @@ fn string_end(text: &[u8], at: usize) -> Option<usize> {
     }
 }
 
+/// How many bytes a number has, or a word, that a text begins with.
+pub(crate) fn number_length(text: &[u8]) -> usize {
+    text.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'+' | b'.')).count()
+}
+
 /// The end of the value that begins at `at`. Brackets are only counted, so depth costs nothing.
 fn value_end(text: &[u8], at: usize) -> Option<usize> {
     match text.get(at)? {
@@ -207,11 +212,7 @@ fn value_end(text: &[u8], at: usize) -> Option<usize> {
                 at += 1;
             }
         }
-        b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {
-            let length =
-                text[at..].iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'+' | b'.')).count();
-            Some(at + length)
-        }
+        b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => Some(at + number_length(&text[at..])),
         _ => None,
     }
 }

@@ -36,6 +36,11 @@ pub(crate) fn marks(key: &[u8], value: &[u8]) -> bool {
     MARKS.iter().any(|mark| holds(key, value, mark))
 }
 
+/// Whether a member of this name may be one that [`marks`] looks for.
+pub(crate) fn may_mark(key: &[u8]) -> bool {
+    MARKS.iter().any(|mark| mark.starts_with(key))
+}
+
 /// Whether a member is at a path, or has a member that is. What stands between the dots may be one name.
 fn holds(key: &[u8], value: &[u8], path: &[u8]) -> bool {
     let Some(rest) = path.strip_prefix(key) else { return false };

@@ -9,10 +9,13 @@
 
 #![allow(clippy::inline_always, reason = "an interpreter pays dearly for each call, and this is run for every record")]
 
+mod few;
 mod frames;
 mod ordinary;
+mod shapes;
 mod times;
 
+use crate::config::Config;
 use crate::event::{Input, Source};
 use crate::input::Reading;
 use crate::join::Home;
@@ -27,6 +30,7 @@ use crate::words::{behind, digits, starts};
 use frames::{Frames, is_as_it_stands};
 use ordinary::Ordinary;
 pub(crate) use ordinary::Says;
+use shapes::Shapes;
 use times::Times;
 
 /// A longer line is read in full.
@@ -48,6 +52,7 @@ pub(crate) struct Look {
 pub(crate) struct Glance {
     ordinary: Ordinary,
     frames: Frames,
+    shapes: Shapes,
     /// What stands between the time and the process id of mail lines, and whose they are.
     tags: Tags<Home>,
     /// The place of the mail line before: lines of one host come in a row.
@@ -72,6 +77,7 @@ impl Glance {
         Glance {
             ordinary: Ordinary::new(matcher),
             frames: Frames::default(),
+            shapes: Shapes::default(),
             tags: Tags::default(),
             last: 0,
             times: Times::default(),
@@ -95,7 +101,7 @@ impl Glance {
             let begin = self.head.begin;
             self.head.used = true;
             // What was looked at in between may have had another frame.
-            self.frames.last = self.head.frame;
+            self.frames.0.last = self.head.frame;
             let line = if self.head.is_record { self.frames.line_of(bytes)? } else { bytes };
             return self.rest(begin, line.get(begin.end..)?, self.head.is_record);
         }
@@ -122,7 +128,7 @@ impl Glance {
         // Where hosts come by turns, line by line, the next one begins in another way.
         if self.last == last || self.head.used {
             let whole = Begin { end: before + begin.end, ..begin };
-            let frame = matches!(input, Input::Record(_)).then_some(self.frames.last);
+            let frame = matches!(input, Input::Record(_)).then_some(self.frames.0.last);
             self.head.note(bytes, whole, source, frame);
         }
         self.rest(begin, line.get(begin.end..)?, matches!(input, Input::Record(_)))
@@ -147,9 +153,17 @@ impl Glance {
         self.head.fits(input, bytes)
     }
 
+    /// Reads a record whose line was taken apart, if it is of a known shape.
+    pub(crate) fn read<'r>(&mut self, record: &'r [u8]) -> Option<Reading<'r>> {
+        self.shapes.read(record)
+    }
+
     /// Remembers what stands around the line of a record that was read in full.
-    pub(crate) fn learn_frame(&mut self, record: &[u8], reading: &Reading<'_>) {
-        if self.frames.learn(record, reading) {
+    pub(crate) fn learn_frame(&mut self, config: &Config, record: &[u8], reading: &Reading<'_>) {
+        if reading.pid.is_some() || reading.time.is_some() {
+            // No other line is surrounded by the same process or time.
+            self.shapes.learn(config, record);
+        } else if self.frames.learn(record, reading) {
             self.head = Head::default();
         }
     }
@@ -321,7 +335,6 @@ impl Head {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
     use crate::input;
 
     #[test]
@@ -337,7 +350,7 @@ mod tests {
         for host in ["mx1", "mx2"] {
             let learnt = record(host, &entry(14_000));
             let reading = input::read(&config, Input::Record(&learnt)).unwrap();
-            glance.learn_frame(&learnt, &reading);
+            glance.learn_frame(&config, &learnt, &reading);
         }
         let mut host = |record: &[u8]| {
             let input = Input::Record(record);
