@@ -98,6 +98,12 @@ pub fn native(world: &World, shipping: &Shipping) -> Result<Tally> {
     let in_full_mixed = run(&config(&in_full(&patient()))?, &shipping.interleaved(world))?;
     alike(&in_full_mixed, &mixed).named("told at a glance")?;
 
+    let apart = Shipping::apart(world);
+    let steps = shipping.interleaved(&apart);
+    let taken_apart = run(&config(&patient())?, &steps)?;
+    exactly(world, &taken_apart).named("taken apart")?;
+    alike(&run(&config(&in_full(&patient()))?, &steps)?, &taken_apart).named("taken apart, told at a glance")?;
+
     let json = hasty(shipping);
     let hasty = config(&json)?;
     let steps = shipping.disturbed(&replayed, Restart::None);

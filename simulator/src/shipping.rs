@@ -84,6 +84,17 @@ impl Shipping {
         world
     }
 
+    /// The world with mail lines as a shipper's parser takes them apart, their times as they stand there.
+    pub fn apart(world: &World) -> World {
+        let mut world = world.clone();
+        for record in world.streams.iter_mut().flatten() {
+            if let Some(apart) = apart(record) {
+                *record = apart;
+            }
+        }
+        world
+    }
+
     /// Lines of a file before it is rotated.
     pub fn rotated_after(&self) -> usize {
         self.files[0].index(40) + 1
@@ -114,4 +125,24 @@ impl Shipping {
         }
         steps
     }
+}
+
+/// A record of a mail line, taken apart.
+fn apart(record: &str) -> Option<String> {
+    let mut record: serde_json::Value = serde_json::from_str(record).ok()?;
+    let line = record["message"].as_str()?;
+    let time_end = if line.starts_with(|first: char| first.is_ascii_uppercase()) { 15 } else { line.find(' ')? };
+    let (time, rest) = line.split_at_checked(time_end)?;
+    let (host, rest) = rest.strip_prefix(' ')?.split_once(' ')?;
+    let (program, rest) = rest.split_once('[')?;
+    let (pid, text) = rest.split_once("]: ")?;
+    if host.contains('=') || program.contains([' ', ':', '=']) {
+        return None;
+    }
+    let pid: u32 = pid.parse().ok()?;
+    // Some write it as a number, some as a text.
+    let pid_value = if pid.is_multiple_of(2) { pid.into() } else { serde_json::Value::from(pid.to_string()) };
+    let parts = serde_json::json!({ "time": time, "host": host, "ident": program, "pid": pid_value, "message": text });
+    record.as_object_mut()?.extend(parts.as_object()?.clone());
+    Some(record.to_string())
 }
