@@ -225,3 +225,43 @@ fn entries_without_a_host_tell_how_far_the_logs_are_apart() {
         .collect();
     both_at_first("no host", &records);
 }
+
+/// A mail line as it comes from another syslog, or from a shipper that takes lines apart.
+fn in_other_forms(id: &str, text: &str) -> [String; 5] {
+    let pid = &id[8..];
+    let json = |value: serde_json::Value| value.to_string();
+    [
+        record(&format!("Nov 23 13:01:06 mx1 sendmail[{pid}]: [ID 801593 mail.info] {id}: {text}")),
+        record(&format!("<22>1 2026-11-23T13:01:06Z mx1 sendmail {pid} - - {id}: {text}")),
+        json(
+            serde_json::json!({ "pri": "22", "time": "Nov 23 13:01:06", "host": "mx1", "ident": "sendmail", "pid": pid, "message": format!("{id}: {text}") }),
+        ),
+        json(
+            serde_json::json!({ "appname": "sendmail", "hostname": "mx1", "message": format!("{id}: {text}"), "procid": 14_000, "timestamp": "2026-11-23T13:01:06.5Z" }),
+        ),
+        json(
+            serde_json::json!({ "MESSAGE": format!("{id}: {text}"), "SYSLOG_IDENTIFIER": "sendmail", "_HOSTNAME": "mx1", "_PID": pid, "__REALTIME_TIMESTAMP": "1795438866022833" }),
+        ),
+    ]
+}
+
+#[test]
+fn whatever_a_line_begins_with_an_ordinary_one_passes_unread() {
+    for form in 0..5 {
+        let of = |id: &str, text: &str| in_other_forms(id, text)[form].clone();
+        let ordinary = (0..40).map(|n| of(&format!("6AND0500{n:06}"), FROM));
+        // Its first line is ordinary, and is read when the message turns out to matter.
+        let ours = [
+            of("6AND1501014000", FROM),
+            of("6AND1501014000", "Milter (PureMessage): timeout before data read, where=eom"),
+            of("6AND1501014000", "Milter: data, reject=451 4.3.2 Please try again later"),
+            of("6AND1501014000", "to=<b@c>, delay=00:00:01, pri=30009, stat=Please try again later"),
+            record(ABORT),
+        ];
+        let records: Vec<String> = ordinary.chain(ours).collect();
+        let issued = both_at_first(&format!("form {form}"), &records);
+        assert!(issued.contains("filter_timeout") && issued.contains(r#""outcome":"tempfailed""#), "{form}: {issued}");
+        let (_, _, stats) = run("{}", true, &records, 200);
+        assert!(stats.unread >= 38, "{form}: {stats:?}");
+    }
+}

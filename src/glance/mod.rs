@@ -216,6 +216,7 @@ impl Glance {
     #[inline(always)]
     fn mail(&self, rest: &[u8], Begin { home, at, year, .. }: Begin, in_json: bool) -> Option<Look> {
         let rest = behind(rest.get(digits(rest)..)?, b"]: ")?;
+        let rest = if starts(rest, b"[ID ") { behind_mark(rest)? } else { rest };
         let look = |says| Look { log: LineKind::Mail, says, home, at };
         let (id, behind_id) = rest.split_first_chunk()?;
         let Some(text) = behind(behind_id, b": ") else {
@@ -255,6 +256,15 @@ impl Glance {
             self.tags.add(tag, home);
         }
     }
+}
+
+/// What stands behind the mark that Solaris puts before a message: `[ID 801593 mail.info] `.
+#[inline(never)]
+fn behind_mark(text: &[u8]) -> Option<&[u8]> {
+    let number = behind(text, b"[ID ")?;
+    let class = behind(number.get(digits(number)..)?, b" ")?;
+    let end = class.iter().take(24).position(|b| !matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.'))?;
+    behind(&class[end..], b"] ")
 }
 
 /// An entry from its queue id on: `6AND15V7014029 … a=a/eom`.
