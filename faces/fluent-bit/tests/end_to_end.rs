@@ -9,12 +9,13 @@
 )]
 
 use std::fs;
-use std::net::TcpListener;
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use running::{MANY_HOSTS, ORDINARY, Running, classes, fluent_bit, last_classes, native, wait, with_inputs};
+use running::{MANY_HOSTS, ORDINARY, Running, SHIPPED, classes, fluent_bit, last_classes, native, wait, with_inputs};
 
 mod host;
 mod running;
@@ -143,6 +144,35 @@ fn from_another_host() {
     let _ = sender.kill();
     let _ = sender.wait();
     assert_eq!(got(), expected);
+    assert_eq!(running.stop(), Vec::<String>::new());
+}
+
+/// sendmail's log comes by syslog, to the input that is shipped for it.
+#[test]
+fn by_syslog() {
+    let Some(program) = fluent_bit() else { return };
+    let scenario = host::scenarios().into_iter().find(|folder| folder.ends_with("mixed")).expect("the scenario");
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    let (parsers, inputs) = MANY_HOSTS.split_once("pipeline:").expect("its parsers");
+    let (_, input) = inputs.split_once("    - name: syslog").expect("the input");
+    let input = input.replace("5140", &port.to_string()).replace("0.0.0.0", "127.0.0.1");
+    let (_, entries) = SHIPPED.split_once("    # PureMessage's log").expect("the second input");
+    let (entries, _) = entries.split_once("    # The filter's clock").expect("the tick");
+    let central =
+        parsers.to_owned() + &with_inputs(&format!("    - name: syslog{input}\n    # PureMessage's log{entries}"));
+    let running = Running::start_shipped(&central, &program, &host::module_path());
+    let mail = fs::read_to_string(scenario.join("maillog.bsd")).expect("the mail log");
+    let mail: String = mail.lines().map(|line| format!("<22>{line}\n")).collect();
+    wait(|| TcpStream::connect(("127.0.0.1", port)).is_ok_and(|mut to| to.write_all(mail.as_bytes()).is_ok()));
+    running.write("message_log", &fs::read(scenario.join("message_log")).expect("the entries"));
+    let expected = native(&scenario);
+    wait(|| classes(&running.lines("issued")) == expected);
+    let issued = running.lines("issued");
+    assert_eq!(classes(&issued), expected);
+    // The lines have kept their times: the entry is told from them.
+    let with = |what: &str| issued.iter().filter(|record| record.contains(what)).count();
+    assert_eq!(with(r#""offset_secs":"#), with(r#""evidence":["#));
+    assert!(with(r#""evidence":["#) > 0, "{issued:?}");
     assert_eq!(running.stop(), Vec::<String>::new());
 }
 
