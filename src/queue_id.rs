@@ -15,10 +15,12 @@ const SENDMAILS: u8 = 1 << 7;
 
 /// A queue id, or whatever stands in its place in `message_log`: at most 31 visible ASCII characters.
 ///
-/// The characters, zeros, and in the last byte how many characters there are, with [`SENDMAILS`] where they have
-/// sendmail's form: of a fixed size, so that copying, comparing and hashing are a few instructions.
+/// Of a fixed size, so that copying, comparing and hashing are a few instructions.
 #[derive(Clone, Copy, Eq, PartialOrd, Ord)]
-pub struct QueueId([u8; MOST + 1]);
+pub struct QueueId(
+    // The characters, zeros, and in the last byte how many characters there are, with `SENDMAILS` where they have its form.
+    [u8; MOST + 1],
+);
 
 impl PartialEq for QueueId {
     fn eq(&self, other: &QueueId) -> bool {

@@ -13,8 +13,10 @@ use crate::record::MEMBER;
 use crate::schema;
 use crate::words::{Any, behind_start, same};
 
-use super::LONGEST;
 use super::few::Few;
+
+/// The shape of a longer record is not learnt, in bytes.
+const LONGEST: usize = 16_384;
 
 /// Values in one record, at most.
 const MOST: usize = 8;
