@@ -1,6 +1,5 @@
 //! The engine: a state machine without a clock, files or sockets, in the manner of sans-I/O protocol libraries.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
@@ -78,10 +77,9 @@ impl Engine {
             return Disposition::past(What::Enriched);
         }
         let source = if source == Source::Auto { reading.source.unwrap_or_default() } else { source };
-        let is_known = self.glance.as_ref().is_none_or(|glance| glance.knows_head(input));
-        // What stands in its record as it is was looked at, too.
+        let is_known = self.glance.as_ref().is_none_or(|glance| glance.has_looked_at(input, &reading));
         if let Input::Record(record) = input
-            && !(is_known && matches!(reading.line, Cow::Borrowed(_)))
+            && !is_known
             && let Some(glance) = &mut self.glance
         {
             if !is_of_shape {
@@ -97,7 +95,7 @@ impl Engine {
         if source != Source::MessageLog
             && let Some(line) = mail_line(&reading, source, entry.is_some())
         {
-            let keep = (is_known || !self.pass_parsed(&line, input)) && {
+            let keep = (is_known || !self.pass_parsed(&line, &reading.line)) && {
                 self.join.stats.mail_lines += 1;
                 self.join.mail_line(&line, &reading.line, ticket)
             };
@@ -117,9 +115,9 @@ impl Engine {
     }
 
     /// Takes a line that does not matter, and that could not be told by its beginning.
-    fn pass_parsed(&mut self, line: &MailLine<'_>, input: Input<'_>) -> bool {
+    fn pass_parsed(&mut self, line: &MailLine<'_>, text: &[u8]) -> bool {
         let says = self.glance.as_ref().and_then(|glance| glance.says(line));
-        says.is_some_and(|says| self.join.pass_parsed(line, says, input))
+        says.is_some_and(|says| self.join.pass_parsed(line, says, text))
     }
 
     fn entry(&mut self, entry: &Entry<'_>, reading: &Reading<'_>, input: Input<'_>, ticket: u64) -> Disposition {

@@ -65,7 +65,13 @@ impl<'a> Reading<'a> {
             Field::Host => self.host = said(text).or(self.host.take()),
             Field::Program => self.program = said(text).or(self.program.take()),
             Field::Pid => self.pid = decimal(text.as_deref().unwrap_or(value)).or(self.pid),
-            Field::Time => self.time = self.time.or_else(|| time(text.as_deref().unwrap_or(value))),
+            // The first that names its year, or else the first.
+            Field::Time => {
+                if !matches!(self.time, Some(Stamp::Full(_))) {
+                    let time = time(text.as_deref().unwrap_or(value));
+                    self.time = time.filter(|time| matches!(time, Stamp::Full(_))).or(self.time).or(time);
+                }
+            }
         }
     }
 }
@@ -125,7 +131,8 @@ fn time(text: &[u8]) -> Option<Stamp> {
     if text.len() == 16 && text.iter().all(u8::is_ascii_digit) {
         return LogTime::from_epoch_micros(std::str::from_utf8(text).ok()?.parse().ok()?).map(Stamp::Full);
     }
-    mail_line::stamp(text).map(|(stamp, _)| stamp)
+    let (stamp, used) = mail_line::stamp(text)?;
+    (used == text.len() || matches!(stamp, Stamp::Full(_))).then_some(stamp)
 }
 
 #[cfg(test)]
@@ -146,6 +153,10 @@ mod tests {
         assert_eq!(time.to_string(), "2026-11-23T13:01:05.022833Z");
         let reading = record(r#"{"time":"Nov 23 13:01:05","message":"x"}"#).unwrap();
         assert!(matches!(reading.time, Some(Stamp::Bsd(_))), "{reading:?}");
+        let reading =
+            record(r#"{"time":"Nov 23 13:01:05","__REALTIME_TIMESTAMP":"1795438865022833","message":"x"}"#).unwrap();
+        assert!(matches!(reading.time, Some(Stamp::Full(_))), "{reading:?}");
+        assert_eq!(record(r#"{"time":"Nov 23 13:01:05 2025","message":"x"}"#).unwrap().time, None);
     }
 
     #[test]

@@ -265,3 +265,41 @@ fn whatever_a_line_begins_with_an_ordinary_one_passes_unread() {
         assert!(stats.unread >= 38, "{form}: {stats:?}");
     }
 }
+
+#[test]
+fn a_frame_that_looks_like_a_shorter_one_is_learnt() {
+    let line = |n: u32| record(&mail("mx1", &format!("6AND0600{n:06}"), FROM));
+    let longer = |n: u32| line(n).replace("\"}", r#"","id":"x17"}"#);
+    let records: Vec<String> = (0..10).map(line).chain((10..50).map(longer)).collect();
+    both_at_first("a longer frame", &records);
+    let (_, _, stats) = run("{}", true, &records, 200);
+    assert!(stats.unread >= 45, "{stats:?}");
+}
+
+/// What a shipper puts around a line takes no room where the line was taken apart.
+#[test]
+fn the_ring_holds_lines_without_their_records() {
+    let of = |id: &str, text: &str| {
+        let pad = "x".repeat(2_000);
+        serde_json::json!({ "host": "mx1", "ident": "sendmail", "pid": &id[8..], "time": "2026-11-23T13:01:06Z", "pad": pad, "message": format!("{id}: {text}") })
+            .to_string()
+    };
+    let others = (0..500).map(|n| of(&format!("6AND1600{n:06}"), FROM));
+    let records: Vec<String> = [of("6AND1501014000", FROM)].into_iter().chain(others).chain([record(ABORT)]).collect();
+    let config = r#"{"limits": {"passed_bytes": 1048576}}"#;
+    let issued = both("large records", config, &["mx1"], &records);
+    assert!(issued.contains("only_ordinary_lines"), "{issued}");
+}
+
+/// A line that stands in another member as well tells nothing of the process that wrote the one at hand.
+#[test]
+fn the_process_is_the_records() {
+    let twice = |n: u32| {
+        let text = format!("6AND15V701{n:04}: {FROM}");
+        serde_json::json!({ "host": "mx1", "ident": "sendmail", "pid": 77, "time": "2026-11-23T15:01:05", "message": text, "log": format!("Nov 23 13:01:05 mx1 sendmail[01{n:04}]: {text}") })
+            .to_string()
+    };
+    let entry = |n: u32| record(&format!("2026-11-23T13:01:05 q=6AND15V702{n:04} f=<a@b> tm=0.10 a=a/eom"));
+    let records: Vec<String> = (0..30).map(twice).chain((0..2).map(entry)).collect();
+    both_at_first("a line twice", &records);
+}

@@ -54,6 +54,14 @@ impl Frames {
         }
     }
 
+    /// Whether the last frame is what stands around a record's line, where the record begins as the frame does.
+    pub(super) fn is_around(&self, record: &[u8], reading: &Reading<'_>) -> bool {
+        let (Some(place), Some(frame)) = (&reading.place, self.0.last()) else { return false };
+        place.start == frame.before.len()
+            && place.end + frame.behind.len() == record.len()
+            && ends(record, &frame.behind)
+    }
+
     /// The host that the last frame names.
     #[inline(always)]
     pub(super) fn host(&self) -> Option<&[u8]> {

@@ -146,11 +146,14 @@ impl Glance {
         if matches!(input, Input::Record(_)) { self.frames.host() } else { None }
     }
 
-    /// Whether what came in begins as what was looked at last: nothing is to be learnt of it.
+    /// Whether what came in was looked at up to its line's text, and the line is what it was taken for: nothing is to be
+    /// learnt of it.
     #[inline(always)]
-    pub(crate) fn knows_head(&self, input: Input<'_>) -> bool {
-        let (Input::Line(bytes) | Input::Record(bytes)) = input;
-        self.head.fits(input, bytes)
+    pub(crate) fn has_looked_at(&self, input: Input<'_>, reading: &Reading<'_>) -> bool {
+        match input {
+            Input::Line(line) => self.head.fits(input, line),
+            Input::Record(record) => self.head.fits(input, record) && self.frames.is_around(record, reading),
+        }
     }
 
     /// Reads a record whose line was taken apart, if it is of a known shape.

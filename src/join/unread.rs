@@ -46,25 +46,34 @@ impl Join {
     #[inline(always)]
     pub(crate) fn pass_unread(&mut self, look: &Look, host: Option<&[u8]>, input: Input<'_>) -> bool {
         let passed = match look.log {
-            LineKind::Mail => self.pass_mail_line(look, input),
+            LineKind::Mail => self.pass_mail_line(look, input, |join, id| join.process(id, input)),
             LineKind::MessageLog => self.pass_entry(look, host, input),
         };
         self.stats.unread += u64::from(passed);
         passed
     }
 
-    /// Takes an ordinary line that was taken apart; false if it has to be read in full.
-    pub(crate) fn pass_parsed(&mut self, line: &MailLine<'_>, says: Says, input: Input<'_>) -> bool {
+    /// Takes an ordinary line that was taken apart, `text`; false if it has to be read in full.
+    pub(crate) fn pass_parsed(&mut self, line: &MailLine<'_>, says: Says, text: &[u8]) -> bool {
         let (Says::Mention(id) | Says::Much(id)) = says else { return false };
         let home = self.hosts.home(line.host);
         let is_named = || line.program.is_empty() || self.programs.is_named(&self.config.mail_programs, line.program);
         let Some(stamp) = line.time.filter(|_| home != NAMELESS && is_named()) else { return false };
         let Some(time) = self.hosts.clocks_mut(home).time(stamp, id.id().utc_secs()) else { return false };
-        self.pass_unread(&Look { log: LineKind::Mail, says, home, at: time.ms() }, None, input)
+        let look = Look { log: LineKind::Mail, says, home, at: time.ms() };
+        // Without the record around it, which may be far longer: all else that it says is known.
+        let passed = self.pass_mail_line(&look, Input::Line(text), |_, _| line.pid);
+        self.stats.unread += u64::from(passed);
+        passed
     }
 
     #[inline(always)]
-    fn pass_mail_line(&mut self, look: &Look, input: Input<'_>) -> bool {
+    fn pass_mail_line(
+        &mut self,
+        look: &Look,
+        input: Input<'_>,
+        process: impl FnOnce(&Join, &QueueId) -> Option<u32>,
+    ) -> bool {
         if let Says::Mention(id) | Says::Much(id) = look.says {
             if self.matters(look.home, id) {
                 return false;
@@ -82,7 +91,9 @@ impl Join {
         if clocks.wants_mail_ids()
             && let Says::Mention(id) | Says::Much(id) = look.says
         {
-            self.guess_zone(look.home, look.at, id, input);
+            let id = id.id();
+            let process = process(self, &id);
+            self.guess_zone(look.home, look.at, &id, process);
         }
         if risen && !self.waits.is_empty() {
             self.release_due(LineKind::Mail, look.home);
@@ -111,16 +122,20 @@ impl Join {
 
     /// Learns the zone of a host's mail log from one of the first messages, as [`Join::mail_line`] does.
     #[inline(never)]
-    fn guess_zone(&mut self, home: Home, at: i64, id: ShortId, input: Input<'_>) {
-        let (Input::Line(bytes) | Input::Record(bytes)) = input;
-        let id = id.id();
-        let pid = process_of(bytes, id.as_bytes()).or_else(|| {
-            let reading = crate::input::read(&self.config, input)?;
-            MailLine::parse(&reading.line).and_then(|line| line.pid).or(reading.pid)
-        });
-        if of_reception(pid, &id) {
+    fn guess_zone(&mut self, home: Home, at: i64, id: &QueueId, process: Option<u32>) {
+        if of_reception(process, id) {
             self.hosts.clocks_mut(home).see_mail_id(at, id.utc_secs());
         }
+    }
+
+    /// The process that wrote a line that was told at a glance.
+    #[inline(never)]
+    fn process(&self, id: &QueueId, input: Input<'_>) -> Option<u32> {
+        let (Input::Line(bytes) | Input::Record(bytes)) = input;
+        process_of(bytes, id.as_bytes()).or_else(|| {
+            let reading = crate::input::read(&self.config, input)?;
+            MailLine::parse(&reading.line).and_then(|line| line.pid).or(reading.pid)
+        })
     }
 
     /// Whether all about a message has to be read.
