@@ -1,7 +1,7 @@
 //! Where entries stand in the file, by their numbers.
 //!
-//! Numbers grow, so nearly every entry belongs behind all others: a list with a place for each is a fifth of the work of a
-//! tree to an interpreter. What comes out of order, as in a file that somebody has changed, stands in a tree all the same.
+//! Numbers grow, so nearly every entry belongs behind all others, where a list takes it without a search. What comes out of
+//! order, as in a file that somebody has changed, stands in a tree, so that it costs no more than there.
 
 use std::collections::BTreeMap;
 
