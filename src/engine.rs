@@ -1,5 +1,7 @@
 //! The engine: a state machine without a clock, files or sockets, in the manner of sans-I/O protocol libraries.
 
+#![allow(clippy::inline_always, reason = "each call takes some of an interpreter's short stack")]
+
 use std::fmt;
 
 use serde::Serialize;
@@ -8,7 +10,7 @@ use crate::case::Taken;
 use crate::config::{Config, Others};
 use crate::entry::Entry;
 use crate::event::{Batch, Disposition, Input, Output, Source, What};
-use crate::glance::Glance;
+use crate::glance::{Glance, Unseen};
 use crate::input::{self, Reading};
 use crate::join::Join;
 use crate::mail_line::MailLine;
@@ -62,12 +64,7 @@ impl Engine {
     /// Reads what came in.
     #[inline(never)]
     fn read(&mut self, source: Source, input: Input<'_>, ticket: u64) -> Disposition {
-        let known = match (&mut self.glance, input) {
-            (Some(glance), Input::Record(record)) => glance.read(record),
-            _ => None,
-        };
-        let is_of_shape = known.is_some();
-        let Some(reading) = known.or_else(|| input::read(self.join.config(), input)) else {
+        let Some((reading, unseen)) = self.reading(input) else {
             self.join.stats.unreadable += 1;
             return Disposition::past(What::Unreadable);
         };
@@ -77,34 +74,14 @@ impl Engine {
             return Disposition::past(What::Enriched);
         }
         let source = if source == Source::Auto { reading.source.unwrap_or_default() } else { source };
-        let is_known = self.glance.as_ref().is_none_or(|glance| glance.has_looked_at(input, &reading));
-        if let Input::Record(record) = input
-            && !is_known
-            && let Some(glance) = &mut self.glance
-        {
-            if !is_of_shape {
-                glance.learn_frame(self.join.config(), record, &reading);
-            }
-            if let Some(look) = glance.line(source, &reading.line, |host| self.join.latest(host))
-                && self.join.pass_unread(&look, reading.host.as_deref(), input)
-            {
-                return self.pass(look.log.into());
-            }
+        if let Some(log) = self.at_another_glance(source, input, &reading, unseen) {
+            return self.pass(log.into());
         }
         let entry = if source == Source::Mail { None } else { Entry::parse(&reading.line) };
         if source != Source::MessageLog
             && let Some(line) = mail_line(&reading, source, entry.is_some())
         {
-            let keep = (is_known || !self.pass_parsed(&line, &reading.line)) && {
-                self.join.stats.mail_lines += 1;
-                self.join.mail_line(&line, &reading.line, ticket)
-            };
-            if !is_known
-                && let Some(glance) = &mut self.glance
-                && let Some(host) = self.join.writer(&line)
-            {
-                glance.learn(&reading.line, &line, host);
-            }
+            let keep = self.mail_line(&line, &reading.line, unseen, ticket);
             return Disposition { keep, ..self.pass(What::MailLine) };
         }
         if let Some(entry) = entry {
@@ -114,10 +91,55 @@ impl Engine {
         self.pass(What::Other)
     }
 
-    /// Takes a line that does not matter, and that could not be told by its beginning.
-    fn pass_parsed(&mut self, line: &MailLine<'_>, text: &[u8]) -> bool {
-        let says = self.glance.as_ref().and_then(|glance| glance.says(line));
-        says.is_some_and(|says| self.join.pass_parsed(line, says, text))
+    /// What an input says, and what of it the glance has not seen. Shapes are compared before anything is searched for.
+    fn reading<'a>(&mut self, input: Input<'a>) -> Option<(Reading<'a>, Unseen)> {
+        let by_shape = match (&mut self.glance, input) {
+            (Some(glance), Input::Record(record)) => glance.read(record),
+            _ => None,
+        };
+        if let Some(reading) = by_shape {
+            return Some((reading, Unseen::Line));
+        }
+        let reading = input::read(self.join.config(), input)?;
+        let unseen = self.glance.as_ref().map_or(Unseen::Nothing, |glance| glance.unseen(input, &reading));
+        Some((reading, unseen))
+    }
+
+    /// The log of a line that does not matter, and that the glance did not find in its record.
+    #[inline(never)]
+    fn at_another_glance(
+        &mut self,
+        source: Source,
+        input: Input<'_>,
+        reading: &Reading<'_>,
+        unseen: Unseen,
+    ) -> Option<LineKind> {
+        let (Input::Record(record), Some(glance)) = (input, &mut self.glance) else { return None };
+        match unseen {
+            Unseen::Nothing => return None,
+            Unseen::Line => {}
+            Unseen::Frame => glance.learn_frame(self.join.config(), record, reading),
+        }
+        let look = glance.line(source, &reading.line, |host| self.join.latest(host))?;
+        self.join.pass_unread(&look, reading.host.as_deref(), input).then_some(look.log)
+    }
+
+    /// Takes a mail line; whether it is kept. A beginning that the glance has not seen is learnt.
+    #[inline(always)]
+    fn mail_line(&mut self, line: &MailLine<'_>, text: &[u8], unseen: Unseen, ticket: u64) -> bool {
+        let Some(glance) = self.glance.as_mut().filter(|_| unseen != Unseen::Nothing) else {
+            self.join.stats.mail_lines += 1;
+            return self.join.mail_line(line, text, ticket);
+        };
+        let says = glance.says(line);
+        let keep = !says.is_some_and(|says| self.join.pass_parsed(line, says, text)) && {
+            self.join.stats.mail_lines += 1;
+            self.join.mail_line(line, text, ticket)
+        };
+        if let Some(host) = self.join.writer(line) {
+            glance.learn(text, line, host);
+        }
+        keep
     }
 
     fn entry(&mut self, entry: &Entry<'_>, reading: &Reading<'_>, input: Input<'_>, ticket: u64) -> Disposition {

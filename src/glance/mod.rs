@@ -47,6 +47,16 @@ pub(crate) struct Look {
     pub at: i64,
 }
 
+/// What of an input is new to the glance, so that something can be learnt of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unseen {
+    Nothing,
+    /// How its line begins.
+    Line,
+    /// What stands around its line in the record, and how that begins.
+    Frame,
+}
+
 /// How lines have begun so far.
 #[derive(Debug)]
 pub(crate) struct Glance {
@@ -146,13 +156,17 @@ impl Glance {
         if matches!(input, Input::Record(_)) { self.frames.host() } else { None }
     }
 
-    /// Whether what came in was looked at up to its line's text, and the line is what it was taken for: nothing is to be
-    /// learnt of it.
+    /// What was not seen of an input that a search has read. A line is seen where all up to its text is known.
     #[inline(always)]
-    pub(crate) fn has_looked_at(&self, input: Input<'_>, reading: &Reading<'_>) -> bool {
-        match input {
+    pub(crate) fn unseen(&self, input: Input<'_>, reading: &Reading<'_>) -> Unseen {
+        let is_seen = match input {
             Input::Line(line) => self.head.fits(input, line),
             Input::Record(record) => self.head.fits(input, record) && self.frames.is_around(record, reading),
+        };
+        match input {
+            _ if is_seen => Unseen::Nothing,
+            Input::Line(_) => Unseen::Line,
+            Input::Record(_) => Unseen::Frame,
         }
     }
 
