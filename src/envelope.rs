@@ -10,6 +10,7 @@
 use memchr::memchr;
 use memchr::memmem::{self, Finder};
 use once_cell::sync::Lazy;
+use serde::{Deserialize, Serialize};
 
 use crate::address;
 use crate::mail_line::decimal;
@@ -152,22 +153,21 @@ pub(crate) fn client(text: &[u8]) -> Option<usize> {
 /// What a `to=` line says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ToLine<'a> {
-    pub outcome: Option<Stat>,
+    /// What became of the message, where `stat=` settles that.
+    pub outcome: Option<Delivery>,
     /// Written by a delivery, not by the reception.
     pub delivery: bool,
     /// What stands behind `stat=`: the text of the last error, which may repeat what a client wrote.
     pub stat: &'a [u8],
 }
 
-/// `stat=` as far as it settles what became of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stat {
+/// What became of a message by its `to=` lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Delivery {
     Sent,
     Discarded,
     Rejected,
     TempFailed,
-    /// The client withdrew it.
-    Withdrawn,
 }
 
 /// The fields that sendmail writes between the recipients and `stat=`, in this order (deliver.c, `logdelivery`). Those
@@ -250,30 +250,27 @@ fn controlling(text: &[u8]) -> Option<&[u8]> {
     ids(&text[end..]).map(|numbers| &text[end + numbers..])
 }
 
-fn outcome(stat: &[u8], delivery: bool) -> Option<Stat> {
+fn outcome(stat: &[u8], delivery: bool) -> Option<Delivery> {
     // What a delivery did is `Sent` or `Sent (what the next server said)`.
     if delivery {
         let said = stat.starts_with(b"Sent (") && stat.ends_with(b")");
         let is_error = memmem::find(stat, b"... ").is_some() && !address::is_shortened(stat);
         let sent = stat == b"Sent" || said && !is_error;
         return match stat {
-            _ if sent => Some(Stat::Sent),
-            b"discarded" => Some(Stat::Discarded),
+            _ if sent => Some(Delivery::Sent),
+            b"discarded" => Some(Delivery::Discarded),
             _ => None,
         };
     }
     match stat {
-        b"discarded" => Some(Stat::Discarded),
-        b"Please try again later" => Some(Stat::TempFailed),
-        b"Command rejected" => Some(Stat::Rejected),
-        b"aborted by sender" => Some(Stat::Withdrawn),
-        _ if [&b"RSET"[..], b"EHLO", b"HELO"].iter().any(|word| stat.eq_ignore_ascii_case(word)) => {
-            Some(Stat::Withdrawn)
-        }
-        _ if is_closing(stat) => Some(Stat::TempFailed),
+        b"discarded" => Some(Delivery::Discarded),
+        b"Please try again later" => Some(Delivery::TempFailed),
+        b"Command rejected" => Some(Delivery::Rejected),
+        _ if is_closing(stat) => Some(Delivery::TempFailed),
         _ if numbered(stat, b"Message exceeds maximum fixed size") || numbered(stat, b"Headers too large") => {
-            Some(Stat::Rejected)
+            Some(Delivery::Rejected)
         }
+        // `RSET` and `aborted by sender`, too: what is withdrawn may come again.
         _ => None,
     }
 }
@@ -386,25 +383,25 @@ mod tests {
         const DELIVERY: &str =
             "delay=00:00:00, xdelay=00:00:00, mailer=esmtp, pri=92748, relay=x. [192.0.2.1], dsn=2.0.0, stat=";
         for (text, outcome, delivery) in [
-            (format!("<a@b>,<c@d>, {DELIVERY}Sent"), Some(Stat::Sent), true),
-            (format!("<a@b>, {DELIVERY}Sent (ok, stat)"), Some(Stat::Sent), true),
-            (format!("<a@b>,<c@d>, [more], {DELIVERY}Sent (ok)"), Some(Stat::Sent), true),
+            (format!("<a@b>,<c@d>, {DELIVERY}Sent"), Some(Delivery::Sent), true),
+            (format!("<a@b>, {DELIVERY}Sent (ok, stat)"), Some(Delivery::Sent), true),
+            (format!("<a@b>,<c@d>, [more], {DELIVERY}Sent (ok)"), Some(Delivery::Sent), true),
             (format!("<a@b>, {DELIVERY}Sent (ok... Address \"x\" too long (255 bytes max)"), None, true),
-            (format!("<a@b>, {DELIVERY}Sent ({}... {})", "a".repeat(94), "b".repeat(98)), Some(Stat::Sent), true),
+            (format!("<a@b>, {DELIVERY}Sent ({}... {})", "a".repeat(94), "b".repeat(98)), Some(Delivery::Sent), true),
             (format!("<a@b>, ctladdr=<\"a, {DELIVERY}Sent\"@b> (1000/1000), {DELIVERY}Deferred"), None, true),
             (format!("<a@b>, {DELIVERY}Deferred: Connection refused by x"), None, true),
             (format!("<a@b>, {DELIVERY}Sent(... Unbalanced '('"), None, true),
-            (format!("<\"x, {DELIVERY}Sent\"@b>, {END}Please try again later"), Some(Stat::TempFailed), false),
-            (format!("<x(\", {DELIVERY}Sent)@b>, {END}Please try again later"), Some(Stat::TempFailed), false),
-            (format!("<\"x\\\\\", {DELIVERY}Sent \"@b>, {END}Command rejected"), Some(Stat::Rejected), false),
+            (format!("<\"x, {DELIVERY}Sent\"@b>, {END}Please try again later"), Some(Delivery::TempFailed), false),
+            (format!("<x(\", {DELIVERY}Sent)@b>, {END}Please try again later"), Some(Delivery::TempFailed), false),
+            (format!("<\"x\\\\\", {DELIVERY}Sent \"@b>, {END}Command rejected"), Some(Delivery::Rejected), false),
             (format!("<a@b>, {END}Sent"), None, false),
             (format!("<a@b>, {END}Sent(... Unbalanced '('"), None, false),
-            (format!("<a@b>, {END}Message exceeds maximum fixed size (300000)"), Some(Stat::Rejected), false),
-            (format!("<a@b>, {END}Headers too large (32768 max)"), Some(Stat::Rejected), false),
+            (format!("<a@b>, {END}Message exceeds maximum fixed size (300000)"), Some(Delivery::Rejected), false),
+            (format!("<a@b>, {END}Headers too large (32768 max)"), Some(Delivery::Rejected), false),
             (format!("<a@b>, {END}Headers too large(... Unbalanced '('"), None, false),
-            (format!("<a@b>, {END}mx1.example.net closing connection"), Some(Stat::TempFailed), false),
-            (format!("<a@b>, {END}rset"), Some(Stat::Withdrawn), false),
-            (format!("<a@b>, {END}aborted by sender"), Some(Stat::Withdrawn), false),
+            (format!("<a@b>, {END}mx1.example.net closing connection"), Some(Delivery::TempFailed), false),
+            (format!("<a@b>, {END}rset"), None, false),
+            (format!("<a@b>, {END}aborted by sender"), None, false),
             ("root, ctladdr=<x>, delay=0, mailer=local, pri=1, stat=Please try again later".to_owned(), None, true),
         ] {
             let text = format!("to={text}");

@@ -3,6 +3,7 @@
 use crate::case::{Case, CaseId, CaseState, EntryFacts, Evidence, Kind, Taken, Told};
 use crate::config::Mode;
 use crate::entry::{Action, Entry};
+use crate::envelope::Delivery;
 use crate::event::Input;
 use crate::input::Reading;
 use crate::mail_line::Stamp;
@@ -13,7 +14,7 @@ use crate::record;
 use crate::time::LogTime;
 use crate::words;
 
-use super::group::{Delivery, Group};
+use super::group::Group;
 use super::names::{Home, host_name, host_number, is_known, same_host};
 use super::passed::Record;
 use super::seen::{Found, flag};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address;
 use crate::case::{self, Case, CaseState, EntryFacts, Evidence, Told};
-use crate::envelope::{FromLine, refused_sender};
+use crate::envelope::{Delivery, FromLine, refused_sender};
 use crate::reasons::{Class, Matcher, Rank, Role};
 use crate::zone::{WIDEST_MS, half_hours};
 
@@ -42,15 +42,6 @@ pub(crate) struct Group {
     /// Place in the order of eviction.
     pub place: Option<(u8, u64)>,
     pub bytes: usize,
-}
-
-/// What became of a message by its `to=` lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Delivery {
-    Sent,
-    Discarded,
-    Rejected,
-    TempFailed,
 }
 
 /// The lines of one transaction under a queue id. A refused MAIL keeps the id for the next one, so there may be several;

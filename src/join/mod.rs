@@ -28,7 +28,7 @@ mod waits;
 use std::collections::VecDeque;
 
 use crate::config::Config;
-use crate::envelope::{FromLine, ToLine};
+use crate::envelope::{Delivery, FromLine, ToLine};
 use crate::event::{Output, Revision};
 use crate::mail_line::{MailId, MailLine};
 use crate::peek::LineKind;
@@ -42,14 +42,14 @@ use crate::words;
 pub use clock::Watermark;
 use connections::Connections;
 use filters::Filters;
-use group::{Delivery, Group};
+use group::Group;
 use hosts::Hosts;
 pub(crate) use names::Home;
 use names::{NAMELESS, host_name, host_number};
 use parts::{Parts, Whole};
 use passed::Passed;
 use programs::Programs;
-use said::{Said, delivery, of_reception};
+use said::{Said, of_reception};
 use seen::{Seen, flag};
 use store::Store;
 use waits::Waits;
@@ -212,7 +212,7 @@ impl Join {
         self.bring_back(&about.id);
         let said = if line.part.is_none() { Said::read(line.text) } else { Said::Nothing };
         let slot = self.seen.touch(&about.id, self.hosts.number(about.home));
-        slot.note(flag::MAIL | said.flags());
+        slot.note(flag::MAIL | said.flags(), said.delivery());
         if let Some(at) = about.at
             && slot.mail_secs == 0
         {
@@ -252,7 +252,7 @@ impl Join {
         };
         // A text whose end is unknown says nothing.
         let said = if whole.cut { Said::Nothing } else { Said::read(&whole.text) };
-        self.seen.touch(&about.id, self.hosts.number(about.home)).note(said.flags());
+        self.seen.touch(&about.id, self.hosts.number(about.home)).note(said.flags(), said.delivery());
         let kept = self.text(&about, &said, &whole.text, &whole.text);
         let rest = &whole.tickets[usize::from(kept).min(whole.tickets.len())..];
         if !kept || !self.store.add_tickets(&about.id, host_name(about.host).as_deref(), rest) {
@@ -288,7 +288,7 @@ impl Join {
     fn to_line(&mut self, about: &About<'_>, line: ToLine<'_>, text: &[u8], raw: &[u8]) -> bool {
         // The line first, so that a record that leaves because of it has it.
         let kept = !line.delivery && self.candidate(about, text);
-        if let Some(delivery) = line.outcome.and_then(delivery) {
+        if let Some(delivery) = line.outcome {
             if delivery == Delivery::Sent && self.config.unlogged && self.connections.any_failed() {
                 self.passed_unlogged(about, text, raw);
             }
@@ -319,16 +319,7 @@ impl Join {
             {
                 group.collected = slot.flags & flag::COLLECTED != 0;
                 group.evicted = slot.flags & flag::EVICTED != 0;
-                for (bit, delivery) in [
-                    (flag::TEMP_FAILED, Delivery::TempFailed),
-                    (flag::REJECTED, Delivery::Rejected),
-                    (flag::SENT, Delivery::Sent),
-                    (flag::DISCARDED, Delivery::Discarded),
-                ] {
-                    if slot.flags & bit != 0 {
-                        group.deliver(delivery);
-                    }
-                }
+                group.delivery = group.delivery.or(slot.delivery);
             }
             group.others = self.passed_entries(id, host);
         }

@@ -1,9 +1,8 @@
 //! What a mail line says at first sight, before any rule is asked.
 
-use crate::envelope::{FromLine, Stat, ToLine};
+use crate::envelope::{Delivery, FromLine, ToLine};
 use crate::queue_id::QueueId;
 
-use super::group::Delivery;
 use super::seen::flag;
 
 /// What a text is by its first bytes: they decide whether it is looked at any further.
@@ -25,34 +24,18 @@ impl<'t> Said<'t> {
         read.unwrap_or(Said::Other)
     }
 
-    /// What the table of seen ids keeps of it.
+    /// What the table of seen ids keeps of it beside what became of the message.
     pub(super) fn flags(&self) -> u16 {
-        match self {
-            Said::From(line) if line.collected => flag::COLLECTED,
-            Said::To(line) => match line.outcome {
-                Some(Stat::Sent) => flag::SENT,
-                Some(Stat::Rejected) => flag::REJECTED,
-                Some(Stat::TempFailed) => flag::TEMP_FAILED,
-                Some(Stat::Discarded) => flag::DISCARDED,
-                _ => 0,
-            },
-            _ => 0,
-        }
+        if matches!(self, Said::From(line) if line.collected) { flag::COLLECTED } else { 0 }
+    }
+
+    /// What became of the message.
+    pub(super) fn delivery(&self) -> Option<Delivery> {
+        if let Said::To(line) = self { line.outcome } else { None }
     }
 }
 
 /// Whether a line is of the process that received its message, as far as it can be told.
 pub(super) fn of_reception(pid: Option<u32>, id: &QueueId) -> bool {
     pid.is_none_or(|pid| id.connection().is_none_or(|(connection, _)| connection.pid() == pid))
-}
-
-/// What a `to=` line says became of the message.
-pub(super) fn delivery(stat: Stat) -> Option<Delivery> {
-    match stat {
-        Stat::Sent => Some(Delivery::Sent),
-        Stat::Discarded => Some(Delivery::Discarded),
-        Stat::Rejected => Some(Delivery::Rejected),
-        Stat::TempFailed => Some(Delivery::TempFailed),
-        Stat::Withdrawn => None,
-    }
 }

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::envelope::Delivery;
 use crate::queue_id::QueueId;
 
 /// What was seen of a message.
@@ -11,24 +12,14 @@ pub(crate) mod flag {
     pub(crate) const MAIL: u16 = 1;
     /// Its text was received.
     pub(crate) const COLLECTED: u16 = 2;
-    /// `stat=Sent`.
-    pub(crate) const SENT: u16 = 4;
     /// An entry of `message_log`.
-    pub(crate) const ENTRY: u16 = 8;
-    /// `stat=` of a rejection.
-    pub(crate) const REJECTED: u16 = 16;
-    /// `stat=` of a temporary failure.
-    pub(crate) const TEMP_FAILED: u16 = 32;
-    /// Its evidence was given up because memory was short.
-    pub(crate) const EVICTED: u16 = 64;
+    pub(crate) const ENTRY: u16 = 4;
     /// An entry that is an abort.
-    pub(crate) const ABORT: u16 = 128;
-    /// `stat=discarded`.
-    pub(crate) const DISCARDED: u16 = 256;
+    pub(crate) const ABORT: u16 = 8;
+    /// Its evidence was given up because memory was short.
+    pub(crate) const EVICTED: u16 = 16;
     /// Ordinary lines of it were given up before they came here.
-    pub(crate) const LOST: u16 = 512;
-    /// What became of a message: at most one of these is noted.
-    pub(crate) const ENDS: u16 = SENT | REJECTED | TEMP_FAILED | DISCARDED;
+    pub(crate) const LOST: u16 = 32;
 }
 
 /// What is known of one id. Times are seconds, 0 if unknown.
@@ -39,6 +30,7 @@ pub(crate) struct Slot {
     pub mail_secs: u32,
     pub entry_secs: u32,
     pub flags: u16,
+    pub delivery: Option<Delivery>,
 }
 
 /// The table. Ids share slots in pairs: the newer one stands first, and one id of two hosts has room.
@@ -60,9 +52,9 @@ pub(crate) enum Found {
 impl Slot {
     /// Notes what was seen. Of what became of the message, the first counts, as in
     /// [`Group::deliver`](super::group::Group::deliver).
-    pub(crate) fn note(&mut self, flags: u16) {
-        let ended = if self.flags & flag::ENDS == 0 { 0 } else { flag::ENDS };
-        self.flags |= flags & !ended;
+    pub(crate) fn note(&mut self, flags: u16, delivery: Option<Delivery>) {
+        self.flags |= flags;
+        self.delivery = self.delivery.or(delivery);
     }
 }
 

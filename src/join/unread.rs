@@ -8,6 +8,7 @@
 use memchr::{memchr, memchr_iter};
 
 use crate::entry::Entry;
+use crate::envelope::Delivery;
 use crate::event::Input;
 use crate::glance::{Look, Says};
 use crate::mail_line::{MailId, MailLine, decimal};
@@ -26,6 +27,7 @@ struct Told {
     host: u32,
     secs: u32,
     flags: u16,
+    delivery: Option<Delivery>,
 }
 
 impl Join {
@@ -232,7 +234,7 @@ impl Join {
         told.reverse();
         for (place, told) in told {
             let slot = self.seen.touch(id, told.host);
-            slot.note(told.flags);
+            slot.note(told.flags, told.delivery);
             let secs = if told.log == LineKind::Mail { &mut slot.mail_secs } else { &mut slot.entry_secs };
             // The first line of a message counts, and the last entry.
             if *secs == 0 || told.log == LineKind::MessageLog {
@@ -249,17 +251,18 @@ impl Join {
     /// What a record says that has passed; none if it is another message's.
     fn read_again(&self, id: &QueueId, record: &Record<'_>) -> Option<Told> {
         let reading = crate::input::read(&self.config, record.input).filter(|reading| !reading.enriched)?;
-        let (host, flags) = match record.log {
+        let (host, flags, delivery) = match record.log {
             LineKind::Mail => {
                 let line = MailLine::parse(&reading.line).filter(|line| line.id == MailId::Queue(*id))?;
-                (self.hosts.number(record.home), flag::MAIL | Said::read(line.text).flags())
+                let said = Said::read(line.text);
+                (self.hosts.number(record.home), flag::MAIL | said.flags(), said.delivery())
             }
             LineKind::MessageLog => {
                 Entry::parse(&reading.line).filter(|entry| entry.id == *id)?;
-                (reading.host.as_deref().map_or(0, host_number), flag::ENTRY)
+                (reading.host.as_deref().map_or(0, host_number), flag::ENTRY, None)
             }
         };
-        Some(Told { log: record.log, host, secs: record.secs, flags })
+        Some(Told { log: record.log, host, secs: record.secs, flags, delivery })
     }
 }
 

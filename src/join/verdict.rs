@@ -3,11 +3,11 @@
 //! Pure: it reads evidence and changes nothing, so that it can be asked again whenever a line comes.
 
 use crate::case::{EntryFacts, Evidence, Kind, Outcome, Status, Verdict};
-use crate::envelope::{FromLine, Reply, reply};
+use crate::envelope::{Delivery, FromLine, Reply, reply};
 use crate::reasons::{Class, Fault, Matcher, Rank, Role, Stage};
 
 use super::clock::CLOCKS_MS;
-use super::group::{Delivery, Transaction};
+use super::group::Transaction;
 
 /// What the judgement rests on, beside the lines of the transaction.
 pub(crate) struct Facts<'g> {
