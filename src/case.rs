@@ -4,10 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::reasons::{Class, Rank, Stage, words};
+use crate::reasons::{Class, Rank, Stage, Timeout};
+use crate::spelled::spelled;
 use crate::time::LogTime;
 
-words! {
+spelled! {
     /// What a record tells.
     Kind {
         /// An abort, with its reason.
@@ -129,7 +130,7 @@ pub(crate) struct EntryFacts {
     pub refuses_mail: bool,
 }
 
-words! {
+spelled! {
     /// How sure the reason is.
     Status {
         /// A line names it.
@@ -143,7 +144,7 @@ words! {
     }
 }
 
-words! {
+spelled! {
     /// What became of the mail.
     Outcome {
         /// Its text never came, or the client withdrew it.
@@ -163,6 +164,24 @@ words! {
     }
 }
 
+spelled! {
+    /// Why a case has no reason.
+    WhyNot {
+        /// No line of the mail log has its queue id.
+        NoMailLines = "no_mail_lines",
+        /// Its lines say nothing about its end: sendmail's log level is too low for that.
+        OnlyOrdinaryLines = "only_ordinary_lines",
+        /// Lines of it were given up because memory was short.
+        Evicted = "evicted",
+        /// The mail log begins behind it.
+        StartedLate = "started_late",
+        /// Several hosts have lines under its queue id, and the entry names none.
+        AmbiguousHost = "ambiguous_host",
+        /// It could not wait for its lines.
+        StatelessHost = "stateless_host",
+    }
+}
+
 /// What was found out about a case.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Verdict<'g> {
@@ -170,7 +189,7 @@ pub(crate) struct Verdict<'g> {
     pub class: Class,
     pub outcome: Outcome,
     pub stage: Option<Stage>,
-    pub timeout: Option<char>,
+    pub timeout: Option<Timeout>,
     pub filter: Option<&'g str>,
     pub own_filter: Option<bool>,
     /// The lines, first the reason, with how strongly each speaks here.

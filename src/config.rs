@@ -5,8 +5,9 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::reasons::{Class, CompiledRule, Rank, Role, Rule, Stage, words};
+use crate::reasons::{Class, CompiledRule, Rank, Role, Rule, Stage, Timeout};
 use crate::schema::{Keys, Profile};
+use crate::spelled::spelled;
 
 /// What the engine is told to do.
 ///
@@ -67,7 +68,7 @@ pub struct Config {
     pub(crate) rules: Vec<CompiledRule>,
 }
 
-words! {
+spelled! {
     /// When aborts leave.
     Mode {
         /// When their reason is known or the wait is over.
@@ -77,7 +78,7 @@ words! {
     }
 }
 
-words! {
+spelled! {
     /// What becomes of records that carry no reason.
     Others {
         /// They pass on unchanged.
@@ -337,27 +338,22 @@ fn rule(path: &str, value: &Value) -> Result<CompiledRule, ConfigError> {
         None => None,
     };
     let timeout = match optional("timeout") {
-        Some((path, value)) => Some(
-            value
-                .as_str()
-                .and_then(|text| ["C", "S", "R", "E"].contains(&text).then(|| text.chars().next()).flatten())
-                .ok_or_else(|| ConfigError::value(&path, value, "C, S, R or E"))?,
-        ),
+        Some((path, value)) => Some(word(&path, value, Timeout::ALL, Timeout::as_str)?),
         None => None,
     };
-    let base = Rule {
-        id: "",
+    let rule = Rule {
+        id: &id,
         class: word(&class_path, class_value, Class::ALL, Class::as_str)?,
         rank,
         role: Role::Cause,
         stage,
         timeout,
         versions: "",
-        start: "",
-        rest: "",
+        start: &start,
+        rest: &rest,
         example: "",
     };
-    CompiledRule::new(&base, &id, &start, &rest).map_err(|error| ConfigError {
+    CompiledRule::new(&rule).map_err(|error| ConfigError {
         key: format!("{path}.rest"),
         problem: format!("no valid regular expression: {error}"),
     })

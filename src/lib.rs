@@ -62,13 +62,14 @@ mod queue_id;
 pub mod reasons;
 mod record;
 mod schema;
+mod spelled;
 mod stats;
 mod tags;
 mod time;
 mod words;
 mod zone;
 
-pub use case::{Kind, Outcome, Status};
+pub use case::{Kind, Outcome, Status, WhyNot};
 pub use config::{Config, ConfigError, Limits, Mode, Others};
 pub use engine::{Engine, RestoreError};
 pub use event::{Batch, Disposition, Input, Output, Revision, Source, What};

@@ -2,11 +2,11 @@
 
 use once_cell::sync::Lazy;
 
-use crate::case::{Case, CaseId, Evidence, Kind, Verdict};
+use crate::case::{Case, CaseId, Evidence, Kind, Verdict, WhyNot};
 use crate::event::Input;
 use crate::json;
 use crate::object::{Object, write_text};
-use crate::reasons::{Class, Matcher, Rank, Stage, advice};
+use crate::reasons::{Class, Matcher, Rank, Stage, Timeout, advice};
 use crate::time::{LogTime, TEXT};
 use crate::words;
 
@@ -15,30 +15,6 @@ pub(crate) const MEMBER: &str = "abort";
 
 /// The version of the object's shape.
 const SCHEMA: &str = "1";
-
-/// Why an abort is unexplained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum WhyNot {
-    NoMailLines,
-    OnlyOrdinaryLines,
-    Evicted,
-    StartedLate,
-    AmbiguousHost,
-    StatelessHost,
-}
-
-impl WhyNot {
-    fn as_str(self) -> &'static str {
-        match self {
-            WhyNot::NoMailLines => "no_mail_lines",
-            WhyNot::OnlyOrdinaryLines => "only_ordinary_lines",
-            WhyNot::Evicted => "evicted",
-            WhyNot::StartedLate => "started_late",
-            WhyNot::AmbiguousHost => "ambiguous_host",
-            WhyNot::StatelessHost => "stateless_host",
-        }
-    }
-}
 
 /// What to do, as it is written: for every class, in their order.
 static ADVICE: Lazy<Vec<String>> =
@@ -90,7 +66,7 @@ impl Issue<'_> {
         object.some_text("filter", verdict.filter);
         object.some_flag("own_filter", verdict.own_filter);
         object.some_text("stage", verdict.stage.map(Stage::as_str));
-        object.some_text("timeout", verdict.timeout.map(|letter| letter.to_string()).as_deref());
+        object.some_text("timeout", verdict.timeout.map(Timeout::as_str));
         object.text("outcome", verdict.outcome.as_str());
         let advice = ADVICE.get(verdict.class as usize).map_or("null", |advice| &**advice);
         object.member("advice").extend_from_slice(advice.as_bytes());

@@ -1,9 +1,9 @@
 //! The schemas in whose words records may be issued, and what shows that one was.
 
 use crate::json::{self, Members};
-use crate::reasons::words;
+use crate::spelled::spelled;
 
-words! {
+spelled! {
     /// In whose words records are issued.
     Profile {
         /// The object `abort` of docs/record.md.
@@ -17,7 +17,7 @@ words! {
     }
 }
 
-words! {
+spelled! {
     /// How the names of a profile's fields are written.
     Keys {
         /// `{"event": {"reason": …}}`

@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
+use abort_reason::WhyNot;
+use abort_reason::reasons::{Stage, Timeout};
+
 use crate::issued::{Latest, Spool};
 use crate::record::{self, Abort};
 use crate::text::cell;
@@ -53,10 +56,11 @@ pub fn write_csv<S: Spool>(latest: &mut Latest<S>, out: impl Write) -> Result<io
 /// A record in the order of [`COLUMNS`].
 fn cells(abort: &Abort) -> [Cow<'_, str>; COLUMNS.len()] {
     let text = |text: &'_ Option<String>| Cow::Owned(text.clone().unwrap_or_default());
-    let word = |word: Option<bool>| Cow::Borrowed(word.map_or("", |word| if word { "true" } else { "false" }));
+    let answer = |is: Option<bool>| Cow::Borrowed(is.map_or("", |is| if is { "true" } else { "false" }));
+    let word = |word: Option<&'static str>| Cow::Borrowed(word.unwrap_or_default());
     [
         Cow::Borrowed(&abort.id),
-        Cow::Borrowed(&abort.kind),
+        Cow::Borrowed(abort.kind.as_str()),
         Cow::Borrowed(&abort.queue_id),
         text(&abort.host),
         text(&abort.time),
@@ -64,17 +68,17 @@ fn cells(abort: &Abort) -> [Cow<'_, str>; COLUMNS.len()] {
         Cow::Owned(abort.to.join(" ")),
         text(&abort.relay),
         Cow::Owned(abort.processing_secs.as_ref().map(ToString::to_string).unwrap_or_default()),
-        Cow::Borrowed(&abort.status),
-        Cow::Borrowed(&abort.class),
-        Cow::Borrowed(&abort.fault),
-        word(abort.ignorable),
+        Cow::Borrowed(abort.status.as_str()),
+        Cow::Borrowed(abort.class.as_str()),
+        Cow::Borrowed(abort.fault.as_str()),
+        answer(abort.ignorable),
         text(&abort.reason),
         text(&abort.filter),
-        word(abort.own_filter),
-        text(&abort.stage),
-        text(&abort.timeout),
-        Cow::Borrowed(&abort.outcome),
-        text(&abort.why_not),
+        answer(abort.own_filter),
+        word(abort.stage.map(Stage::as_str)),
+        word(abort.timeout.map(Timeout::as_str)),
+        Cow::Borrowed(abort.outcome.as_str()),
+        word(abort.why_not.map(WhyNot::as_str)),
         Cow::Owned(abort.revision.to_string()),
     ]
 }

@@ -1,6 +1,8 @@
-//! The `abort` object of an issued record, as the table and the CSV show it. The records themselves are never rebuilt
-//! from it: `ndjson` and `json` give the engine's bytes.
+//! The `abort` object of an issued record, as it is shown and counted. The records themselves are never rebuilt from it:
+//! `ndjson` and `json` give the engine's bytes.
 
+use abort_reason::reasons::{Class, Fault, Stage, Timeout};
+use abort_reason::{Kind, Outcome, Status, WhyNot};
 use serde::Deserialize;
 
 /// The host alone.
@@ -9,13 +11,12 @@ struct Host {
     host: Option<String>,
 }
 
-/// The object, without its evidence.
-/// Its fields are those of docs/record.md.
+/// The object, without its evidence. Its fields are those of docs/record.md.
 #[derive(Debug, Deserialize)]
 #[allow(missing_docs)]
 pub struct Abort {
     pub id: String,
-    pub kind: String,
+    pub kind: Kind,
     pub queue_id: String,
     pub host: Option<String>,
     pub time: Option<String>,
@@ -24,18 +25,18 @@ pub struct Abort {
     pub to: Vec<String>,
     pub relay: Option<String>,
     pub processing_secs: Option<serde_json::Number>,
-    pub status: String,
-    pub class: String,
-    pub fault: String,
+    pub status: Status,
+    pub class: Class,
+    pub fault: Fault,
     pub ignorable: Option<bool>,
     pub reason: Option<String>,
     pub filter: Option<String>,
     pub own_filter: Option<bool>,
-    pub stage: Option<String>,
-    pub timeout: Option<String>,
-    pub outcome: String,
+    pub stage: Option<Stage>,
+    pub timeout: Option<Timeout>,
+    pub outcome: Outcome,
     pub advice: Option<Advice>,
-    pub why_not: Option<String>,
+    pub why_not: Option<WhyNot>,
     pub revision: u32,
 }
 

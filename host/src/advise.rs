@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use abort_reason_explain::advise::{Advice, Advisor, Letter};
+use abort_reason::reasons::Timeout;
+use abort_reason_explain::advise::{Advice, Advisor};
 
 use crate::cli::{self, AdviseFormat};
 use crate::explain::{explain, table::Style};
@@ -13,7 +14,7 @@ use crate::settings;
 use crate::text::{visible, visible_json};
 
 /// What `T=` says, in seconds.
-pub type Configured = BTreeMap<Letter, f64>;
+pub type Configured = BTreeMap<Timeout, f64>;
 
 /// Runs the subcommand.
 pub fn run(options: &cli::Advise) -> Result<()> {
@@ -54,7 +55,8 @@ pub(crate) fn timeouts(text: &str) -> std::result::Result<Configured, String> {
     let wrong = || format!("{text:?} is not like C:5m;S:10s;R:10s;E:5m");
     for part in text.trim_start_matches("T=").split(';').map(str::trim).filter(|part| !part.is_empty()) {
         let (letter, value) = part.split_once(':').ok_or_else(wrong)?;
-        let letter = Letter::of(letter.trim()).ok_or_else(wrong)?;
+        let is_it = |timeout: &&Timeout| timeout.as_str() == letter.trim();
+        let letter = *Timeout::ALL.iter().find(is_it).ok_or_else(wrong)?;
         let value = value.trim();
         let (number, unit) = value.split_at(value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len()));
         let unit = match unit {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
-use abort_reason::reasons::{Class, Rule, Stage, TABLE, advice};
+use abort_reason::reasons::{Class, Rule, Stage, TABLE, Timeout, advice};
 use serde_json::json;
 
 use crate::cli::{self, ReasonsFormat};
@@ -30,7 +30,7 @@ fn table(style: Style) -> String {
             &rule.class.as_str().replace('_', " "),
             rule.rank.as_str(),
             stage(rule),
-            &timeout(rule),
+            timeout(rule),
             rule.versions,
             rule.example,
         ]);
@@ -59,7 +59,7 @@ fn markdown() -> String {
         if let Some(url) = advice.url {
             let _ = writeln!(page, "See <{url}>.");
         }
-        let rules: Vec<&Rule> = TABLE.iter().filter(|rule| rule.class == *class).collect();
+        let rules: Vec<&Rule<'_>> = TABLE.iter().filter(|rule| rule.class == *class).collect();
         if rules.is_empty() {
             let _ = writeln!(page, "\nNo line says so: it follows from what the log does not hold.");
             continue;
@@ -118,7 +118,7 @@ fn json() -> String {
                 "ignorable": rule.class.ignorable(),
                 "rank": rule.rank.as_str(),
                 "stage": rule.stage.map(Stage::as_str),
-                "timeout": rule.timeout,
+                "timeout": rule.timeout.map(Timeout::as_str),
                 "versions": rule.versions,
                 "start": rule.start,
                 "rest": rule.rest,
@@ -133,15 +133,15 @@ fn json() -> String {
     text
 }
 
-fn stage(rule: &Rule) -> &'static str {
+fn stage(rule: &Rule<'_>) -> &'static str {
     rule.stage.map_or("", Stage::as_str)
 }
 
-fn timeout(rule: &Rule) -> String {
-    rule.timeout.map(String::from).unwrap_or_default()
+fn timeout(rule: &Rule<'_>) -> &'static str {
+    rule.timeout.map_or("", Timeout::as_str)
 }
 
-fn rest(rule: &Rule) -> String {
+fn rest(rule: &Rule<'_>) -> String {
     if rule.rest.is_empty() { String::new() } else { format!("  /{}/", rule.rest) }
 }
 

@@ -113,7 +113,7 @@ impl Shape {
         let mut rest = record;
         for hole in &self.holes {
             rest = behind_start(rest, &hole.before)?;
-            let length = if hole.is_text { END.find(rest)? } else { json::number_length(rest) };
+            let length = if hole.is_text { END.find(rest)? } else { json::bare_length(rest)? };
             let (value, behind) = rest.split_at_checked(length)?;
             if let Field::Line(_) = hole.field {
                 let start = record.len() - rest.len();
@@ -198,7 +198,9 @@ mod tests {
         let second = of("mx2.example.net", 14_029, "6AND15V7014029: from=<a@b>").replace("\"n\":14029,", "");
         let reading = shapes.read(second.as_bytes()).unwrap();
         assert_eq!(Some(reading), input::read(&config, Input::Record(second.as_bytes())));
-        // A member more, and what is escaped.
+        // A value that is none, a member more, and what is escaped.
+        let spoilt = bytes.replace("\"_PID\":1", "\"_PID\":a");
+        assert_eq!(shapes.read(spoilt.as_bytes()), None);
         assert_eq!(shapes.read(first.as_bytes()), None);
         assert_eq!(shapes.read(of("mx1", 1, "a\\\\b").replace("\"n\":1,", "").as_bytes()), None);
     }

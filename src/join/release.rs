@@ -2,13 +2,13 @@
 
 use std::collections::BinaryHeap;
 
-use crate::case::{Case, CaseState, EntryFacts, Kind, Status, Told, Verdict};
+use crate::case::{Case, CaseState, EntryFacts, Kind, Status, Told, Verdict, WhyNot};
 use crate::config::Others;
 use crate::event::{Output, Revision};
 use crate::peek::LineKind;
 use crate::queue_id::QueueId;
 use crate::reasons::Class;
-use crate::record::{Issue, WhyNot};
+use crate::record::Issue;
 use crate::zone::WIDEST_MS;
 
 use super::Join;

@@ -1,26 +1,8 @@
 //! What happened, whose fault it is, how strongly a line says so, and at which stage of the SMTP transaction.
 
-/// Writes an enum of words, with their spelling in records and configuration.
-macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-        pub enum $name { $($(#[$doc])* #[serde(rename = $word)] $variant,)+ }
+use crate::spelled::spelled;
 
-        impl $name {
-            /// All values, in the order of this list.
-            pub const ALL: &'static [$name] = &[$($name::$variant),+];
-
-            /// The word as it stands in records.
-            pub const fn as_str(self) -> &'static str {
-                match self { $($name::$variant => $word,)+ }
-            }
-        }
-    };
-}
-pub(crate) use words;
-
-words! {
+spelled! {
     /// What happened.
     Class {
         /// The SMTP client closed or reset the connection.
@@ -54,7 +36,7 @@ words! {
     }
 }
 
-words! {
+spelled! {
     /// Who caused it.
     Fault {
         /// The SMTP client.
@@ -70,7 +52,7 @@ words! {
     }
 }
 
-words! {
+spelled! {
     /// How strongly a line says so; the first is the strongest.
     Rank {
         /// Names a cause.
@@ -82,7 +64,7 @@ words! {
     }
 }
 
-words! {
+spelled! {
     /// The stage of the transaction at which it ended, in milter's words.
     Stage {
         /// Connection and negotiation with the filter.
@@ -103,6 +85,20 @@ words! {
         Body = "body",
         /// End of the message: waiting for the verdict.
         Eom = "eom",
+    }
+}
+
+spelled! {
+    /// The letter of `T=` that ran out.
+    Timeout {
+        /// Connecting to the filter.
+        Connect = "C",
+        /// Sending to the filter.
+        Send = "S",
+        /// Reading a reply.
+        Read = "R",
+        /// From the end of the message to the last answer.
+        End = "E",
     }
 }
 

@@ -10,7 +10,7 @@ use crate::address;
 use crate::envelope::client;
 use crate::words::behind_start;
 
-use super::class::{Class, Rank, Stage};
+use super::class::{Class, Rank, Stage, Timeout};
 use super::start::{Behind, Named, Start};
 use super::table::{NO_TROUBLE, Role, Rule, STANDARD_RULESETS, TABLE};
 
@@ -22,7 +22,7 @@ pub(crate) struct CompiledRule {
     pub rank: Rank,
     pub role: Role,
     pub stage: Option<Stage>,
-    pub timeout: Option<char>,
+    pub timeout: Option<Timeout>,
     start: Start,
     /// None where nothing may follow.
     rest: Option<Regex>,
@@ -90,30 +90,30 @@ struct Group {
 
 /// The rows of the table, compiled once in a process; a test compiles every row.
 static ROWS: Lazy<Vec<CompiledRule>> =
-    Lazy::new(|| TABLE.iter().filter_map(|row| CompiledRule::new(row, row.id, row.start, row.rest).ok()).collect());
+    Lazy::new(|| TABLE.iter().filter_map(|row| CompiledRule::new(row).ok()).collect());
 
 /// The matcher of the table alone, which most engines share.
 static BUILT_IN: Lazy<Matcher> = Lazy::new(|| Matcher(Arc::new(Rules::new(Vec::new()))));
 
 impl CompiledRule {
     /// Compiles a rule; the error is the regular expression's.
-    pub(crate) fn new(rule: &Rule, id: &str, start: &str, rest: &str) -> Result<CompiledRule, regex::Error> {
-        let expression = RegexBuilder::new(&format!("^(?:{rest})$"))
+    pub(crate) fn new(rule: &Rule<'_>) -> Result<CompiledRule, regex::Error> {
+        let expression = RegexBuilder::new(&format!("^(?:{})$", rule.rest))
             .unicode(false)
             .dot_matches_new_line(true)
             .size_limit(1 << 20)
             .dfa_size_limit(1 << 20)
             .build()?;
         Ok(CompiledRule {
-            id: id.into(),
+            id: rule.id.into(),
             class: rule.class,
             rank: rule.rank,
             role: rule.role,
             stage: rule.stage,
             timeout: rule.timeout,
-            start: Start::new(start),
+            start: Start::new(rule.start),
             groups: Groups::new(&expression),
-            rest: Some(expression).filter(|_| !rest.is_empty()),
+            rest: Some(expression).filter(|_| !rule.rest.is_empty()),
         })
     }
 

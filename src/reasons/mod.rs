@@ -7,7 +7,6 @@ mod start;
 mod table;
 
 pub use advice::{Advice, advice};
-pub(crate) use class::words;
-pub use class::{Class, Fault, Rank, Stage};
+pub use class::{Class, Fault, Rank, Stage, Timeout};
 pub(crate) use matcher::{CompiledRule, Matcher};
 pub use table::{Role, Rule, TABLE};

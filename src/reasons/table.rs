@@ -11,13 +11,13 @@
 //! text. So no `rest` admits `... `, but in a field that is checked, and in rows that only say that a recipient was refused,
 //! which is then true.
 
-use super::class::{Class, Rank, Stage};
+use super::class::{Class, Rank, Stage, Timeout};
 
 /// One row of the table: a line that says something about why a transaction ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rule {
+pub struct Rule<'t> {
     /// A stable name; letters as in the sections of sendmail's sources that write the lines.
-    pub id: &'static str,
+    pub id: &'t str,
     /// What the line says happened.
     pub class: Class,
     /// How strongly.
@@ -27,15 +27,15 @@ pub struct Rule {
     /// The stage, where the line doesn't name it.
     pub stage: Option<Stage>,
     /// The letter of `T=` that ran out.
-    pub timeout: Option<char>,
+    pub timeout: Option<Timeout>,
     /// The versions of sendmail that write it.
-    pub versions: &'static str,
+    pub versions: &'t str,
     /// The literal beginning.
-    pub start: &'static str,
+    pub start: &'t str,
     /// A regular expression for the rest.
-    pub rest: &'static str,
+    pub rest: &'t str,
     /// A text that fits.
-    pub example: &'static str,
+    pub example: &'t str,
 }
 
 /// What a line means to the join, beside its class.
@@ -107,7 +107,7 @@ const fn row(
     start: &'static str,
     rest: &'static str,
     example: &'static str,
-) -> Rule {
+) -> Rule<'static> {
     Rule {
         id,
         class,
@@ -122,18 +122,18 @@ const fn row(
     }
 }
 
-impl Rule {
-    const fn ranked(self, rank: Rank) -> Rule {
+impl Rule<'static> {
+    const fn ranked(self, rank: Rank) -> Rule<'static> {
         Rule { rank, ..self }
     }
-    const fn role(self, role: Role) -> Rule {
+    const fn role(self, role: Role) -> Rule<'static> {
         Rule { role, ..self }
     }
-    const fn at(self, stage: Stage) -> Rule {
+    const fn at(self, stage: Stage) -> Rule<'static> {
         Rule { stage: Some(stage), ..self }
     }
-    const fn timeout(self, letter: char) -> Rule {
-        Rule { timeout: Some(letter), ..self }
+    const fn timeout(self, timeout: Timeout) -> Rule<'static> {
+        Rule { timeout: Some(timeout), ..self }
     }
 }
 
@@ -145,22 +145,22 @@ use Rank::{Circumstantial, Consequence};
 
 /// The table.
 #[rustfmt::skip]
-pub const TABLE: &[Rule] = &[
+pub const TABLE: &[Rule<'static>] = &[
     // Failures of a filter (sendmail/milter.c).
     row("M-01r", FilterTimeout, ALL, "Milter ({filter}): timeout ", concat!("(?:before|during) data read(?:, where=", stages!(), ")?"),
-        "Milter (PureMessage): timeout before data read, where=eom").timeout('R'),
+        "Milter (PureMessage): timeout before data read, where=eom").timeout(Timeout::Read),
     row("M-01w", FilterTimeout, ALL, "Milter ({filter}): timeout ", concat!("(?:before|during) data write(?:, where=", stages!(), ")?"),
-        "Milter (PureMessage): timeout before data write, where=body chunk").timeout('S'),
+        "Milter (PureMessage): timeout before data write, where=body chunk").timeout(Timeout::Send),
     row("M-02", FilterTimeout, "8.14-8.18", "Milter ({filter}): timeout during data read in ", stages!(),
-        "Milter (PureMessage): timeout during data read in eom").timeout('R'),
+        "Milter (PureMessage): timeout during data read in eom").timeout(Timeout::Read),
     row("M-03", FilterTimeout, ALL, "Milter read({filter}): timeout before data read", concat!("(?:, where=", stages!(), ")?"),
-        "Milter read(PureMessage): timeout before data read, where=header").timeout('R'),
+        "Milter read(PureMessage): timeout before data read, where=header").timeout(Timeout::Read),
     row("M-03a", FilterTimeout, "8.11", "milter_read({filter}): timeout", r"(?: before data read)?(?:\\n)?",
-        r"milter_read(PureMessage): timeout before data read\n").timeout('R'),
+        r"milter_read(PureMessage): timeout before data read\n").timeout(Timeout::Read),
     row("M-03b", FilterTimeout, "8.11", "milter_write({filter}): timeout", r"(?: before data send)?(?:\\n)?",
-        r"milter_write(PureMessage): timeout\n").timeout('S'),
+        r"milter_write(PureMessage): timeout\n").timeout(Timeout::Send),
     row("M-12", FilterTimeout, "8.11-8.18", "milter_data({filter}): EOM ACK/NAK timeout", "",
-        "milter_data(PureMessage): EOM ACK/NAK timeout").at(Stage::Eom).timeout('E'),
+        "milter_data(PureMessage): EOM ACK/NAK timeout").at(Stage::Eom).timeout(Timeout::End),
     row("M-04", FilterClosed, ALL, "Milter ({filter}): read returned ", concat!(r"-?\d+: ", text!()),
         "Milter (PureMessage): read returned -1: Connection reset by relay.example.com"),
     row("M-04a", FilterClosed, "8.11", "milter_read({filter}): read returned ", concat!(r"-?\d+(?:: ", text!(), r"|, expecting \d+)"),
@@ -190,7 +190,7 @@ pub const TABLE: &[Rule] = &[
     row("M-50", FilterProtocolError, ALL, "milter_data({filter}): lied about replacing body, rejecting request and tempfailing message", "",
         "milter_data(PureMessage): lied about replacing body, rejecting request and tempfailing message").at(Stage::Eom),
     row("M-20t", FilterUnreachable, ALL, "Milter ({filter}): error connecting to filter: Connection timed out", concat!("(?: with ", text!(), ")?"),
-        "Milter (PureMessage): error connecting to filter: Connection timed out with 127.0.0.1").at(Stage::Connect).timeout('C'),
+        "Milter (PureMessage): error connecting to filter: Connection timed out with 127.0.0.1").at(Stage::Connect).timeout(Timeout::Connect),
     row("M-20", FilterUnreachable, ALL, "Milter ({filter}): error connecting to filter: ", text!(),
         "Milter (PureMessage): error connecting to filter: Connection refused by /run/pmx").at(Stage::Connect),
     row("M-20a", FilterUnreachable, "8.11", "X{filter}: error connecting to filter", "",

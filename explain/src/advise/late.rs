@@ -5,6 +5,7 @@
 //! how much too late the answer was. What PureMessage spent on the message up to then (`tm=`), less that, is about how long
 //! sendmail waited.
 
+use abort_reason::reasons::{Stage, Timeout};
 use serde::Serialize;
 
 /// Timeouts that are remembered of one setting; of more, the first.
@@ -19,36 +20,6 @@ const SHARE: f64 = 0.95;
 
 /// Fewer timeouts say nothing about the next ones.
 const FEW: usize = 5;
-
-/// A letter of `T=`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub enum Letter {
-    /// Connecting to the filter.
-    C,
-    /// Sending to the filter.
-    S,
-    /// Reading a reply.
-    R,
-    /// From the end of the message to the last answer.
-    E,
-}
-
-impl Letter {
-    /// The letter as a record names it.
-    pub fn of(text: &str) -> Option<Letter> {
-        [Letter::C, Letter::S, Letter::R, Letter::E].into_iter().find(|letter| letter.as_str() == text)
-    }
-
-    /// The letter as sendmail writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Letter::C => "C",
-            Letter::S => "S",
-            Letter::R => "R",
-            Letter::E => "E",
-        }
-    }
-}
 
 /// A message at which PureMessage was too slow.
 #[derive(Debug, Clone, Copy)]
@@ -70,12 +41,12 @@ impl Sample {
 }
 
 /// How long a client waits at a stage, in seconds, with some in hand: RFC 5321, 4.5.3.2. A longer timeout loses the client.
-pub(super) fn patience(stage: &str) -> f64 {
+pub(super) fn patience(stage: Option<Stage>) -> f64 {
     match stage {
         // The text has come: ten minutes.
-        "header" | "eoh" | "body" | "eom" => 540.0,
+        Some(Stage::Header | Stage::Eoh | Stage::Body | Stage::Eom) => 540.0,
         // Two minutes.
-        "data" => 105.0,
+        Some(Stage::Data) => 105.0,
         // Five minutes.
         _ => 270.0,
     }
@@ -92,7 +63,7 @@ pub(super) struct Late {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Timeouts {
     /// The letter of `T=`.
-    pub letter: Letter,
+    pub letter: Timeout,
     /// Of which host's sendmail, where there are several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
@@ -128,7 +99,7 @@ impl Late {
     }
 
     /// What is known of them. `configured`: how long sendmail waits, where that is known.
-    pub(super) fn told(&self, letter: Letter, host: Option<String>, configured: Option<f64>) -> Timeouts {
+    pub(super) fn told(&self, letter: Timeout, host: Option<String>, configured: Option<f64>) -> Timeouts {
         let waited = configured.or_else(|| self.waited());
         // How long PureMessage took, and how long the client would have waited for it.
         let took = |sample: &Sample| {
@@ -188,10 +159,10 @@ fn at_share(sorted: &[f64], share: f64) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn late(samples: impl IntoIterator<Item = (f64, f64)>, stage: &str) -> Late {
+    fn late(samples: impl IntoIterator<Item = (f64, f64)>, stage: Stage) -> Late {
         let mut all = Late::default();
         for (spent, late) in samples {
-            all.add(Some(Sample { spent, late, patience: patience(stage) }));
+            all.add(Some(Sample { spent, late, patience: patience(Some(stage)) }));
         }
         all
     }
@@ -199,7 +170,8 @@ mod tests {
     #[test]
     fn the_value_is_what_most_needed() {
         // sendmail waits for 10 s; the answers took 11 to 30 s.
-        let told = late((1..=20).map(|n| (10.4 + f64::from(n), f64::from(n))), "rcpt").told(Letter::R, None, None);
+        let told =
+            late((1..=20).map(|n| (10.4 + f64::from(n), f64::from(n))), Stage::Rcpt).told(Timeout::Read, None, None);
         assert_eq!((told.waited_secs, told.suggested_secs, told.saves), (Some(10.0), Some(29.0), 19));
         assert_eq!((told.hopeless, told.took_secs), (0, Some([20.0, 29.0, 30.0])));
     }
@@ -207,36 +179,36 @@ mod tests {
     #[test]
     fn what_takes_longer_than_the_client_waits_is_saved_by_no_value() {
         let hung = || (0..20).map(|n| (310.0, 300.0 + f64::from(n) / 4.0));
-        let told = late(hung(), "rcpt").told(Letter::R, None, Some(10.0));
+        let told = late(hung(), Stage::Rcpt).told(Timeout::Read, None, Some(10.0));
         assert_eq!((told.hopeless, told.suggested_secs, told.saves), (20, None, 0));
         // Behind the text it waits longer.
-        let told = late(hung(), "eom").told(Letter::R, None, Some(10.0));
+        let told = late(hung(), Stage::Eom).told(Timeout::Read, None, Some(10.0));
         assert_eq!((told.hopeless, told.suggested_secs), (0, Some(315.0)));
     }
 
     #[test]
     fn clocks_that_differ_tell_nothing() {
         // The entry seems to come before sendmail's line.
-        let early = late([(14.0, -16.0); 20], "rcpt");
-        let told = early.told(Letter::R, None, None);
+        let early = late([(14.0, -16.0); 20], Stage::Rcpt);
+        let told = early.told(Timeout::Read, None, None);
         assert_eq!((told.suggested_secs, told.untold, told.waited_secs), (None, 20, None));
         // Where it is known how long sendmail waits, what PureMessage spent is left.
-        let told = early.told(Letter::R, None, Some(10.0));
+        let told = early.told(Timeout::Read, None, Some(10.0));
         assert_eq!((told.suggested_secs, told.untold), (Some(14.0), 0));
         // And two minutes behind it.
-        let told = late([(15.0, 125.0); 20], "rcpt").told(Letter::R, None, Some(10.0));
+        let told = late([(15.0, 125.0); 20], Stage::Rcpt).told(Timeout::Read, None, Some(10.0));
         assert_eq!(told.suggested_secs, Some(15.0));
     }
 
     #[test]
     fn an_answer_in_the_same_second_tells_of_no_value() {
-        let told = late([(10.2, 0.0); 20], "rcpt").told(Letter::R, None, None);
+        let told = late([(10.2, 0.0); 20], Stage::Rcpt).told(Timeout::Read, None, None);
         assert_eq!((told.waited_secs, told.suggested_secs, told.count), (Some(10.0), None, 20));
     }
 
     #[test]
     fn few_say_nothing() {
-        assert_eq!(late([(14.0, 4.0); 4], "rcpt").told(Letter::R, None, None).suggested_secs, None);
-        assert_eq!(Late::default().told(Letter::E, None, None).took_secs, None);
+        assert_eq!(late([(14.0, 4.0); 4], Stage::Rcpt).told(Timeout::Read, None, None).suggested_secs, None);
+        assert_eq!(Late::default().told(Timeout::End, None, None).took_secs, None);
     }
 }

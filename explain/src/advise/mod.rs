@@ -8,15 +8,16 @@ mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use abort_reason::{LogTime, Processing};
+use abort_reason::reasons::{Class, Timeout};
+use abort_reason::{Kind, LogTime, Outcome, Processing, WhyNot};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use crate::record::{self, Abort};
 pub use episodes::{Episode, Trouble};
 use episodes::{Episodes, Failure, Minutes};
+pub use late::Timeouts;
 use late::{Late, Sample};
-pub use late::{Letter, Timeouts};
 
 /// A day: no message takes longer.
 const LONGEST_MS: u64 = 86_400_000;
@@ -30,7 +31,7 @@ const SIZES: [u64; 4] = [10_000, 100_000, 1_000_000, 10_000_000];
 /// Collects what advice is made of.
 #[derive(Debug, Clone)]
 pub struct Advisor {
-    configured: BTreeMap<Letter, f64>,
+    configured: BTreeMap<Timeout, f64>,
     all: Times,
     hours: Vec<Times>,
     sizes: Vec<Times>,
@@ -48,11 +49,11 @@ pub struct Advisor {
     uncovered: u64,
     /// See [`Advisor::unreachable`].
     unreachable: Option<(u64, bool)>,
-    outcomes: BTreeMap<String, u64>,
+    outcomes: BTreeMap<Outcome, u64>,
 }
 
 /// A setting that can run out: of which host's sendmail, for which filter.
-type Place = (Letter, String, String);
+type Place = (Timeout, String, String);
 
 /// Settings that are told apart; a site has some dozens.
 const MOST_PLACES: usize = 256;
@@ -121,7 +122,7 @@ pub struct Advice {
     /// Messages for which sendmail could not connect to PureMessage. Where it then refused the mail, no entry tells of it.
     pub unreachable: u64,
     /// What became of the mail at which it failed.
-    pub outcomes: BTreeMap<String, u64>,
+    pub outcomes: BTreeMap<Outcome, u64>,
     /// Timeouts by letter of `T=`.
     pub timeouts: Vec<Timeouts>,
     /// When it failed: the worst stretches.
@@ -173,7 +174,7 @@ impl Times {
 
 impl Advisor {
     /// Nothing collected yet. `configured`: what `T=` says, in seconds, as far as it is known.
-    pub fn new(configured: BTreeMap<Letter, f64>) -> Advisor {
+    pub fn new(configured: BTreeMap<Timeout, f64>) -> Advisor {
         let times = |count| vec![Times(None); count];
         Advisor {
             configured,
@@ -222,20 +223,21 @@ impl Advisor {
     /// Takes the last word on an abort.
     pub fn record(&mut self, record: &[u8]) {
         let Some(abort) = record::abort(record) else { return };
-        self.aborts += u64::from(abort.kind == "abort");
-        let failure = match abort.class.as_str() {
+        self.aborts += u64::from(abort.kind == Kind::Abort);
+        let failure = match abort.class {
             _ if abort.own_filter == Some(false) => None,
-            "filter_timeout" => Some(Failure::Slow),
-            "filter_closed" | "filter_protocol_error" => Some(Failure::Closed),
-            "filter_unreachable" => Some(Failure::Unreachable),
+            Class::FilterTimeout => Some(Failure::Slow),
+            Class::FilterClosed | Class::FilterProtocolError => Some(Failure::Closed),
+            Class::FilterUnreachable => Some(Failure::Unreachable),
             _ => None,
         };
-        let why_not = abort.why_not.as_deref().unwrap_or_default();
-        self.unnamed += u64::from(abort.class == "filter_failure_suspected" || why_not == "only_ordinary_lines");
-        self.uncovered += u64::from(matches!(why_not, "no_mail_lines" | "started_late"));
+        let is_unnamed =
+            abort.class == Class::FilterFailureSuspected || abort.why_not == Some(WhyNot::OnlyOrdinaryLines);
+        self.unnamed += u64::from(is_unnamed);
+        self.uncovered += u64::from(matches!(abort.why_not, Some(WhyNot::NoMailLines | WhyNot::StartedLate)));
         let Some(failure) = failure else { return };
         self.failures += 1;
-        *self.outcomes.entry(abort.outcome.clone()).or_default() += 1;
+        *self.outcomes.entry(abort.outcome).or_default() += 1;
         self.is_named |= abort.own_filter == Some(true);
         let filter = abort.filter.clone().unwrap_or_default();
         if self.filters.len() < MOST_FILTERS || self.filters.contains_key(&filter) {
@@ -244,7 +246,7 @@ impl Advisor {
         if let Some(time) = abort.time.as_deref().and_then(LogTime::parse) {
             self.minutes.failure(time.civil_ms(), failure);
         }
-        if let Some(letter) = abort.timeout.as_deref().and_then(Letter::of).filter(|_| failure == Failure::Slow) {
+        if let Some(letter) = abort.timeout.filter(|_| failure == Failure::Slow) {
             let place = (letter, abort.host.clone().unwrap_or_default(), filter);
             if self.late.len() < MOST_PLACES || self.late.contains_key(&place) {
                 self.late.entry(place).or_default().add(sample(&abort, record));
@@ -305,5 +307,5 @@ fn sample(abort: &Abort, record: &[u8]) -> Option<Sample> {
     let spent = abort.processing_secs.as_ref()?.as_f64()?;
     let Timed { abort: Evidence { evidence } } = serde_json::from_slice(record).ok()?;
     let late = -evidence.first()?.offset_secs?;
-    Some(Sample { spent, late, patience: late::patience(abort.stage.as_deref().unwrap_or_default()) })
+    Some(Sample { spent, late, patience: late::patience(abort.stage) })
 }

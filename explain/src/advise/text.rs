@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use abort_reason::Outcome;
+
 use super::{Advice, Step, Timeouts, Trouble};
 use crate::text::many;
 
@@ -20,7 +22,7 @@ pub(super) fn steps(advice: &Advice, filter: &str, troubles: &BTreeMap<Trouble, 
     let mut step = |id: &str, text: String, setting: Option<String>| {
         steps.push(Step { id: id.to_owned(), text, setting });
     };
-    let unscanned = advice.outcomes.get("delivered_unscanned").copied().unwrap_or_default();
+    let unscanned = advice.outcomes.get(&Outcome::DeliveredUnscanned).copied().unwrap_or_default();
     if unscanned > 0 {
         step(
             "stop-unscanned",
@@ -221,8 +223,8 @@ impl Advice {
         if self.failures > 0 {
             let entries = self.took.as_ref().map_or(0, |took| took.messages) + self.aborts;
             let share = |count: u64| 100.0 * count as f64 / entries.max(self.failures) as f64;
-            let told = |(outcome, count): (&String, &u64)| {
-                format!("{count} {} ({:.2} % of all mail)", outcome.replace('_', " "), share(*count))
+            let told = |(outcome, count): (&Outcome, &u64)| {
+                format!("{count} {} ({:.2} % of all mail)", outcome.as_str().replace('_', " "), share(*count))
             };
             let outcomes: Vec<String> = self.outcomes.iter().map(told).collect();
             all.push(format!(

@@ -7,32 +7,34 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Effects};
 use comfy_table::Cell;
 
+use abort_reason::reasons::{Class, Fault};
+use abort_reason::{Kind, Outcome};
+
 use super::table::{Style, spaced, text_of};
 use crate::text::{many, visible};
 use abort_reason_explain::Counts;
 use abort_reason_explain::advise::Advisor;
 use abort_reason_explain::record::Abort;
 
-/// The outcome that a security team wants to know first.
-pub(super) const UNSCANNED: &str = "delivered_unscanned";
 /// Queue ids that are named.
 const NAMED: usize = 5;
 
 /// Counts what the table shows.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
-    classes: BTreeMap<String, Class>,
-    outcomes: BTreeMap<String, u64>,
+    classes: BTreeMap<Class, Total>,
+    outcomes: BTreeMap<Outcome, u64>,
+    /// The first that a security team wants to know of.
     unscanned: Vec<String>,
-    kinds: BTreeMap<String, u64>,
+    kinds: BTreeMap<Kind, u64>,
     counts: Counts,
     advisor: Option<Advisor>,
 }
 
 #[derive(Debug)]
-struct Class {
+struct Total {
     count: u64,
-    fault: String,
+    fault: Fault,
     ignorable: Option<bool>,
     advice: String,
 }
@@ -48,16 +50,16 @@ impl Summary {
         if let Some(advisor) = &mut self.advisor {
             advisor.record(record);
         }
-        let class = self.classes.entry(abort.class.clone()).or_insert_with(|| Class {
+        let class = self.classes.entry(abort.class).or_insert_with(|| Total {
             count: 0,
-            fault: abort.fault.clone(),
+            fault: abort.fault,
             ignorable: abort.ignorable,
             advice: abort.advice.as_ref().map(|advice| advice.text.clone()).unwrap_or_default(),
         });
         class.count += 1;
-        *self.kinds.entry(abort.kind.clone()).or_default() += 1;
-        *self.outcomes.entry(abort.outcome.clone()).or_default() += 1;
-        if abort.outcome == UNSCANNED && self.unscanned.len() < NAMED {
+        *self.kinds.entry(abort.kind).or_default() += 1;
+        *self.outcomes.entry(abort.outcome).or_default() += 1;
+        if abort.outcome == Outcome::DeliveredUnscanned && self.unscanned.len() < NAMED {
             self.unscanned.push(abort.queue_id.clone());
         }
     }
@@ -92,15 +94,15 @@ impl Summary {
         let count = |ignorable: Option<bool>| -> u64 {
             self.classes.values().filter(|class| class.ignorable == ignorable).map(|class| class.count).sum()
         };
-        let kinds: Vec<String> = ["abort", "unnoticed", "unlogged"]
+        let kinds: Vec<String> = self
+            .kinds
             .iter()
-            .filter_map(|kind| Some((*kind, *self.kinds.get(*kind)?)))
             .map(|(kind, count)| match kind {
-                "unnoticed" => {
-                    many(count, "failure that message_log does not tell", "failures that message_log does not tell")
+                Kind::Abort => many(*count, "abort", "aborts"),
+                Kind::Unnoticed => {
+                    many(*count, "failure that message_log does not tell", "failures that message_log does not tell")
                 }
-                "unlogged" => many(count, "message without an entry", "messages without an entry"),
-                _ => many(count, "abort", "aborts"),
+                Kind::Unlogged => many(*count, "message without an entry", "messages without an entry"),
             })
             .collect();
         let parts = [
@@ -117,7 +119,7 @@ impl Summary {
     }
 
     fn warning(&self) -> Option<String> {
-        let count = *self.outcomes.get(UNSCANNED)?;
+        let count = *self.outcomes.get(&Outcome::DeliveredUnscanned)?;
         let named: Vec<_> = self.unscanned.iter().map(|id| visible(id)).collect();
         let more = if count > NAMED as u64 { ", ..." } else { "" };
         Some(format!(
@@ -140,9 +142,9 @@ impl Summary {
         classes.sort_by_key(|(_, class)| (urgency(class.ignorable), std::cmp::Reverse(class.count)));
         for (name, class) in classes {
             table.add_row([
-                Cell::new(visible(&spaced(name))),
+                Cell::new(spaced(name.as_str())),
                 Cell::new(class.count).set_alignment(comfy_table::CellAlignment::Right),
-                Cell::new(visible(&class.fault)),
+                Cell::new(class.fault.as_str()),
                 Cell::new(visible(&class.advice)),
             ]);
         }
@@ -169,10 +171,10 @@ impl Summary {
 
     fn outcomes(&self) -> String {
         let mut outcomes: Vec<_> = self.outcomes.iter().collect();
-        outcomes.sort_by_key(|(outcome, count)| (*outcome != UNSCANNED, std::cmp::Reverse(**count)));
-        let shown = outcomes.iter().map(|(outcome, count)| match outcome.as_str() {
-            UNSCANNED => format!("DELIVERED UNSCANNED {count}"),
-            _ => format!("{} {count}", visible(&spaced(outcome))),
+        outcomes.sort_by_key(|(outcome, count)| (**outcome != Outcome::DeliveredUnscanned, std::cmp::Reverse(**count)));
+        let shown = outcomes.iter().map(|(outcome, count)| match outcome {
+            Outcome::DeliveredUnscanned => format!("DELIVERED UNSCANNED {count}"),
+            _ => format!("{} {count}", spaced(outcome.as_str())),
         });
         shown.collect::<Vec<_>>().join(", ")
     }

@@ -5,6 +5,7 @@
 
 use std::io::Write;
 
+use abort_reason::{Kind, Outcome, Status, WhyNot};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, Width, presets};
 
 use super::Latest;
@@ -175,14 +176,14 @@ impl Column {
             Column::QueueId => Some(abort.queue_id.clone()),
             Column::From => abort.from.clone(),
             Column::Class => Some(class(abort)),
-            Column::Outcome => Some(spaced(&abort.outcome)),
-            Column::Reason => abort.reason.clone().or_else(|| abort.why_not.as_deref().map(why_not)),
+            Column::Outcome => Some(spaced(abort.outcome.as_str())),
+            Column::Reason => abort.reason.clone().or_else(|| abort.why_not.map(why_not)),
         };
         let cell = Cell::new(visible(&text.unwrap_or_default()));
         match self {
             _ if !style.colour => cell,
             Column::Class => cell.fg(colour(abort.ignorable)),
-            Column::Outcome if abort.outcome == super::summary::UNSCANNED => {
+            Column::Outcome if abort.outcome == Outcome::DeliveredUnscanned => {
                 cell.fg(Color::Red).add_attribute(Attribute::Bold)
             }
             _ => cell,
@@ -200,29 +201,28 @@ fn colour(ignorable: Option<bool>) -> Color {
 }
 
 fn class(abort: &Abort) -> String {
-    let class = spaced(&abort.class);
-    match abort.kind.as_str() {
-        "abort" if abort.status == "inferred" => format!("{class}, inferred"),
-        "abort" => class,
-        kind => format!("{class}, {kind}"),
+    let class = spaced(abort.class.as_str());
+    match abort.kind {
+        Kind::Abort if abort.status == Status::Inferred => format!("{class}, inferred"),
+        Kind::Abort => class,
+        kind => format!("{class}, {}", kind.as_str()),
     }
 }
 
-fn why_not(word: &str) -> String {
-    format!(
-        "({})",
-        match word {
-            "no_mail_lines" => "no line of the mail log has this queue id",
-            "only_ordinary_lines" => "only ordinary lines in the mail log",
-            "evicted" => "given up because memory was short",
-            "started_late" => "the mail log begins after it",
-            "ambiguous_host" => "several hosts have this queue id",
-            other => other,
-        }
-    )
+/// Why there is no reason, where one would stand.
+pub(crate) fn why_not(why_not: WhyNot) -> String {
+    let said = match why_not {
+        WhyNot::NoMailLines => "no line of the mail log has this queue id",
+        WhyNot::OnlyOrdinaryLines => "only ordinary lines in the mail log",
+        WhyNot::Evicted => "given up because memory was short",
+        WhyNot::StartedLate => "the mail log begins after it",
+        WhyNot::AmbiguousHost => "several hosts have this queue id",
+        WhyNot::StatelessHost => "it could not wait for its lines",
+    };
+    format!("({said})")
 }
 
 /// A word of the record as people write it.
-pub(super) fn spaced(word: &str) -> String {
+pub(crate) fn spaced(word: &str) -> String {
     word.replace('_', " ")
 }

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use abort_reason::{Kind, Outcome, Status};
 use abort_reason_explain::record::{self, Abort};
 
+use crate::explain::table::{spaced, why_not};
 use crate::text::visible;
 
 /// Aborts that can be looked at; older ones are only counted.
@@ -16,11 +18,12 @@ pub(super) struct Row {
     pub(super) time: String,
     pub(super) host: String,
     pub(super) queue_id: String,
-    pub(super) kind: String,
+    pub(super) kind: Kind,
     pub(super) class: String,
     pub(super) wants_action: bool,
     pub(super) outcome: String,
-    pub(super) status: String,
+    pub(super) is_unscanned: bool,
+    pub(super) status: Status,
     pub(super) reason: String,
     pub(super) from: String,
     pub(super) to: String,
@@ -52,7 +55,7 @@ impl Board {
     /// Takes an issued record; the row that came or changed.
     pub(super) fn take(&mut self, record: &[u8]) -> Option<&Row> {
         let row = Row::of(&record::abort(record)?);
-        if row.revision > 0 && row.kind == "abort" && self.first > 0 && !self.places.contains_key(&row.id) {
+        if row.revision > 0 && row.kind == Kind::Abort && self.first > 0 && !self.places.contains_key(&row.id) {
             // A later word on one that is only counted.
             return None;
         }
@@ -87,7 +90,7 @@ impl Board {
         let total = self.totals.entry(row.class.clone()).or_default();
         total.count += 1;
         total.wants_action |= row.wants_action;
-        self.unscanned += u64::from(row.is_unscanned());
+        self.unscanned += u64::from(row.is_unscanned);
     }
 
     fn uncount(&mut self, row: &Row) {
@@ -97,7 +100,7 @@ impl Board {
                 self.totals.remove(&row.class);
             }
         }
-        self.unscanned -= u64::from(row.is_unscanned());
+        self.unscanned -= u64::from(row.is_unscanned);
     }
 
     /// The rows that a filter lets through, the newest first.
@@ -122,17 +125,18 @@ impl Row {
     fn of(abort: &Abort) -> Row {
         let text = |text: &str| visible(text).into_owned();
         let maybe = |text: &Option<String>| text.as_deref().map(|text| visible(text).into_owned()).unwrap_or_default();
-        let said = abort.reason.as_ref().or(abort.why_not.as_ref()).cloned();
+        let said = abort.reason.clone().or_else(|| abort.why_not.map(why_not));
         Row {
             id: text(&abort.id),
             time: maybe(&abort.time),
             host: maybe(&abort.host),
             queue_id: text(&abort.queue_id),
-            kind: text(&abort.kind),
-            class: text(&abort.class.replace('_', " ")),
+            kind: abort.kind,
+            class: spaced(abort.class.as_str()),
             wants_action: abort.ignorable == Some(false),
-            outcome: text(&abort.outcome.replace('_', " ")),
-            status: text(&abort.status),
+            outcome: spaced(abort.outcome.as_str()),
+            is_unscanned: abort.outcome == Outcome::DeliveredUnscanned,
+            status: abort.status,
             reason: maybe(&said),
             from: maybe(&abort.from),
             to: abort.to.iter().map(|to| visible(to).into_owned()).collect::<Vec<_>>().join(", "),
@@ -140,10 +144,6 @@ impl Row {
             advice: abort.advice.as_ref().map(|advice| text(&advice.text)).unwrap_or_default(),
             revision: abort.revision,
         }
-    }
-
-    pub(super) fn is_unscanned(&self) -> bool {
-        self.outcome == "delivered unscanned"
     }
 
     /// Whether any of its texts holds another, without regard to case.
@@ -158,7 +158,7 @@ impl Row {
     /// In one line.
     pub(super) fn to_line(&self) -> String {
         let again = if self.revision > 0 { " (again)" } else { "" };
-        let urgent = if self.is_unscanned() { "DELIVERED UNSCANNED" } else { &self.outcome };
+        let urgent = if self.is_unscanned { "DELIVERED UNSCANNED" } else { &self.outcome };
         let class = format!("{}{again}", self.class);
         let parts: [&str; 6] = [&self.time, &self.host, &self.queue_id, &class, urgent, &self.reason];
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ")

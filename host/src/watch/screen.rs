@@ -277,9 +277,9 @@ fn draw_details(frame: &mut Frame<'_>, row: &Row) {
     let (width, height) = (area.width.saturating_sub(4).min(100), area.height.saturating_sub(4).min(18));
     let place = Rect::new((area.width - width) / 2, (area.height - height) / 2, width, height);
     let fields = [
-        ("class", &row.class),
+        ("class", row.class.as_str()),
         ("reason", &row.reason),
-        ("status", &row.status),
+        ("status", row.status.as_str()),
         ("outcome", &row.outcome),
         ("to do", &row.advice),
         ("time", &row.time),
@@ -295,7 +295,7 @@ fn draw_details(frame: &mut Frame<'_>, row: &Row) {
             Span::raw(short(text)),
         ])
     });
-    let title = format!(" {} {} ", row.kind, row.queue_id);
+    let title = format!(" {} {} ", row.kind.as_str(), row.queue_id);
     let text = Paragraph::new(lines.collect::<Vec<_>>()).wrap(Wrap { trim: false });
     frame.render_widget(Clear, place);
     frame.render_widget(text.block(Block::bordered().title(title)), place);
