@@ -6,7 +6,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::reasons::{Class, CompiledRule, Rank, Role, Rule, Stage, Timeout};
-use crate::schema::{Keys, Profile};
+use crate::schema::{Profile, ProfileKeys};
 use crate::spelled::spelled;
 
 /// What the engine is told to do.
@@ -44,7 +44,7 @@ pub struct Config {
     /// In whose words records are issued.
     pub profile: Profile,
     /// How the names of a profile's fields are written.
-    pub profile_keys: Keys,
+    pub profile_keys: ProfileKeys,
     /// Whether entries that have passed are kept for a failure that is logged after them ([`Limits::passed_bytes`]).
     pub reissue: bool,
     /// Fields of a record that may hold the log line; the first one present counts.
@@ -55,7 +55,8 @@ pub struct Config {
     pub program_fields: Vec<String>,
     /// Fields that may hold that program's process id.
     pub pid_fields: Vec<String>,
-    /// Fields that may hold the time of a bare message: RFC 3339, or microseconds since the epoch.
+    /// Fields that may hold the time of a bare message: RFC 3339, as syslog has it (`Nov 23 13:01:05`), or 16 digits of
+    /// microseconds since the epoch; the first that names its year counts, or else the first.
     pub time_fields: Vec<String>,
     /// The field that tells which log a record belongs to (a path or tag), and how its values begin.
     pub source_field: Option<String>,
@@ -88,7 +89,8 @@ spelled! {
     }
 }
 
-/// Bounds of memory. The worst case is the sum of the bytes, plus 24 bytes for each of `seen_ids`.
+/// Bounds of memory. The worst case is the sum of the bytes, 24 bytes for each of `seen_ids`, and `text_bytes` for each of
+/// 256 lines that came in parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of evidence and aborts together, counted with their overhead.
@@ -135,7 +137,7 @@ impl Default for Config {
             unlogged: false,
             glance: true,
             profile: Profile::Native,
-            profile_keys: Keys::Nested,
+            profile_keys: ProfileKeys::Nested,
             reissue: true,
             message_fields: names(&["message", "log", "MESSAGE", "msg"]),
             host_fields: names(&["host", "hostname", "_HOSTNAME"]),
@@ -235,7 +237,7 @@ impl Config {
                 "unlogged" => config.unlogged = boolean(key, value)?,
                 "glance" => config.glance = boolean(key, value)?,
                 "profile" => config.profile = word(key, value, Profile::ALL, Profile::as_str)?,
-                "profile_keys" => config.profile_keys = word(key, value, Keys::ALL, Keys::as_str)?,
+                "profile_keys" => config.profile_keys = word(key, value, ProfileKeys::ALL, ProfileKeys::as_str)?,
                 "reissue" => config.reissue = boolean(key, value)?,
                 "message_fields" => config.message_fields = filled(key, value)?,
                 "host_fields" => config.host_fields = strings(key, value)?,

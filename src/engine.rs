@@ -30,7 +30,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine with a checked configuration.
+    /// An engine with a configuration.
     pub fn new(config: &Config) -> Engine {
         let join = Join::new(config);
         let glance = config.glance.then(|| Glance::new(join.matcher()));
@@ -176,8 +176,7 @@ impl Engine {
     fn poll_ready(&mut self) -> Option<Output> {
         let output = self.join.poll()?;
         // Only now: where stack is short, there is most of it here.
-        let config = self.join.config();
-        Some(Output { data: config.profile.of_native(config, output.data), ..output })
+        Some(Output { data: self.join.config().in_profile(output.data), ..output })
     }
 
     /// Takes the next ticket that is given back. Drain [`poll`](Engine::poll) first.

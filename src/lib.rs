@@ -10,7 +10,7 @@
 //! | type | what it is |
 //! |---|---|
 //! | [`Engine`] | takes records and gives them back with their reasons |
-//! | [`Config`] | what it is told to do, checked |
+//! | [`Config`] | what it is told to do; checked where it is read from a file |
 //! | [`reasons`] | the table of the lines that explain an abort |
 //! | [`Stats`] | what it has counted |
 //!
@@ -76,7 +76,7 @@ pub use event::{Batch, Disposition, Input, Output, Revision, Source, What};
 pub use join::Watermark;
 pub use peek::{LineKind, Peek, Peeker, Processing, peek, processing};
 pub use queue_id::QueueId;
-pub use schema::{Keys, Profile};
+pub use schema::{Profile, ProfileKeys};
 pub use stats::Stats;
 pub use time::LogTime;
 pub use zone::Zone;

@@ -19,7 +19,7 @@ spelled! {
 
 spelled! {
     /// How the names of a profile's fields are written.
-    Keys {
+    ProfileKeys {
         /// `{"event": {"reason": …}}`
         Nested = "nested",
         /// `{"event.reason": …}`

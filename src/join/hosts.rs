@@ -28,7 +28,7 @@ pub(crate) struct Hosts {
 impl Hosts {
     pub(crate) fn new(most: usize) -> Hosts {
         Hosts {
-            most,
+            most: most.min(usize::from(Home::MAX)),
             clocks: vec![Clocks::default()],
             numbers: vec![0],
             names: vec![Box::default()],

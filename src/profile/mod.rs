@@ -15,20 +15,20 @@ use crate::event::Input;
 use crate::input;
 use crate::json::{self, Members};
 use crate::record::MEMBER;
-use crate::schema::{Keys, Profile};
+use crate::schema::{Profile, ProfileKeys};
 
 use fields::{Abort, Fields};
 
-impl Profile {
-    /// A native record in the words of the profile. What is no record with the object `abort` stays as it is.
-    pub fn of_native(self, config: &Config, record: Vec<u8>) -> Vec<u8> {
-        if self == Profile::Native {
+impl Config {
+    /// A native record in the words of [`Config::profile`]. What is no record with the object `abort` stays as it is.
+    pub fn in_profile(&self, record: Vec<u8>) -> Vec<u8> {
+        if self.profile == Profile::Native {
             return record;
         }
-        self.translated(config, &record).unwrap_or(record)
+        self.translated(&record).unwrap_or(record)
     }
 
-    fn translated(self, config: &Config, record: &[u8]) -> Option<Vec<u8>> {
+    fn translated(&self, record: &[u8]) -> Option<Vec<u8>> {
         // The object is the last member, as it was added.
         let (mut before, mut last) = (1, None);
         let mut members = Members::new(record)?;
@@ -47,10 +47,10 @@ impl Profile {
             Some(String::from_utf8_lossy(&reading.line).into_owned())
         };
         // A bare line is in the field of the defaults, whatever records are to hold it in.
-        let line = read(config).or_else(|| read(&Config::default()));
+        let line = read(self).or_else(|| read(&Config::default()));
         let abort = Abort { object, line };
-        let mut fields = Fields::beside(&source, config.profile_keys == Keys::Nested);
-        let has_place = match self {
+        let mut fields = Fields::beside(&source, self.profile_keys == ProfileKeys::Nested);
+        let has_place = match self.profile {
             Profile::Native => return None,
             Profile::Ecs => ecs::write(&abort, &mut fields),
             Profile::Ocsf => ocsf::write(&abort, &mut fields),

@@ -49,13 +49,21 @@ pub(crate) struct Filter {
     stateless: bool,
     sequence: u64,
     now: u64,
-    /// Time of the first tick, of the last one, and of the last report, in milliseconds.
-    ticks: Option<(u64, u64, u64)>,
+    ticks: Option<Ticks>,
     since_tick: u64,
     counts: Counts,
     /// What is wrong with the host's heap, and whether it was told.
     heap_trouble: String,
     heap_told: bool,
+}
+
+/// When ticks came, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+struct Ticks {
+    first: u64,
+    last: u64,
+    /// The last with a report.
+    reported: u64,
 }
 
 /// Whether what is issued tells of an entry for the first time, so that the entry is in it and nowhere else. A message
@@ -132,7 +140,7 @@ impl Filter {
         }
         if self.slots.bytes() > MOST_WAITING && kind == TagKind::Other && !record.ends_with(b"/abort\"}") {
             // It takes no record with it: nothing is lost but reasons.
-            self.counts.unread += 1;
+            self.counts.skipped += 1;
             return Answer::Given;
         }
         self.sequence += 1;
@@ -261,8 +269,9 @@ impl Filter {
         // The clock of the records may be set.
         let time = system::now_ms().unwrap_or(time);
         let busy = std::mem::take(&mut self.since_tick) > BUSY;
-        let (first, last, mut reported) = self.ticks.unwrap_or((time, time, 0));
-        let mut passed = time.saturating_sub(last);
+        let mut ticks = self.ticks.unwrap_or(Ticks { first: time, last: time, reported: 0 });
+        let mut passed = time.saturating_sub(ticks.last);
+        ticks.last = time.max(ticks.last);
         if busy {
             passed = passed.min(BUSY_TICK);
         }
@@ -280,18 +289,19 @@ impl Filter {
         let heap_news = !self.heap_told && !self.heap_trouble.is_empty() && !self.is_one_of_many();
         self.heap_told |= heap_news;
         if self.memory.news() || heap_news {
-            self.ticks = Some((first, time.max(last), time));
+            ticks.reported = time;
+            self.ticks = Some(ticks);
             return Answer::Record(self.report(""));
         }
         let mut answer = self.slot();
         if answer == Answer::Nothing
             && self.settings.report_secs > 0
-            && time >= reported + self.settings.report_secs * 1_000
+            && time >= ticks.reported + self.settings.report_secs * 1_000
         {
-            reported = time;
+            ticks.reported = time;
             answer = Answer::Record(self.report(""));
         }
-        self.ticks = Some((first, time.max(last), reported));
+        self.ticks = Some(ticks);
         answer
     }
 
@@ -314,8 +324,9 @@ impl Filter {
     pub(crate) fn report(&self, failure: &str) -> Vec<u8> {
         let (journal_bytes, journal_lost) = self.memory.bytes();
         let state = State {
-            age_secs: self.ticks.map_or(0, |(first, last, _)| (last - first) / 1_000),
-            stateless: self.is_one_of_many(),
+            age_secs: self.ticks.map_or(0, |ticks| (ticks.last - ticks.first) / 1_000),
+            stateless: self.stateless,
+            one_for_each_chunk: self.is_one_of_many(),
             slots: self.slots.come(system::now_ms()),
             waiting: self.slots.len(),
             journal_bytes,
@@ -420,6 +431,22 @@ mod tests {
         filter.not_passed(b"maillog", 0, 0, 9);
         let abort = record("2026-11-23T13:01:05 q=6AND15V7014029 f=<a@b> tm=0.10 a=c/abort");
         assert_eq!(filter.call(b"maillog", 0, 0, &abort), Answer::Nothing, "it waits for its reason");
+    }
+
+    #[test]
+    fn the_report_tells_why_aborts_leave_at_once() {
+        let mut filter = Filter::new(settings(""));
+        let says = |filter: &Filter| {
+            let report: serde_json::Value = serde_json::from_slice(&filter.report("")).unwrap();
+            ["stateless_host", "one_for_each_chunk", "slots"].map(|name| report["abort_reason"][name] == true)
+        };
+        filter.call(b"maillog", 0, 0, b"{}");
+        assert_eq!(says(&filter), [true, true, false]);
+        // No ticks.
+        filter.call(b"pmx", 0, 0, b"{}");
+        assert_eq!(says(&filter), [true, false, false]);
+        filter.call(b"abort_reason.tick", 0, 0, b"{}");
+        assert_eq!(says(&filter), [false, false, true]);
     }
 
     #[test]

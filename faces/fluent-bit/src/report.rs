@@ -17,7 +17,7 @@ pub(crate) struct Counts {
     /// Records that Fluent Bit did not pass on to the module.
     pub not_passed: u64,
     /// Mail lines not looked at because too many records waited for a slot.
-    pub unread: u64,
+    pub skipped: u64,
     /// Later words on records that had left, given up because no slots came.
     pub dropped: u64,
 }
@@ -25,10 +25,12 @@ pub(crate) struct Counts {
 /// How the filter is.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct State {
-    /// The age of the module's state by the ticks: where it stays near 0, and `stateless` true, the host makes a new module
-    /// again and again.
+    /// The age of the module's state by the ticks.
     pub age_secs: u64,
+    /// Aborts can't wait, for whatever reason.
     pub stateless: bool,
+    /// No second tag has come: as far as that shows, the host makes a new module for every chunk.
+    pub one_for_each_chunk: bool,
     /// Slots come.
     pub slots: bool,
     /// Records that wait for one.
@@ -49,6 +51,7 @@ pub(crate) fn write(counts: &Counts, stats: &Stats, state: &State, failure: &str
         "version": VERSION,
         "state_age_secs": state.age_secs,
         "stateless_host": state.stateless,
+        "one_for_each_chunk": state.one_for_each_chunk,
         "slots": state.slots,
         "records": counts.records,
         "lines": stats.mail_lines,
@@ -72,7 +75,8 @@ pub(crate) fn write(counts: &Counts, stats: &Stats, state: &State, failure: &str
         "released_early": stats.released_early,
         "unreadable": stats.unreadable + counts.too_long,
         "not_passed": counts.not_passed,
-        "unread": counts.unread,
+        "skipped": counts.skipped,
+        "unread": stats.unread,
         "dropped": counts.dropped,
         "bytes": stats.bytes,
     });

@@ -9,8 +9,8 @@ use crate::failure::Result;
 use crate::output::Output;
 use crate::text::visible_json;
 
-/// One record a line, or all in one array. The bytes are the engine's, in the words of the profile; only for a terminal are the characters that
-/// could do something to it written as escapes, which leaves the value as it is.
+/// One record a line, or all in one array. The bytes are the engine's, in the words of the profile; only for a terminal are
+/// the characters that could do something to it written as escapes, which leaves the value as it is.
 pub(super) fn write_json(latest: &mut Latest, out: &mut Output, array: bool, config: &Config) -> Result<()> {
     let terminal = out.is_terminal();
     let (open, between, close) = if array { ("[\n", ",\n", "\n]\n") } else { ("", "\n", "\n") };
@@ -19,7 +19,7 @@ pub(super) fn write_json(latest: &mut Latest, out: &mut Output, array: bool, con
     while let Some(record) = latest.next_record()? {
         write(if first { open } else { between }.as_bytes())?;
         first = false;
-        let record = config.profile.of_native(config, record.to_vec());
+        let record = config.in_profile(record.to_vec());
         match std::str::from_utf8(&record) {
             Ok(text) if terminal => write(visible_json(text).as_bytes())?,
             _ => write(&record)?,
