@@ -80,7 +80,6 @@ impl Case {
     /// The revision under which what is told of it is yet to be said.
     pub(crate) fn unsaid(&self, told: Told, is_ambiguous: bool) -> Option<u32> {
         match self.state {
-            CaseState::New => None,
             CaseState::Held { revision, .. } => Some(revision),
             // What was told is not taken back because another host has lines under the id, too.
             CaseState::Issued { told: before, .. } if before.settled && is_ambiguous => None,
@@ -109,8 +108,6 @@ pub(crate) enum Taken {
 /// Where a case stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum CaseState {
-    /// Not yet put among those that wait.
-    New,
     /// Waits for its reason, or for what else the log has to say of it.
     Held { revision: u32, told: Option<Told> },
     /// Was issued with this; remembered for a late reason.

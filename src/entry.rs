@@ -54,23 +54,17 @@ impl Action<'_> {
 impl<'a> Entry<'a> {
     /// The time and the queue id of an entry, under the same conditions as [`Entry::parse`].
     pub(crate) fn head(line: &[u8]) -> Option<(Option<LogTime>, QueueId)> {
-        let (time, rest, rekeyed) = beginning(line)?;
-        if let Some(id) = rekeyed {
-            return Some((time, id));
-        }
-        let value = rest.strip_prefix(b"q=")?;
-        // An id holds no blank, and a value in angle brackets is none.
-        let id = QueueId::any(&value[..memchr(b' ', value).unwrap_or(value.len())])?;
+        let (time, id, _) = beginning(line)?;
         Some((time, id))
     }
 
     /// Reads an entry; `None` if the line is none (a time mark, another program's line): it begins with a time and `q=`, or
     /// with what an indexer made of these.
     pub(crate) fn parse(line: &'a [u8]) -> Option<Entry<'a>> {
-        let (time, rest, rekeyed) = beginning(line)?;
+        let (time, id, fields) = beginning(line)?;
         let mut entry = Entry {
             time,
-            id: rekeyed.unwrap_or(QueueId::any(b"-")?),
+            id,
             from: None,
             to: Vec::new(),
             relay: None,
@@ -79,14 +73,8 @@ impl<'a> Entry<'a> {
             has_size: false,
             size: None,
         };
-        let mut has_id = rekeyed.is_some();
-        let separator = if rekeyed.is_some() { b'|' } else { b' ' };
-        for (key, value) in (Fields { rest, separator }) {
+        for (key, value) in fields {
             match key {
-                b"q" if !has_id => {
-                    entry.id = QueueId::any(value)?;
-                    has_id = true;
-                }
                 b"f" if entry.from.is_none() => entry.from = Some(value),
                 b"t" => entry.to.push(value),
                 b"r" if entry.relay.is_none() && !value.is_empty() => entry.relay = Some(value),
@@ -100,7 +88,7 @@ impl<'a> Entry<'a> {
                 _ => {}
             }
         }
-        has_id.then_some(entry)
+        Some(entry)
     }
 
     pub(crate) fn is_abort(&self) -> bool {
@@ -108,13 +96,16 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// What an entry begins with, the fields that follow, and the id where it stands before them.
-type Beginning<'a> = (Option<LogTime>, &'a [u8], Option<QueueId>);
+/// The time of an entry, its id, and its fields.
+type Beginning<'a> = (Option<LogTime>, QueueId, Fields<'a>);
 
 fn beginning(line: &[u8]) -> Option<Beginning<'_>> {
     let Some((time, used)) = LogTime::parse_iso(line) else { return re_keyed(line) };
     let rest = line[used..].trim_ascii_start();
-    (rest.len() < line.len() - used && rest.starts_with(b"q=")).then_some((Some(time), rest, None))
+    let value = rest.strip_prefix(b"q=").filter(|_| rest.len() < line.len() - used)?;
+    // An id holds no blank, and a value in angle brackets is none.
+    let id = QueueId::any(&value[..memchr(b' ', value).unwrap_or(value.len())])?;
+    Some((Some(time), id, Fields { rest, separator: b' ' }))
 }
 
 /// `ID<TAB>time|key=value|…`, as an indexer writes it.
@@ -122,7 +113,7 @@ fn re_keyed(line: &[u8]) -> Option<Beginning<'_>> {
     let tab = memchr(b'\t', line.get(..line.len().min(40))?)?;
     let id = QueueId::any(&line[..tab])?;
     let (time, used) = LogTime::parse_iso(&line[tab + 1..])?;
-    Some((Some(time), &line[tab + 1 + used..], Some(id)))
+    Some((Some(time), id, Fields { rest: &line[tab + 1 + used..], separator: b'|' }))
 }
 
 /// Splits the part behind the time into keys and values.

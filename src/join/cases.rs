@@ -14,13 +14,14 @@ use crate::record;
 use crate::time::LogTime;
 use crate::words;
 
+use super::Join;
+use super::about::About;
 use super::group::Group;
 use super::names::{Home, host_name, host_number, is_known, same_host};
 use super::passed::Record;
 use super::seen::{Found, flag};
 use super::verdict::may_settle;
 use super::waits::Wait;
-use super::{About, Join};
 
 /// An entry on its way in.
 #[derive(Clone, Copy)]
@@ -118,7 +119,7 @@ impl Join {
             self.stats.aborts += u64::from(kind == Kind::Abort);
             self.bound_cases(&entry.id, &mut group);
             let case = Case { ticket, ..new_case(kind, name, record, entry, reading) };
-            let index = self.add_held(home, &mut group, case, 0);
+            let index = self.add_held(home, &mut group, case);
             if kind == Kind::Abort && (self.stateless || self.config.mode == Mode::Annotate) {
                 self.issue_provisional(&entry.id, &mut group, index);
             }
@@ -149,14 +150,12 @@ impl Join {
     }
 
     /// Adds a case that is held to a message; gives its index.
-    fn add_held(&mut self, home: Home, group: &mut Group, mut case: Case, revision: u32) -> usize {
+    fn add_held(&mut self, home: Home, group: &mut Group, case: Case) -> usize {
         self.seq += 1;
-        case.seq = self.seq;
         if group.cases.is_empty() && group.evidence.is_empty() {
             group.home = home;
         }
-        case.state = CaseState::Held { revision, told: None };
-        group.cases.push(case);
+        group.cases.push(Case { seq: self.seq, ..case });
         group.cases.len() - 1
     }
 
@@ -199,9 +198,10 @@ impl Join {
         for (seq, nameless, case) in wanted {
             group.others.retain(|(known, _)| *known != seq);
             if !group.cases.iter().any(|known| known.id == case.id) {
-                // The record has passed once without the object.
                 group.nameless |= nameless;
-                let index = self.add_held(group.home, group, case, 1);
+                // The record has passed once without the object.
+                let case = Case { state: CaseState::Held { revision: 1, told: None }, ..case };
+                let index = self.add_held(group.home, group, case);
                 self.let_wait(id, group, index, self.hold_ms());
             }
         }
@@ -237,23 +237,23 @@ impl Join {
 
     /// A message was delivered after PureMessage had failed in its connection, perhaps without an entry.
     pub(super) fn passed_unlogged(&mut self, about: &About<'_>, text: &[u8], raw: &[u8]) {
-        let host = host_name(about.host);
-        if !is_known(about.home, about.host) || self.failed_own(about.home, &about.id).is_none() {
+        let host = host_name(about.by.host);
+        if !is_known(about.by.home, about.by.host) || self.failed_own(about.by.home, &about.id).is_none() {
             return;
         }
-        if let Found::Slot(slot) = self.seen.find(about.id.number(), host_number(about.host))
+        if let Found::Slot(slot) = self.seen.find(about.id.number(), host_number(about.by.host))
             && slot.flags & flag::ENTRY != 0
         {
             return;
         }
-        let mut group = self.take(about.home, &about.id, host.as_deref());
+        let mut group = self.take(about.by.home, &about.id, host.as_deref());
         if group.cases.is_empty() && group.others.is_empty() {
             group.deliver(Delivery::Sent);
             let id = record::case_id(Kind::Unlogged, host.as_deref(), about.id.as_str(), b"");
-            let offset = self.hosts.clocks(about.home).offset();
+            let offset = self.hosts.clocks(about.by.home).offset();
             let entry = EntryFacts {
-                time: about.time,
-                at: about.at.map(|at| at + offset),
+                time: about.by.time,
+                at: about.by.at.map(|at| at + offset),
                 processing_ms: None,
                 from: group.sender.take(),
                 has_size: false,
@@ -268,11 +268,11 @@ impl Join {
                 to,
                 relay: None,
                 entry,
-                state: CaseState::New,
+                state: CaseState::Held { revision: 0, told: None },
                 ticket: 0,
             };
             let wait = if self.entry_may_come(&group) { self.lookback_ms() } else { self.hold_ms() };
-            let index = self.add_held(about.home, &mut group, case, 0);
+            let index = self.add_held(about.by.home, &mut group, case);
             self.let_wait(&about.id, &group, index, wait);
         }
         self.put(about.id, group);
@@ -367,7 +367,7 @@ fn new_case(kind: Kind, id: CaseId, record: String, entry: &Entry<'_>, reading: 
         to: entry.to.iter().map(|to| text(to)).collect(),
         relay: entry.relay.map(text),
         entry: facts(entry, reading),
-        state: CaseState::New,
+        state: CaseState::Held { revision: 0, told: None },
         ticket: 0,
     }
 }

@@ -2,13 +2,13 @@
 
 use crate::case::Evidence;
 use crate::mail_line::{MailId, MailLine};
-use crate::reasons::{Class, Rank, Role, Stage};
-use crate::time::LogTime;
+use crate::reasons::{Class, Match, Rank, Role};
 use crate::words;
 
-use super::names::{self, Home, host_name};
+use super::Join;
+use super::about::{About, Written};
+use super::names::{self, host_name};
 use super::said::of_reception;
-use super::{About, Join};
 
 impl Join {
     /// A text that may be evidence: only here is a regular expression asked, and only for texts with the right start.
@@ -24,51 +24,29 @@ impl Join {
         match rule.role {
             Role::Connection => return false,
             // Deliveries keep the id but run in another process: their trouble is not the reception's.
-            Role::Trouble if !of_reception(about.pid, &about.id) => return false,
+            Role::Trouble if !of_reception(about.by.pid, &about.id) => return false,
             _ => {}
         }
-        let evidence = self.evidence(
-            found.rule,
-            found.stage,
-            found.filter,
-            about.program,
-            about.pid,
-            about.time,
-            about.at,
-            text,
-            about.ticket,
-        );
+        let evidence = self.evidence(&found, &about.by, text);
         self.add(about, evidence)
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn evidence(
-        &mut self,
-        rule: u16,
-        stage: Option<Stage>,
-        filter: Option<&[u8]>,
-        program: &[u8],
-        pid: Option<u32>,
-        time: Option<LogTime>,
-        at: Option<i64>,
-        text: &[u8],
-        ticket: u64,
-    ) -> Evidence {
+    fn evidence(&mut self, found: &Match<'_>, by: &Written<'_>, text: &[u8]) -> Evidence {
         self.seq += 1;
         let text = &text[..text.len().min(self.config.limits.text_bytes)];
-        let filter: Option<Box<str>> = filter.map(|name| words::text(name).into());
+        let filter: Option<Box<str>> = found.filter.map(|name| words::text(name).into());
         Evidence {
             seq: self.seq,
-            time,
-            at,
-            program: words::text(names::clipped(program)).into(),
-            pid,
+            time: by.time,
+            at: by.at,
+            program: words::text(names::clipped(by.program)).into(),
+            pid: by.pid,
             text: words::text(text).into(),
-            rule,
-            stage,
+            rule: found.rule,
+            stage: found.stage,
             own: filter.as_deref().and_then(|filter| self.config.is_own(filter)),
             filter,
-            ticket,
+            ticket: by.ticket,
         }
     }
 
@@ -79,7 +57,7 @@ impl Join {
         let failed = class.is_filter_failure();
         let failed_own = failed && evidence.own != Some(false);
         let peer_left = matches!(class, Class::PeerDisconnected | Class::PeerTimeout) && role == Role::Cause;
-        let mut group = self.take(about.home, &about.id, host_name(about.host).as_deref());
+        let mut group = self.take(about.by.home, &about.id, host_name(about.by.host).as_deref());
         if group.evidence.len() >= self.config.limits.per_message {
             self.let_go_told(&mut group);
         }
@@ -90,18 +68,18 @@ impl Join {
             self.put(about.id, group);
             return false;
         }
-        if failed && names::is_known(about.home, about.host) {
-            self.connections.failed(about.home, &about.id, &evidence, self.config.limits.join_bytes / 8);
+        if failed && names::is_known(about.by.home, about.by.host) {
+            self.connections.failed(about.by.home, &about.id, &evidence, self.config.limits.join_bytes / 8);
         }
         // A client that is waited for may be silent for an hour; one that went away is not.
         let set_forward = |trouble: &Evidence| {
             let times = trouble.at.zip(evidence.at).zip(about.id.utc_secs());
-            let clocks = self.hosts.clocks(about.home);
+            let clocks = self.hosts.clocks(about.by.home);
             class == Class::PeerDisconnected
                 && group.evidence.iter().all(|line| line.seq < trouble.seq)
                 && times.is_some_and(|((before, now), made)| clocks.was_set_forward(made, before, now))
         };
-        if peer_left && let Some(tls) = self.connections.take_tls(about.home, &evidence, set_forward) {
+        if peer_left && let Some(tls) = self.connections.take_tls(about.by.home, &evidence, set_forward) {
             let ticket = tls.ticket;
             if !group.insert(Evidence { at: evidence.at.min(tls.at), ..tls }) {
                 self.released.extend((ticket != 0).then_some(ticket));
@@ -118,24 +96,17 @@ impl Join {
                 }
                 self.recall(&about.id, &mut group);
             }
-            self.reconsider(about.home, &about.id, &mut group, about.at);
+            self.reconsider(about.by.home, &about.id, &mut group, about.by.at);
         }
         self.put(about.id, group);
         kept
     }
 
     /// TLS trouble has no queue id; the lines of the same process that follow have.
-    pub(super) fn without_id(
-        &mut self,
-        home: Home,
-        line: &MailLine<'_>,
-        time: Option<LogTime>,
-        at: Option<i64>,
-        ticket: u64,
-    ) -> bool {
+    pub(super) fn without_id(&mut self, by: &Written<'_>, line: &MailLine<'_>) -> bool {
         self.programs.learn(line.program, line.text);
-        let Some(pid) = line.pid else { return false };
-        let known_host = names::is_known(home, line.host);
+        let Some(pid) = by.pid else { return false };
+        let known_host = names::is_known(by.home, by.host);
         if line.id != MailId::None || !line.text.starts_with(b"STARTTLS") || line.part.is_some() || !known_host {
             return false;
         }
@@ -143,9 +114,8 @@ impl Join {
         if self.matcher.rule(found.rule).role != Role::Connection {
             return false;
         }
-        let evidence =
-            self.evidence(found.rule, found.stage, None, line.program, line.pid, time, at, line.text, ticket);
-        let gone = self.connections.tls(home, pid, evidence, self.config.limits.join_bytes / 16);
+        let evidence = self.evidence(&found, by, line.text);
+        let gone = self.connections.tls(by.home, pid, evidence, self.config.limits.join_bytes / 16);
         self.released.extend(gone.into_iter().filter(|ticket| *ticket != 0));
         true
     }

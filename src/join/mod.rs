@@ -3,6 +3,7 @@
 //! This file takes in mail lines; [`evidence`] keeps those that tell of a failure; [`cases`] takes in entries; [`release`] issues
 //! records.
 
+mod about;
 mod bytes;
 mod cases;
 mod clock;
@@ -39,6 +40,7 @@ use crate::stats::Stats;
 use crate::time::LogTime;
 use crate::words;
 
+use about::{About, Written};
 pub use clock::Watermark;
 use connections::Connections;
 use filters::Filters;
@@ -85,19 +87,6 @@ pub(crate) struct Join {
     out: VecDeque<Output>,
     released: VecDeque<u64>,
     pub stats: Stats,
-}
-
-/// Who wrote a mail line, about which message, when.
-#[derive(Debug, Clone, Copy)]
-struct About<'a> {
-    home: Home,
-    host: &'a [u8],
-    id: QueueId,
-    program: &'a [u8],
-    pid: Option<u32>,
-    time: Option<LogTime>,
-    at: Option<i64>,
-    ticket: u64,
 }
 
 impl Join {
@@ -182,25 +171,15 @@ impl Join {
                 clocks.see_mail_id(at, id.and_then(|id| id.utc_secs()));
             }
         }
+        let (host, program, pid) = (names::clipped(line.host), line.program, line.pid);
+        let by = Written { home, host, program, pid, time, at, ticket };
         let kept = match id {
             Some(_) if !ours => {
                 self.stats.foreign_lines += 1;
                 false
             }
-            Some(id) => {
-                let about = About {
-                    home,
-                    host: names::clipped(line.host),
-                    id,
-                    program: line.program,
-                    pid: line.pid,
-                    time,
-                    at,
-                    ticket,
-                };
-                self.about_message(&about, line, raw)
-            }
-            None => self.without_id(home, line, time, at, ticket),
+            Some(id) => self.about_message(&About { id, by }, line, raw),
+            None => self.without_id(&by, line),
         };
         if risen && !self.waits.is_empty() {
             self.release_due(LineKind::Mail, home);
@@ -211,28 +190,28 @@ impl Join {
     fn about_message(&mut self, about: &About<'_>, line: &MailLine<'_>, raw: &[u8]) -> bool {
         self.bring_back(&about.id);
         let said = if line.part.is_none() { Said::read(line.text) } else { Said::Nothing };
-        let slot = self.seen.touch(&about.id, self.hosts.number(about.home));
+        let slot = self.seen.touch(&about.id, self.hosts.number(about.by.home));
         slot.note(flag::MAIL | said.flags(), said.delivery());
-        if let Some(at) = about.at
+        if let Some(at) = about.by.at
             && slot.mail_secs == 0
         {
             slot.mail_secs = at.div_euclid(1_000) as u32;
             // As in `see_entry`: an abort may be written long after its mail lines.
-            let clocks = self.hosts.clocks_mut(about.home);
+            let clocks = self.hosts.clocks_mut(about.by.home);
             if slot.entry_secs != 0 && slot.flags & flag::ABORT == 0 && clocks.wants((&about.id).into()) {
                 clocks.see_both(i64::from(slot.entry_secs) * 1_000, at);
             }
         }
         if line.part == Some(1) {
-            let same = |whole: &Whole| whole.id == about.id && whole.home == about.home && whole.pid == about.pid;
+            let same = |whole: &Whole| whole.id == about.id && whole.home == about.by.home && whole.pid == about.by.pid;
             for whole in self.parts.close(same) {
                 self.whole_line(&whole, 0);
             }
         }
         if let Some(part) = line.part {
-            let frame = Whole::frame(line, about.id, about.home, about.time, about.at, about.ticket);
+            let frame = Whole::frame(about);
             let (whole, waits) = self.parts.push(part, line, frame, self.config.limits.text_bytes);
-            let kept = whole.is_some_and(|whole| self.whole_line(&whole, if waits { 0 } else { about.ticket }));
+            let kept = whole.is_some_and(|whole| self.whole_line(&whole, if waits { 0 } else { about.by.ticket }));
             return waits || kept;
         }
         self.text(about, &said, line.text, raw)
@@ -240,22 +219,13 @@ impl Join {
 
     /// A line that came in parts, `last` the ticket of the one that came now; true if it was kept.
     fn whole_line(&mut self, whole: &Whole, last: u64) -> bool {
-        let about = About {
-            home: whole.home,
-            host: &whole.host,
-            id: whole.id,
-            program: &whole.program,
-            pid: whole.pid,
-            time: whole.time,
-            at: whole.at,
-            ticket: whole.tickets.first().copied().unwrap_or_default(),
-        };
+        let about = whole.about();
         // A text whose end is unknown says nothing.
         let said = if whole.cut { Said::Nothing } else { Said::read(&whole.text) };
-        self.seen.touch(&about.id, self.hosts.number(about.home)).note(said.flags(), said.delivery());
+        self.seen.touch(&about.id, self.hosts.number(about.by.home)).note(said.flags(), said.delivery());
         let kept = self.text(&about, &said, &whole.text, &whole.text);
         let rest = &whole.tickets[usize::from(kept).min(whole.tickets.len())..];
-        if !kept || !self.store.add_tickets(&about.id, host_name(about.host).as_deref(), rest) {
+        if !kept || !self.store.add_tickets(&about.id, host_name(about.by.host).as_deref(), rest) {
             self.released.extend(rest.iter().filter(|ticket| kept || **ticket != last));
         }
         kept
@@ -274,7 +244,7 @@ impl Join {
         if !line.collected {
             return self.candidate(about, text);
         }
-        let unscanned = self.config.unlogged && self.failed_own(about.home, &about.id).is_some();
+        let unscanned = self.config.unlogged && self.failed_own(about.by.home, &about.id).is_some();
         if unscanned || self.store.contains(&about.id) {
             let sender = unscanned.then(|| words::text(line.sender).into());
             self.change(about, |group| {
@@ -301,9 +271,9 @@ impl Join {
 
     /// Changes what is known of a message that something is known of, and looks at its cases again.
     fn change(&mut self, about: &About<'_>, change: impl FnOnce(&mut Group)) {
-        let mut group = self.take(about.home, &about.id, host_name(about.host).as_deref());
+        let mut group = self.take(about.by.home, &about.id, host_name(about.by.host).as_deref());
         change(&mut group);
-        self.reconsider(about.home, &about.id, &mut group, about.at);
+        self.reconsider(about.by.home, &about.id, &mut group, about.by.at);
         self.put(about.id, group);
     }
 

@@ -10,6 +10,7 @@ use crate::mail_line::MailLine;
 use crate::queue_id::QueueId;
 use crate::time::LogTime;
 
+use super::about::{About, Written};
 use super::names::{Home, clipped};
 
 /// How many lines may be under way at once; beyond, the oldest is read as far as it came.
@@ -97,26 +98,33 @@ impl Parts {
 
 impl Whole {
     /// The frame of a line, still without text.
-    pub(crate) fn frame(
-        line: &MailLine<'_>,
-        id: QueueId,
-        home: Home,
-        time: Option<LogTime>,
-        at: Option<i64>,
-        ticket: u64,
-    ) -> Whole {
+    pub(super) fn frame(About { id, by }: &About<'_>) -> Whole {
         Whole {
-            home,
-            host: clipped(line.host).into(),
-            id,
-            program: clipped(line.program).into(),
-            pid: line.pid,
-            time,
-            at,
+            home: by.home,
+            host: by.host.into(),
+            id: *id,
+            program: clipped(by.program).into(),
+            pid: by.pid,
+            time: by.time,
+            at: by.at,
             text: Vec::new(),
-            tickets: (ticket != 0).then_some(ticket).into_iter().collect(),
+            tickets: (by.ticket != 0).then_some(by.ticket).into_iter().collect(),
             cut: false,
             next: 1,
         }
+    }
+
+    /// Whom and what it is of.
+    pub(super) fn about(&self) -> About<'_> {
+        let by = Written {
+            home: self.home,
+            host: &self.host,
+            program: &self.program,
+            pid: self.pid,
+            time: self.time,
+            at: self.at,
+            ticket: self.tickets.first().copied().unwrap_or_default(),
+        };
+        About { id: self.id, by }
     }
 }

@@ -8,5 +8,5 @@ mod table;
 
 pub use advice::{Advice, advice};
 pub use class::{Class, Fault, Rank, Stage, Timeout};
-pub(crate) use matcher::{CompiledRule, Matcher};
+pub(crate) use matcher::{CompiledRule, Match, Matcher};
 pub use table::{Role, Rule, TABLE};
