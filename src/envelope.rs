@@ -64,6 +64,11 @@ pub(crate) enum Reply {
 /// What a line about a filter's or sendmail's verdict says that the client was told: `…, reject=451 4.3.2 …`,
 /// `…, discard`, `milter=…, tempfail`.
 pub(crate) fn reply(text: &[u8]) -> Option<Reply> {
+    match text {
+        b"discarded" => return Some(Reply::Discarded),
+        _ if text.starts_with(b"low on space (") => return Some(Reply::TempFailed),
+        _ => {}
+    }
     match verdict(text)? {
         b"discard" => Some(Reply::Discarded),
         b"tempfail" | b"temp failing commands" => Some(Reply::TempFailed),
@@ -81,7 +86,7 @@ fn verdict(text: &[u8]) -> Option<&[u8]> {
     let comma = |rest: &'_ [u8]| rest.strip_prefix(b", ").map(<[u8]>::len);
     let from_end = |length: usize| &text[text.len() - length..];
     if let Some(rest) = text.strip_prefix(b"Milter: ") {
-        let named = [&b"from="[..], b"to="].iter().find_map(|key| rest.strip_prefix(*key));
+        let named = [&b"from="[..], b"to=", b"unknown="].iter().find_map(|key| rest.strip_prefix(*key));
         return match named {
             Some(rest) => comma(address::leading(rest)?.1).map(from_end),
             // `connect: host=…, addr=…, …`; `cmd=data, …`, `data, …`, `helo=name, …`, `initialization failed, …`
@@ -102,6 +107,10 @@ fn verdict(text: &[u8]) -> Option<&[u8]> {
         b"check_data" | b"check_eoh" | b"check_eom" => &argument[memchr(b',', argument)?..],
         _ => address::leading(argument)?.1,
     };
+    if let Some(behind) = rest.strip_prefix(b", arg2=") {
+        // Numbers as well, or nothing.
+        rest = &behind[memchr(b',', behind)?..];
+    }
     if let Some(behind) = rest.strip_prefix(b", relay=") {
         rest = &behind[client(behind)?..];
     }
@@ -264,8 +273,11 @@ fn outcome(stat: &[u8], delivery: bool) -> Option<Delivery> {
     }
     match stat {
         b"discarded" => Some(Delivery::Discarded),
-        b"Please try again later" => Some(Delivery::TempFailed),
-        b"Command rejected" => Some(Delivery::Rejected),
+        b"Please try again later" | b"Insufficient disk space; try again later" => Some(Delivery::TempFailed),
+        b"Command rejected"
+        | b"Eight bit data not allowed"
+        | b"NUL byte not allowed"
+        | b"Bare linefeed (LF) not allowed" => Some(Delivery::Rejected),
         _ if is_closing(stat) => Some(Delivery::TempFailed),
         _ if numbered(stat, b"Message exceeds maximum fixed size") || numbered(stat, b"Headers too large") => {
             Some(Delivery::Rejected)
@@ -354,6 +366,11 @@ mod tests {
             ),
             ("ruleset=check_rcpt, arg1=<a@x>, relay=x, reject=451 [1.2.3.4], reject=550 no", None),
             ("ruleset=check_eom, arg1=1 $| 512, relay=h [1.2.3.4], reject=554 5.7.1 refused", Some(Rejected)),
+            ("ruleset=check_eoh, arg1=3, arg2=512, relay=h [1.2.3.4], reject=451 4.7.1 refused", Some(TempFailed)),
+            ("ruleset=check_eoh, arg1=3, arg2=512, relay=h [1.2.3.4], discard", Some(Discarded)),
+            ("Milter: unknown=<a@x>, reject=421, errormode=4", Some(TempFailed)),
+            ("low on space (h needs 1 bytes + 1 blocks in /var/spool/mqueue), max avail: 12", Some(TempFailed)),
+            ("discarded", Some(Discarded)),
             ("ruleset=check_rcpt, arg1=<\"a@x>, relay=h [1.2.3.4], reject=554 5.7.1 refused", None),
             ("lost input channel", None),
         ] {

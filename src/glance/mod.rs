@@ -237,7 +237,7 @@ impl Glance {
         let look = |says| Look { log: LineKind::Mail, says, home, at };
         let (id, behind_id) = rest.split_first_chunk()?;
         let Some(text) = behind(behind_id, b": ") else {
-            let is_plain = ordinary::is_about_nothing(rest) && (!in_json || is_as_it_stands(rest));
+            let is_plain = self.ordinary.is_about_nothing(rest) && (!in_json || is_as_it_stands(rest));
             return is_plain.then_some(look(Says::Nothing));
         };
         let id = ShortId::at_a_glance(id).filter(|id| year.is_none_or(|year| id.is_of_year(year)))?;

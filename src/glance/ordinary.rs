@@ -39,6 +39,14 @@ impl Ordinary {
         }
     }
 
+    /// Whether a text without a queue id is one of those that say nothing: `NOQUEUE: …`, and how a connection is secured.
+    #[inline(always)]
+    pub(super) fn is_about_nothing(&self, text: &[u8]) -> bool {
+        starts(text, b"NOQUEUE:")
+            || begins(text, b"STARTTLS=") && !self.matcher.may_match(text)
+            || starts(text, b"AUTH=")
+    }
+
     /// A mail line's text about a message, and the part of it that nobody has looked at byte by byte.
     #[inline(always)]
     pub(super) fn mail<'t>(&self, id: ShortId, text: &'t [u8]) -> Option<(Says, &'t [u8])> {
@@ -52,12 +60,6 @@ impl Ordinary {
             _ => (!self.matcher.may_match(text)).then_some((Says::Mention(id), text)),
         }
     }
-}
-
-/// Whether a text without a queue id is one of those that say nothing: `NOQUEUE: …`, and how a connection is secured.
-#[inline(always)]
-pub(super) fn is_about_nothing(text: &[u8]) -> bool {
-    starts(text, b"NOQUEUE:") || begins(text, b"STARTTLS=") || starts(text, b"AUTH=")
 }
 
 /// What follows in a `from=` line of a message whose text has come: it names the message id. Its sender has to be plain,

@@ -303,7 +303,7 @@ impl Join {
     /// Whether PureMessage failed at a message, by a line that names the cause.
     fn own_failure(&self, group: &Group) -> bool {
         group.evidence.iter().any(|line| {
-            self.matcher.rule(line.rule).class.is_filter_failure()
+            self.matcher.rule(line.rule).is_filter_failure()
                 && self.matcher.rule(line.rule).rank == crate::reasons::Rank::Decisive
                 && line.own != Some(false)
         })

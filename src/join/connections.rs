@@ -114,6 +114,11 @@ impl Connections {
         gone
     }
 
+    /// Whether there is TLS trouble of a process.
+    pub(crate) fn has_tls(&self, home: Home, pid: u32) -> bool {
+        self.tls.iter().any(|tls| tls.home == home && tls.pid == pid)
+    }
+
     /// Takes the TLS trouble that came just before a line of the same process; where their times are further apart,
     /// `belongs` is asked whether only the clock was set between them.
     pub(crate) fn take_tls(

@@ -54,7 +54,7 @@ impl Join {
     fn add(&mut self, about: &About<'_>, evidence: Evidence) -> bool {
         let rule = self.matcher.rule(evidence.rule);
         let (class, role, rank) = (rule.class, rule.role, rule.rank);
-        let failed = class.is_filter_failure();
+        let failed = rule.is_filter_failure();
         let failed_own = failed && evidence.own != Some(false);
         let peer_left = matches!(class, Class::PeerDisconnected | Class::PeerTimeout) && role == Role::Cause;
         let mut group = self.take(about.by.home, &about.id, host_name(about.by.host).as_deref());
@@ -111,7 +111,9 @@ impl Join {
             return false;
         }
         let Some(found) = self.matcher.find(line.text) else { return false };
-        if self.matcher.rule(found.rule).role != Role::Connection {
+        let rule = self.matcher.rule(found.rule);
+        // What OpenSSL said itself stands in a line before it.
+        if rule.role != Role::Connection || rule.rank != Rank::Decisive && self.connections.has_tls(by.home, pid) {
             return false;
         }
         let evidence = self.evidence(&found, by, line.text);

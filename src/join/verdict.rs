@@ -119,9 +119,7 @@ impl<'g> Judge<'_, 'g> {
 
     /// The class of a line, in view of whose filter it names.
     fn class(&self, line: &Evidence) -> Class {
-        let class = self.matcher.rule(line.rule).class;
-        let failure = class.is_filter_failure() || class == Class::FilterFailureSuspected;
-        if failure && line.own == Some(false) { Class::OtherFilter } else { class }
+        if self.is_others_failure(line) { Class::OtherFilter } else { self.matcher.rule(line.rule).class }
     }
 
     /// PureMessage's own verdict is no reason why it was told to stop.
@@ -142,7 +140,8 @@ impl<'g> Judge<'_, 'g> {
     fn stated(&self) -> Option<Reason<'g>> {
         if self.facts.kind != Kind::Abort {
             let earlier = self.facts.earlier.map(|line| (line, self.class(line)));
-            return self.ranked(Rank::Decisive).chain(earlier).find(|(_, class)| class.is_filter_failure());
+            let failed = |(line, class): &Reason<'_>| *class != Class::OtherFilter && self.is_failure(line);
+            return self.ranked(Rank::Decisive).chain(earlier).find(failed);
         }
         let mut failed: Option<&Evidence> = None;
         let (mut refused, mut follows) = (None, None);
@@ -170,9 +169,13 @@ impl<'g> Judge<'_, 'g> {
 
     /// Whether a line says that a filter failed that is not PureMessage.
     fn is_others_failure(&self, line: &Evidence) -> bool {
-        let class = self.matcher.rule(line.rule).class;
-        let failure = class.is_filter_failure() || class == Class::FilterFailureSuspected;
-        failure && line.own == Some(false)
+        let suspected = self.matcher.rule(line.rule).class == Class::FilterFailureSuspected;
+        line.own == Some(false) && (suspected || self.is_failure(line))
+    }
+
+    /// Whether a line names the failure of a filter.
+    fn is_failure(&self, line: &Evidence) -> bool {
+        self.matcher.rule(line.rule).is_filter_failure()
     }
 
     /// Whether a line is what sendmail did because of this filter's failure. Its texts are the same for every filter in

@@ -142,7 +142,13 @@ impl Class {
 }
 
 impl Stage {
-    /// The stage that sendmail names: `where=`, `action=`, the letter of a milter command, or the last SMTP command.
+    /// The stage at which sendmail waits for a filter, as `where=` names it. What it sends of the text is a `body chunk`; up to
+    /// 8.14.3 it calls the end of the text `body`.
+    pub fn from_where(name: &str) -> Option<Stage> {
+        if name == "body" { Some(Stage::Eom) } else { Stage::from_log(name) }
+    }
+
+    /// The stage that sendmail names: `action=`, the letter of a milter command, or the last SMTP command.
     pub fn from_log(name: &str) -> Option<Stage> {
         Some(match name {
             "negotiate" | "connect" | "startup" | "O" | "C" => Stage::Connect,

@@ -34,6 +34,8 @@ pub(crate) struct CompiledRule {
 struct Groups {
     filter: Option<usize>,
     stage: Option<usize>,
+    /// The stage in the words of [`Stage::from_where`].
+    at: Option<usize>,
     /// What must be an address.
     address: Option<usize>,
     /// What must be one if it holds `... `.
@@ -43,13 +45,13 @@ struct Groups {
 impl Groups {
     fn new(rest: &Regex) -> Groups {
         let place = |name: &str| rest.capture_names().position(|group| group == Some(name));
-        let [filter, stage, address, bounded] = ["filter", "stage", "address", "bounded"].map(place);
-        Groups { filter, stage, address, bounded }
+        let [filter, stage, at, address, bounded] = ["filter", "stage", "where", "address", "bounded"].map(place);
+        Groups { filter, stage, at, address, bounded }
     }
 
     /// Whether it matters where they stand in a text: to find that costs ten times what a match does.
     fn are_wanted(&self, text: &[u8]) -> bool {
-        let always = [self.filter, self.stage, self.address];
+        let always = [self.filter, self.stage, self.at, self.address];
         always.iter().any(Option::is_some) || self.bounded.is_some() && memmem::find(text, b"... ").is_some()
     }
 }
@@ -117,6 +119,11 @@ impl CompiledRule {
         })
     }
 
+    /// Whether such a line says that sendmail gave up on the filter that it names, whoever was to blame.
+    pub(crate) fn is_filter_failure(&self) -> bool {
+        self.class.is_filter_failure() || self.class == Class::MtaError && self.start.close().is_some()
+    }
+
     /// Whether a text that begins with [`Start::before`] fits, by what stands behind it: the filter and the stage that it
     /// names.
     fn fit<'t>(&self, behind: &mut Behind<'t>) -> Option<(Option<&'t [u8]>, Option<Stage>)> {
@@ -132,7 +139,9 @@ impl CompiledRule {
         if fails(self.groups.address, address::is_one) || fails(self.groups.bounded, address::may_be_one) {
             return None;
         }
-        let stage = found(self.groups.stage).and_then(|stage| Stage::from_log(std::str::from_utf8(stage).ok()?));
+        let name = |group| std::str::from_utf8(found(group)?).ok();
+        let stage = name(self.groups.stage).and_then(Stage::from_log);
+        let stage = stage.or_else(|| name(self.groups.at).and_then(Stage::from_where));
         Some((filter.or_else(|| found(self.groups.filter)), stage.or(self.stage)))
     }
 }
@@ -260,7 +269,8 @@ impl Matcher {
             let name = text.strip_prefix(b"ruleset=").unwrap_or_default();
             let name = &name[..memchr::memchr(b',', name).unwrap_or_default()];
             let of_its_own = STANDARD_RULESETS.iter().any(|ruleset| ruleset.as_bytes() == name);
-            return (rule.groups.stage.is_some() || !of_its_own) && !is_quarantine(text);
+            let is_of_header = rule.groups.stage.is_none() && rule.stage.is_none();
+            return !(is_of_header && of_its_own) && !is_quarantine(text);
         }
         if rule.class != Class::MtaError || rule.rank != Rank::Circumstantial {
             return true;

@@ -4,7 +4,7 @@
 //! milter's name; `{address}`, `{sender}`, `{to}` and `{client}` for what a client wrote or is called, which ends where
 //! sendmail ends it ([`crate::address`], [`crate::envelope`]). `rest` is a regular expression for everything behind it,
 //! to the end of the text: both ends are anchored, so that nothing that a remote peer can put into an address, a HELO
-//! name, a user name or a subject is taken for evidence. Its groups `stage` and `filter` name these; what its group
+//! name, a user name or a subject is taken for evidence. Its groups `stage` (or `where`) and `filter` name these; what its group
 //! `address` finds must be one, and that of `bounded` too if it holds `... `. Where two rows fit, the earlier one counts.
 //!
 //! A line about a refused recipient begins with what a client wrote, whatever that is, and goes on with `... ` and an error
@@ -66,7 +66,7 @@ macro_rules! text {
 
 macro_rules! stages {
     () => {
-        "(?P<stage>negotiate|connect|helo|mail|rcpt|data|header|eoh|body chunk|last body chunk|body|eom|unknown|send_macros|abort_filter|quit_filter)"
+        "(?P<where>negotiate|connect|helo|mail|rcpt|data|header|eoh|body chunk|last body chunk|body|eom|unknown|send_macros|abort_filter|quit_filter)"
     };
 }
 
@@ -195,10 +195,6 @@ pub const TABLE: &[Rule<'static>] = &[
         "Milter (PureMessage): error connecting to filter: Connection refused by /run/pmx").at(Stage::Connect),
     row("M-20a", FilterUnreachable, "8.11", "X{filter}: error connecting to filter", "",
         "XPureMessage: error connecting to filter").at(Stage::Connect),
-    row("M-21", FilterUnreachable, ALL, "Milter ({filter}): open ", concat!(r"\S+ failed: ", text!()),
-        "Milter (PureMessage): open /run/pmx failed: Connection refused by /run/pmx").at(Stage::Connect),
-    row("M-21a", FilterUnreachable, "8.11", "milter_open({filter}): ", concat!(r"\S+ failed: ", text!()),
-        "milter_open(PureMessage): /run/pmx failed: Connection refused").at(Stage::Connect),
     row("M-22", FilterUnreachable, ALL, "Milter ({filter}): local socket name ", r"\S+ unsafe",
         "Milter (PureMessage): local socket name /run/pmx unsafe").at(Stage::Connect),
     row("M-24", FilterUnreachable, ALL, "Milter ({filter}): Unknown host name ", r"\S+",
@@ -221,9 +217,9 @@ pub const TABLE: &[Rule<'static>] = &[
     row("M-52", MtaError, ALL, "SYSERR(", concat!(user!(), "milter_(?:body|data): ", text!()),
         "SYSERR(root): milter_body: ./df6ANCgptt025619: read error"),
     // What sendmail did next, or what a filter decided (srvrsmtp.c, milter.c).
-    row("N-10", OtherFilter, ALL, "milter=", concat!(milter!(), "(?:, action=(?P<stage>connect|helo|mail|data|header|eoh|body|unknown))?, (?:", reply!(), "|reject|discard|tempfail)"),
+    row("N-10", OtherFilter, ALL, "milter=", concat!(milter!(), "(?:, action=(?P<stage>connect|helo|mail|data|header|eoh|body))?, (?:", reply!(), "|reject|discard|tempfail)"),
         "milter=avscan, action=mail, reject").role(Role::Verdict),
-    row("N-10x", OtherFilter, ALL, "milter=", concat!(milter!(), ", action=(?P<stage>rcpt), reject=421[ -]", text!()),
+    row("N-10x", OtherFilter, ALL, "milter=", concat!(milter!(), ", action=(?P<stage>rcpt|unknown), reject=421[ -]", text!()),
         "milter=avscan, action=rcpt, reject=421 4.3.2 shutting down").role(Role::Verdict),
     row("N-10r", RecipientsRejected, ALL, "milter=", concat!(milter!(), ", action=(?P<stage>rcpt), (?:", reply!(), "|reject|discard|tempfail)"),
         "milter=avscan, action=rcpt, reject=550 5.1.1 no such user").role(Role::RefusesRecipient).ranked(Circumstantial),
@@ -237,6 +233,8 @@ pub const TABLE: &[Rule<'static>] = &[
         "Milter: from=<a@example.org>, reject=550 5.7.1 Command rejected").role(Role::RefusesMail).ranked(Consequence).at(Stage::Mail),
     row("N-04x", OtherFilter, ALL, "Milter: to={address}, ", concat!("reject=421[ ,-]", text!()),
         "Milter: to=<b@example.net>, reject=421 4.3.2 shutting down").role(Role::Verdict).ranked(Consequence).at(Stage::Rcpt),
+    row("N-08", OtherFilter, "8.14-8.18", "Milter: unknown={address}, ", concat!("reject=421[ ,-]", text!()),
+        "Milter: unknown=<b@example.net>, reject=421, errormode=4").role(Role::Verdict).ranked(Consequence),
     row("N-04r", RecipientsRejected, ALL, "Milter: to={address}, ", reply!(),
         "Milter: to=<b@example.net>, reject=550 5.7.1 Command rejected").role(Role::RefusesRecipient).ranked(Circumstantial).at(Stage::Rcpt),
     row("N-05", OtherFilter, ALL, "Milter: to={address}, discard", "",
@@ -248,7 +246,7 @@ pub const TABLE: &[Rule<'static>] = &[
     row("N-07", OtherFilter, ALL, "Milter: data, ", concat!("(?:", reply!(), "|discard)"),
         "Milter: data, reject=554 5.7.1 Command rejected").role(Role::Verdict).ranked(Consequence),
     // The client (srvrsmtp.c, util.c, collect.c).
-    row("S-01", PeerDisconnected, ALL, "lost input channel from {client} to ", r"[^.]{1,60} after (?P<stage>\S+)",
+    row("S-01", PeerDisconnected, ALL, "lost input channel from {client} to ", r"(?:[^.]|\.[^.]){1,60} after (?P<stage>\S+)",
         "lost input channel from relay.example.com [192.0.2.1] to MTA after rcpt"),
     row("S-02", PeerTimeout, ALL, "timeout waiting for input from {client} during server cmd read", "",
         "timeout waiting for input from relay.example.com during server cmd read"),
@@ -280,6 +278,8 @@ pub const TABLE: &[Rule<'static>] = &[
         "headers too large (32768 max) from relay.example.com during message collect").at(Stage::Data),
     row("C-11o", PeerProtocolError, "8.13-8.18", "header overflow from ", concat!(client!(), " during message collect"),
         "header overflow from relay.example.com during message collect").at(Stage::Data),
+    row("C-12", PeerProtocolError, "8.18", "Bare linefeed (LF) not allowed", "",
+        "Bare linefeed (LF) not allowed").at(Stage::Data),
     row("P-02", PeerProtocolError, ALL, "--- 421 ", concat!(r"(?:\d\.\d\.\d )?\S+ (?:Too many bad (?:commands|recipients); closing connection|Command too long, possible attack ", client!(), ")"),
         "--- 421 4.7.0 mx1.example.net Too many bad commands; closing connection"),
     row("P-03", PeerProtocolError, "8.14-8.18", "{client}: SMTP violation, input too long: ", r"\d+",
@@ -294,41 +294,53 @@ pub const TABLE: &[Rule<'static>] = &[
         "STARTTLS: read error=timeout").role(Role::Connection),
     row("T-03e", PeerDisconnected, ALL, "STARTTLS: read error=generic SSL error", concat!(r" \(-?\d+\), .*unexpected eof", text!()),
         "STARTTLS: read error=generic SSL error (-1), errno=0, get_error=error:0A000126:SSL routines::unexpected eof while reading, retry=99, ssl_err=1").role(Role::Connection),
-    row("T-03p", PeerProtocolError, ALL, "STARTTLS: read error=generic SSL error", concat!(r" \(-?\d+\), .*get_error=error:", text!()),
+    row("T-03p", PeerProtocolError, ALL, "STARTTLS: read error=generic SSL error", concat!(r" \(-?\d+\), .*get_error=error:[0-9A-Fa-f]*[1-9A-Fa-f][0-9A-Fa-f]*:", text!()),
         "STARTTLS: read error=generic SSL error (-1), errno=0, get_error=error:0A0001BB:SSL routines::bad record type, retry=99, ssl_err=1").role(Role::Connection),
+    row("T-04e", PeerDisconnected, ALL, "STARTTLS=read: error:", concat!("[0-9A-Fa-f]+:.*unexpected eof", text!()),
+        "STARTTLS=read: error:0A000126:SSL routines::unexpected eof while reading:ssl/record/rec_layer_s3.c:308:").role(Role::Connection),
+    row("T-04p", PeerProtocolError, ALL, "STARTTLS=read: error:", concat!("[0-9A-Fa-f]+:", text!()),
+        "STARTTLS=read: error:0A0001BB:SSL routines::bad record type:ssl/record/rec_layer_s3.c:1650:").role(Role::Connection),
+    row("T-03z", PeerDisconnected, ALL, "STARTTLS: read error=generic SSL error", concat!(r" \(-?\d+\), .*get_error=error:0+:", text!()),
+        "STARTTLS: read error=generic SSL error (-1), errno=0, get_error=error:00000000:lib(0)::reason(0), retry=99, ssl_err=1").role(Role::Connection).ranked(Consequence),
     row("T-03", PeerDisconnected, ALL, "STARTTLS: read error=", concat!(r"[^,]+ \(-?\d+\)", text!()),
         "STARTTLS: read error=syscall error (-1), errno=104, get_error=error:00000000:lib(0)::reason(0), retry=99, ssl_err=5").role(Role::Connection),
     // sendmail's rules and recipients (parseaddr.c, err.c).
-    row("S-09r", RecipientsRejected, ALL, "ruleset=check_rcpt, arg1={address}", concat!("(?:, arg2=[^,]*)?(?:, relay=", client!(), r")?, (?:reject=[2-5]\d\d[ -].*|discard)"),
+    row("S-09r", RecipientsRejected, ALL, "ruleset=check_rcpt, arg1={address}", concat!("(?:, arg2=[^,]*)?(?:, relay=", client!(), r")?, reject=[2-5]\d\d[ -].*"),
         "ruleset=check_rcpt, arg1=<b@example.net>, relay=relay.example.com [192.0.2.1], reject=550 5.1.1 <b@example.net>... User unknown").role(Role::RefusesRecipient).ranked(Circumstantial).at(Stage::Rcpt),
-    row("S-09c", PolicyRejected, ALL, "ruleset=", concat!("(?P<stage>check_data|check_eoh|check_eom), arg1=[^,]*(?:, relay=", client!(), ")?, (?:", reply!(), "|discard)"),
-        "ruleset=check_eom, arg1=1 $| 512, relay=relay.example.com [192.0.2.1], reject=554 5.7.1 refused"),
-    row("S-09h", PolicyRejected, ALL, "ruleset=", concat!(r"[A-Za-z][A-Za-z0-9_-]*, arg1=.*, relay=", client!(), ", (?:", reply!(), "|discard)"),
+    row("S-09d", PolicyRejected, ALL, "ruleset=check_rcpt, arg1={address}", concat!("(?:, arg2=[^,]*)?(?:, relay=", client!(), ")?, discard"),
+        "ruleset=check_rcpt, arg1=<b@example.net>, relay=relay.example.com [192.0.2.1], discard").ranked(Consequence).at(Stage::Rcpt),
+    row("S-09c", PolicyRejected, ALL, "ruleset=", concat!("(?P<stage>check_data|check_eoh|check_eom), arg1=[^,]*(?:, arg2=[^,]*)?(?:, relay=", client!(), ")?, (?:", reply!(), "|discard)"),
+        "ruleset=check_eoh, arg1=3, arg2=512, relay=relay.example.com [192.0.2.1], reject=554 5.7.1 refused"),
+    row("S-09h", PolicyRejected, ALL, "ruleset=", concat!(r"[A-Za-z0-9][A-Za-z0-9_-]*, arg1=.*, relay=", client!(), ", (?:", reply!(), "|discard)"),
         "ruleset=CheckSubject, arg1=I love you, relay=relay.example.com [192.0.2.1], reject=553 5.7.1 refused"),
-    row("S-08", RecipientsRejected, ALL, "<", concat!(r"(?:[^-].*)?>\.\.\. (?:User unknown|No such user|Relaying (?:temporarily )?denied|Command rejected|Recipient |[Mm]ailbox )", text!()),
-        "<b@example.net>... User unknown").role(Role::RefusesRecipient).ranked(Circumstantial).at(Stage::Rcpt),
     row("S-08t", FilterFailureSuspected, ALL, "Please try again later", "",
         "Please try again later").role(Role::Verdict).ranked(Circumstantial),
     row("S-08c", FilterFailureSuspected, ALL, "<", r"(?:[^-].*)?>\.\.\. Please try again later",
         "<b@example.net>... Please try again later").role(Role::Verdict).ranked(Circumstantial),
+    row("S-08", RecipientsRejected, ALL, "<", r"(?:[^-].*)?\.\.\. .+",
+        "<b@example.net>... User unknown").role(Role::RefusesRecipient).ranked(Circumstantial).at(Stage::Rcpt),
     // The ends of envelopes (envelope.c, deliver.c).
     row("S-05", ClientEnded, ALL, "to={to}", "(?i:RSET|EHLO|HELO)",
         "to=<b@example.net>, delay=00:00:00, pri=0, stat=RSET"),
     row("S-06", ClientEnded, ALL, "to={to}", "aborted by sender",
         "to=<b@example.net>, delay=00:00:00, pri=0, stat=aborted by sender"),
-    row("S-07p", PeerProtocolError, ALL, "to={to}", r"(?:Message exceeds maximum fixed size|Headers too large)(?: \(\d+(?: max)?\))?|Eight bit data not allowed|NUL (?:byte|characters?) (?:is )?not allowed",
+    row("S-07p", PeerProtocolError, ALL, "to={to}", r"(?:Message exceeds maximum fixed size|Headers too large)(?: \(\d+(?: max)?\))?|Eight bit data not allowed|NUL (?:byte|characters?) (?:is )?not allowed|Bare linefeed \(LF\) not allowed",
         "to=<b@example.net>, delay=00:00:00, pri=405473, stat=Message exceeds maximum fixed size (300000)").ranked(Consequence),
+    row("S-07s", MtaError, ALL, "to={to}", "Insufficient disk space; try again later",
+        "to=<b@example.net>, delay=00:00:02, pri=30024, stat=Insufficient disk space; try again later").ranked(Consequence),
     row("S-07t", FilterFailureSuspected, ALL, "to={to}", "Please try again later|[^ ]+ closing connection",
         "to=<b@example.net>, delay=00:00:02, pri=30024, stat=Please try again later").role(Role::Verdict).ranked(Circumstantial),
     // What any filter's verdict looks like: explains nothing on its own.
     row("S-07r", OtherFilter, ALL, "to={to}", "Command rejected",
         "to=<b@example.net>, delay=00:00:02, pri=30024, stat=Command rejected").role(Role::Verdict).ranked(Circumstantial),
+    row("S-07d", OtherFilter, ALL, "discarded", "",
+        "discarded").role(Role::Verdict).ranked(Circumstantial),
     row("S-04", ClientEnded, ALL, "from={sender}, ", concat!(r"size=\d+, class=-?\d+, nrcpts=\d+, (?:(?:[^mr]|m[^s]|r[^e]).*, )?relay=", client!()),
         "from=<a@example.org>, size=0, class=0, nrcpts=1, proto=ESMTP, daemon=MTA, relay=relay.example.com [192.0.2.1]").role(Role::EndOfEnvelope).ranked(Circumstantial),
     // sendmail's own trouble (collect.c, queue.c, err.c).
     row("C-20", MtaError, ALL, "low on space (", r"\S+ needs \d+ bytes \+ \d+ blocks in \S+\), max avail: -?\d+",
-        "low on space (SMTP-DAEMON needs 1024 bytes + 100 blocks in /var/spool/mqueue), max avail: 12"),
-    row("C-21", MtaError, ALL, "SYSERR(", concat!(user!(), "(?:Out of disk space for temp file|collect: Cannot write|collect: bfcommit|Cannot create|Cannot reopen|Cannot open|queueup: cannot)", text!()),
+        "low on space (SMTP-DAEMON needs 1024 bytes + 100 blocks in /var/spool/mqueue), max avail: 12").role(Role::Verdict),
+    row("C-21", MtaError, ALL, "SYSERR(", concat!(user!(), "(?:Out of disk space for temp file|collect: Cannot write|collect: bfcommit|Cannot (?:create|reopen) (?:[^ ]*/)?df[0-9A-Za-z]|queueup: cannot)", text!()),
         "SYSERR(root): collect: Cannot write ./df6ANCgptt025619 (bfcommit, uid=0, gid=51): No space left on device"),
     row("E-01", MtaError, ALL, "SYSERR(", concat!(user!(), ".", text!()),
         "SYSERR(root): hash map \"access\": missing map file /etc/mail/access.db: No such file or directory").ranked(Circumstantial).role(Role::Trouble),
