@@ -160,7 +160,14 @@ impl<'g> Judge<'_, 'g> {
                 follows = Some((line, self.class(line)));
             }
         }
-        refused.or(follows)
+        // A recipient that discards the message takes effect with the text.
+        let has_text = self.end().is_none() || self.facts.collected;
+        refused.or(follows.filter(|(_, class)| *class != Class::PolicyRejected || has_text))
+    }
+
+    /// The line that ends the envelope of a message without a text.
+    fn end(&self) -> Option<&'g Evidence> {
+        self.lines.iter().find(|line| self.role(line) == Role::EndOfEnvelope)
     }
 
     fn rank(&self, line: &Evidence) -> Rank {
@@ -211,7 +218,7 @@ impl<'g> Judge<'_, 'g> {
         if let Some(reason) = of(Class::MtaError).or_else(|| of(Class::FilterFailureSuspected)) {
             return Some(reason);
         }
-        let end = self.lines.iter().find(|line| self.role(line) == Role::EndOfEnvelope);
+        let end = self.end();
         let accepted = end.and_then(|line| FromLine::parse(line.text.as_bytes())).and_then(|line| line.recipients);
         let none_left = accepted.map_or(self.facts.recipients == 0, |accepted| accepted == 0);
         let refused = self.ranked(Rank::Circumstantial).find(|(line, _)| self.role(line) == Role::RefusesRecipient);
@@ -233,11 +240,13 @@ impl<'g> Judge<'_, 'g> {
             Some(Delivery::TempFailed) => return Outcome::TempFailed,
             None => {}
         }
-        let ended = self.lines.iter().any(|line| self.role(line) == Role::EndOfEnvelope);
         let mut said = self.lines.iter().rev().filter(|line| match self.role(line) {
             Role::Verdict | Role::RefusesMail => true,
             // Of sendmail's rules only those whose arguments are its own: a header may hold any reply.
-            Role::Cause => self.class(line) == Class::PolicyRejected && line.stage.is_some(),
+            Role::Cause => {
+                let took_effect = class == Class::PolicyRejected || self.rank(line) == Rank::Decisive;
+                self.class(line) == Class::PolicyRejected && line.stage.is_some() && took_effect
+            }
             // One recipient's refusal is the message's only where none was left, or where sendmail refused it in the place
             // of a filter. A line of sendmail's own may be in a client's words up to its last error text: that there was an
             // error is true, its number need not be.
@@ -262,7 +271,9 @@ impl<'g> Judge<'_, 'g> {
             Class::PeerDisconnected | Class::PeerTimeout | Class::PeerProtocolError | Class::ClientEnded => {
                 Outcome::NotReceived
             }
-            _ if ended && !self.facts.collected => Outcome::NotReceived,
+            // What a header brought about was told to the client behind the whole text.
+            Class::PolicyRejected => Outcome::Unknown,
+            _ if self.end().is_some() && !self.facts.collected => Outcome::NotReceived,
             _ => Outcome::Unknown,
         }
     }

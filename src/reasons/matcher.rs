@@ -270,7 +270,7 @@ impl Matcher {
             let name = &name[..memchr::memchr(b',', name).unwrap_or_default()];
             let of_its_own = STANDARD_RULESETS.iter().any(|ruleset| ruleset.as_bytes() == name);
             let is_of_header = rule.groups.stage.is_none() && rule.stage.is_none();
-            return !(is_of_header && of_its_own) && !is_quarantine(text);
+            return !(is_quarantine(text) || is_of_header && of_its_own);
         }
         if rule.class != Class::MtaError || rule.rank != Rank::Circumstantial {
             return true;
