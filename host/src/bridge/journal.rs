@@ -88,10 +88,9 @@ pub(super) struct Change {
     pub taken: Vec<Vec<u8>>,
     /// The component's state after all that; what went in before is then forgotten.
     pub snapshot: Option<Vec<u8>>,
-    /// The first ticket that is free after all that; 0 for no change.
-    pub next_ticket: u64,
-    /// The clock after all that; 0 for no change.
-    pub now_ms: u64,
+    /// The first ticket that is free after all that, and the clock, where they have changed.
+    pub next_ticket: Option<u64>,
+    pub now_ms: Option<u64>,
 }
 
 impl Change {
@@ -336,9 +335,12 @@ fn write(database: &Database, change: &Change, mut next: Next, mut sizes: Sizes)
                 sizes.outbox = sizes.outbox.saturating_sub(gone.value().1.len() as u64);
             }
         }
-        let numbers = [("next_ticket", change.next_ticket), ("now_ms", change.now_ms), ("next_outbox", next.outbox)];
-        for (name, number) in numbers.into_iter().filter(|(_, number)| *number > 0) {
-            meta.insert(name, &number.to_le_bytes()[..])?;
+        let numbers =
+            [("next_ticket", change.next_ticket), ("now_ms", change.now_ms), ("next_outbox", Some(next.outbox))];
+        for (name, number) in numbers {
+            if let Some(number) = number {
+                meta.insert(name, &number.to_le_bytes()[..])?;
+            }
         }
         next.taken = take(&write, &change.taken, next.taken)?;
     }
@@ -449,8 +451,8 @@ mod tests {
             keep: vec![kept(1, false, "abort"), kept(2, true, "line"), kept(3, false, "entry")],
             outbox: vec![b"first".to_vec(), b"second".to_vec()],
             taken: vec![b"name".to_vec()],
-            next_ticket: 4,
-            now_ms: 7,
+            next_ticket: Some(4),
+            now_ms: Some(7),
             ..Change::default()
         };
         journal.commit(&change).unwrap();

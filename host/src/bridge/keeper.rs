@@ -15,7 +15,7 @@ use super::metrics::Metrics;
 use super::quiet::Quiet;
 use super::request::{Incoming, Kind, Outgoing, Request};
 use super::wire;
-use crate::sandbox::{Component, Disposition, Event, Limits, Output, Sandbox, SandboxError, Source};
+use crate::sandbox::{Component, Disposition, Limits, Output, Sandbox, SandboxError};
 
 mod restore;
 
@@ -32,6 +32,16 @@ const PATIENCE_WITH_EVENTS: u32 = 8;
 const SNAPSHOT_EVERY: u64 = 32 << 20;
 /// Where none can be made, it is tried again with so many times that much; then the component is made anew.
 const SNAPSHOT_TRIES: u64 = 4;
+
+impl Input {
+    /// Hands it to the component: an input without lines is time that passes.
+    fn give(&self, sandbox: &mut Sandbox) -> std::result::Result<Vec<Disposition>, SandboxError> {
+        match &*self.lines {
+            [] => sandbox.advance(self.now_ms).map(|()| Vec::new()),
+            lines => sandbox.push_lines(lines, self.first_ticket, self.now_ms),
+        }
+    }
+}
 
 /// Where this fails, the journal is at fault: requests are refused for now.
 type Result<T> = super::journal::Result<T>;
@@ -155,15 +165,11 @@ impl Keeper {
         self.ensure()?;
         let now_ms = self.now_ms();
         let mut change = Change { accepted: accepted.to_vec(), ..Change::default() };
-        if let Some(made) = self.call(|sandbox| sandbox.advance(now_ms).map(|()| Vec::new())) {
+        let mut outgoing = Outgoing::default();
+        if self.give(Given::default(), now_ms, &mut change, &mut outgoing)? {
             self.failed_advances = 0;
-            if !made.outputs.is_empty() || !made.released.is_empty() {
-                change.input.push(Input { now_ms, first_ticket: self.next_ticket, lines: Vec::new() });
-                change.now_ms = now_ms;
-                let mut outgoing = Outgoing::default();
-                self.account(made, &[], &mut change, &mut outgoing)?;
-                change.outbox = outgoing.into_requests();
-            }
+            change.now_ms = (!change.input.is_empty()).then_some(now_ms);
+            change.outbox = outgoing.into_requests();
         } else {
             self.failed_advances += 1;
             self.escalate(self.failed_advances, PATIENCE_WITH_TIME)?;
@@ -222,7 +228,10 @@ impl Keeper {
                     if batch.is_full() && !self.give(std::mem::take(&mut batch), now_ms, &mut change, &mut outgoing)? {
                         return Ok(None);
                     }
-                    batch.push(event, json.clone().or_else(|| wire::text(event)).unwrap_or_default());
+                    match json {
+                        Some(json) => batch.push(event, json),
+                        None => batch.push(event, &wire::text(event).unwrap_or_default()),
+                    }
                 }
             }
         }
@@ -230,7 +239,7 @@ impl Keeper {
             return Ok(None);
         }
         (change.outbox, change.dead) = (outgoing.into_requests(), dead.into_requests());
-        (change.next_ticket, change.now_ms) = (self.next_ticket, now_ms);
+        (change.next_ticket, change.now_ms) = (Some(self.next_ticket), Some(now_ms));
         let input: u64 = change.input.iter().map(|input| input.lines.len() as u64).sum();
         if self.journal.sizes.input + input > self.snapshot_at {
             let every = snapshot_every(self.most_bytes);
@@ -251,28 +260,17 @@ impl Keeper {
 
     /// Gives the component a batch, and enters what it makes of it; false if it fails.
     fn give(&mut self, batch: Given, now_ms: u64, change: &mut Change, outgoing: &mut Outgoing) -> Result<bool> {
-        let first_ticket = self.next_ticket;
-        let is_time = batch.jsons.is_empty();
-        let events: Vec<Event> = batch
-            .jsons
-            .into_iter()
-            .zip(first_ticket..)
-            .map(|(data, ticket)| Event { source: Source::Auto, ticket, data })
-            .collect();
-        let made = self.call(|sandbox| {
-            if events.is_empty() {
-                // Time passes also where no log comes.
-                return sandbox.advance(now_ms).map(|()| Vec::new());
-            }
-            sandbox.push(&events, now_ms)
-        });
-        let Some(mut made) = made else { return Ok(false) };
-        if is_time && made.outputs.is_empty() && made.released.is_empty() {
+        let Given { originals, lines } = batch;
+        let input = Input { now_ms, first_ticket: self.next_ticket, lines };
+        let Some(mut made) = self.call(|sandbox| input.give(sandbox)) else { return Ok(false) };
+        // Time passes also where no log comes.
+        if originals.is_empty() && made.outputs.is_empty() && made.released.is_empty() {
             return Ok(true);
         }
-        self.next_ticket += events.len() as u64;
+        let first_ticket = self.next_ticket;
+        self.next_ticket += originals.len() as u64;
         let dispositions = std::mem::take(&mut made.dispositions);
-        for ((event, disposition), ticket) in batch.originals.iter().zip(dispositions).zip(first_ticket..) {
+        for ((event, disposition), ticket) in originals.iter().zip(dispositions).zip(first_ticket..) {
             let forward = disposition.contains(Disposition::FORWARD);
             if forward {
                 outgoing.push(event);
@@ -281,13 +279,8 @@ impl Keeper {
                 change.keep.push(Kept { ticket, left: forward, event: event.clone() });
             }
         }
-        self.account(made, &batch.originals, change, outgoing)?;
-        let mut lines = Vec::with_capacity(batch.bytes + events.len());
-        for event in events {
-            lines.extend(event.data);
-            lines.push(b'\n');
-        }
-        change.input.push(Input { now_ms, first_ticket, lines });
+        self.account(made, &originals, change, outgoing)?;
+        change.input.push(input);
         Ok(true)
     }
 
@@ -423,22 +416,21 @@ fn find(keep: &mut [Kept], ticket: u64) -> Option<&mut Kept> {
     keep.get_mut(index)
 }
 
-/// Events for the component: as they came, and as JSON.
+/// Events for the component: as they came, and as lines of JSON.
 #[derive(Default)]
 struct Given {
     originals: Vec<Bytes>,
-    jsons: Vec<Vec<u8>>,
-    bytes: usize,
+    lines: Vec<u8>,
 }
 
 impl Given {
-    fn push(&mut self, original: &Bytes, json: Vec<u8>) {
+    fn push(&mut self, original: &Bytes, json: &[u8]) {
         self.originals.push(original.clone());
-        self.bytes += json.len();
-        self.jsons.push(json);
+        self.lines.extend_from_slice(json);
+        self.lines.push(b'\n');
     }
 
     fn is_full(&self) -> bool {
-        self.jsons.len() >= BATCH || self.bytes >= BATCH_BYTES
+        self.originals.len() >= BATCH || self.lines.len() >= BATCH_BYTES
     }
 }

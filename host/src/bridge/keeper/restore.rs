@@ -62,16 +62,7 @@ impl Keeper {
         }
         let mut made = Made::default();
         for input in &state.input {
-            if input.lines.is_empty() {
-                sandbox.advance(input.now_ms)?;
-            } else {
-                let lines = input.lines.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
-                let events: Vec<Event> = lines
-                    .zip(input.first_ticket..)
-                    .map(|(line, ticket)| Event { source: Source::Auto, ticket, data: line.to_vec() })
-                    .collect();
-                sandbox.push(&events, input.now_ms)?;
-            }
+            input.give(&mut sandbox)?;
             drain(&mut sandbox, &mut made)?;
         }
         Ok((sandbox, made))
