@@ -73,7 +73,7 @@ impl Engine {
             self.join.stats.other += 1;
             return Disposition::past(What::Enriched);
         }
-        let source = if source == Source::Auto { reading.source.unwrap_or_default() } else { source };
+        let source = source.or(reading.source);
         if let Some(log) = self.at_another_glance(source, input, &reading, unseen) {
             return self.pass(log.into());
         }

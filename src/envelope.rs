@@ -13,7 +13,7 @@ use once_cell::sync::Lazy;
 use serde::{Deserialize, Serialize};
 
 use crate::address;
-use crate::mail_line::decimal;
+use crate::words::decimal;
 
 /// What a `from=` line says of the message's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,6 +16,13 @@ pub enum Source {
     MessageLog,
 }
 
+impl Source {
+    /// This one, or another where it is not known.
+    pub(crate) fn or(self, other: Source) -> Source {
+        if self == Source::Auto { other } else { self }
+    }
+}
+
 /// What is pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Input<'a> {

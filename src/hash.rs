@@ -17,14 +17,23 @@ impl BuildHasher for Mixed {
     type Hasher = Mixer;
 
     fn build_hasher(&self) -> Mixer {
-        Mixer(0xcbf2_9ce4_8422_2325)
+        Mixer(SEED)
     }
+}
+
+/// What a hash begins with.
+pub(crate) const SEED: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// A hash with one word more.
+#[inline]
+pub(crate) const fn mix(hash: u64, word: u64) -> u64 {
+    let hash = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    hash ^ (hash >> 29)
 }
 
 impl Mixer {
     fn mix(&mut self, word: u64) {
-        self.0 = (self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 ^= self.0 >> 29;
+        self.0 = mix(self.0, word);
     }
 }
 

@@ -6,11 +6,11 @@ use std::ops::Range;
 use crate::config::Config;
 use crate::event::{Input, Source};
 use crate::json::{self, Members};
-use crate::mail_line::{self, Stamp, decimal};
+use crate::mail_line::{self, Stamp};
 use crate::record::MEMBER;
 use crate::schema;
 use crate::time::LogTime;
-use crate::words;
+use crate::words::{self, decimal};
 
 /// A log line and what the record around it says of it.
 #[derive(Debug, Default, PartialEq)]
@@ -22,7 +22,7 @@ pub(crate) struct Reading<'a> {
     pub program: Option<Cow<'a, [u8]>>,
     pub pid: Option<u32>,
     pub time: Option<Stamp>,
-    pub source: Option<Source>,
+    pub source: Source,
     /// The record has a member with the object's name already, other than `null`.
     pub enriched: bool,
     /// The record has that member as `null`: it is replaced.
@@ -109,20 +109,20 @@ pub(crate) fn read<'a>(config: &Config, input: Input<'a>) -> Option<Reading<'a>>
             None => {}
         }
         if config.source_field.as_ref().is_some_and(|name| name.as_bytes() == key) {
-            reading.source = json::string(value).and_then(|value| source(config, &value));
+            reading.source = json::string(value).map_or(Source::Auto, |value| source(config, &value));
         }
     }
     (members.complete() && best < usize::MAX).then_some(reading)
 }
 
-fn source(config: &Config, value: &[u8]) -> Option<Source> {
+fn source(config: &Config, value: &[u8]) -> Source {
     let begins = |starts: &[String]| starts.iter().any(|start| value.starts_with(start.as_bytes()));
     if begins(&config.mail_sources) {
-        Some(Source::Mail)
+        Source::Mail
     } else if begins(&config.message_log_sources) {
-        Some(Source::MessageLog)
+        Source::MessageLog
     } else {
-        None
+        Source::Auto
     }
 }
 
@@ -182,8 +182,8 @@ mod tests {
         )
         .unwrap();
         let pinned = |text: &'static str| read(&config, Input::Record(text.as_bytes())).unwrap().source;
-        assert_eq!(pinned(r#"{"message":"a","file":"/var/log/maillog.1"}"#), Some(Source::Mail));
-        assert_eq!(pinned(r#"{"file":"/opt/pmx6/var/log/message_log","message":"a"}"#), Some(Source::MessageLog));
-        assert_eq!(pinned(r#"{"message":"a","file":"/var/log/messages"}"#), None);
+        assert_eq!(pinned(r#"{"message":"a","file":"/var/log/maillog.1"}"#), Source::Mail);
+        assert_eq!(pinned(r#"{"file":"/opt/pmx6/var/log/message_log","message":"a"}"#), Source::MessageLog);
+        assert_eq!(pinned(r#"{"message":"a","file":"/var/log/messages"}"#), Source::Auto);
     }
 }

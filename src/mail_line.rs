@@ -7,6 +7,7 @@ use memchr::memchr;
 
 use crate::queue_id::QueueId;
 use crate::time::{BsdTime, LogTime};
+use crate::words::decimal;
 
 /// A line of the mail log, taken apart. Everything borrows from the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,11 +45,11 @@ pub(crate) enum MailId {
 impl<'a> MailLine<'a> {
     /// Takes a line apart; `None` if it has neither the prefix of a log line nor a queue id.
     pub(crate) fn parse(line: &'a [u8]) -> Option<MailLine<'a>> {
-        let (_, at) = priority(line);
+        let at = priority(line);
         let rest = &line[at..];
         if let Some((stamp, used)) = stamp(rest) {
             let rest = trim_start(&rest[used..]);
-            let rest = trim_start(&rest[priority(rest).1..]);
+            let rest = trim_start(&rest[priority(rest)..]);
             return MailLine::behind_time(Some(stamp), rest);
         }
         if at > 0
@@ -103,17 +104,17 @@ impl<'a> MailLine<'a> {
     }
 }
 
-/// `<22>` or `<mail.notice>`: the angle group and its length with the blanks behind it.
-fn priority(line: &[u8]) -> (Option<&[u8]>, usize) {
+/// The length of what a line may begin with, `<22>` or `<mail.notice>`, and of the blanks behind it.
+fn priority(line: &[u8]) -> usize {
     if line.first() != Some(&b'<') {
-        return (None, 0);
+        return 0;
     }
     match line.iter().take(24).position(|b| *b == b'>') {
         Some(end) if line[1..end].iter().all(|b| b.is_ascii_alphanumeric() || *b == b'.') && end > 1 => {
             let blanks = line[end + 1..].iter().take_while(|b| **b == b' ').count();
-            (Some(&line[1..end]), end + 1 + blanks)
+            end + 1 + blanks
         }
-        _ => (None, 0),
+        _ => 0,
     }
 }
 
@@ -202,13 +203,6 @@ fn field(text: &[u8]) -> Option<(&[u8], &[u8])> {
 
 fn nil(field: &[u8]) -> &[u8] {
     if field == b"-" { b"" } else { field }
-}
-
-pub(crate) fn decimal(digits: &[u8]) -> Option<u32> {
-    if digits.is_empty() || digits.len() > 9 {
-        return None;
-    }
-    digits.iter().try_fold(0u32, |n, b| b.is_ascii_digit().then(|| n * 10 + u32::from(b - b'0')))
 }
 
 fn trim_start(text: &[u8]) -> &[u8] {

@@ -5,8 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::hash::{SEED, mix};
 use crate::time::civil_secs;
-use crate::words;
+use crate::words::{self, decimal};
 
 const MOST: usize = 31;
 
@@ -96,7 +97,7 @@ impl QueueId {
     pub(crate) fn number(&self) -> u64 {
         let (words, _) = self.0.as_chunks::<8>();
         let mut words = words.iter().map(|word| u64::from_le_bytes(*word));
-        let first = mix(0xcbf2_9ce4_8422_2325, words.next().unwrap_or_default());
+        let first = mix(SEED, words.next().unwrap_or_default());
         // Only PureMessage's own ids are longer than two words.
         let count = if self.as_bytes().len() > 16 { 3 } else { 1 };
         words.take(count).fold(first, mix).max(1)
@@ -143,10 +144,7 @@ impl QueueId {
         let (start, rest) = text.split_at(6);
         let (sequence, pid) = rest.split_at(width);
         let sequence = sequence.iter().try_fold(0, |n, b| base60(*b).map(|digit| n * 60 + digit))?;
-        // Nine digits at most.
-        let digit = |byte: &u8| byte.is_ascii_digit().then(|| u32::from(byte - b'0'));
-        let pid = pid.iter().try_fold(0, |pid, byte| digit(byte).map(|digit| 10 * pid + digit))?;
-        Some((ConnectionId { start: start.try_into().ok()?, pid }, sequence))
+        Some((ConnectionId { start: start.try_into().ok()?, pid: decimal(pid)? }, sequence))
     }
 }
 
@@ -174,7 +172,7 @@ impl ShortId {
     /// The same as [`QueueId::number`].
     #[inline]
     pub(crate) fn number(self) -> u64 {
-        mix(mix(0xcbf2_9ce4_8422_2325, self.0[0]), self.0[1]).max(1)
+        mix(mix(SEED, self.0[0]), self.0[1]).max(1)
     }
 
     /// The same as [`QueueId::age`].
@@ -193,12 +191,6 @@ impl ShortId {
         bytes[MOST] = QueueId::end(14, QueueId::is_dated(&bytes[..14]));
         QueueId(bytes)
     }
-}
-
-#[inline]
-fn mix(hash: u64, word: u64) -> u64 {
-    let hash = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    hash ^ (hash >> 29)
 }
 
 /// What follows the second in the first eight characters is a sequence.

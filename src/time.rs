@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::words::decimal;
+
 const NANOS: i64 = 1_000_000_000;
 
 /// Half an hour in seconds: the step in which the clocks of two logs of one host may differ (local time against UTC).
@@ -74,8 +76,9 @@ impl LogTime {
         if fixed[4] != b'-' || fixed[7] != b'-' || !matches!(fixed[10], b'T' | b't' | b' ') {
             return None;
         }
-        let year = i64::from(number(&fixed[..4])?);
-        let secs = civil_secs(year, number(&fixed[5..7])?, number(&fixed[8..10])?, clock(*text[11..].first_chunk()?)?)?;
+        let year = i64::from(decimal(&fixed[..4])?);
+        let secs =
+            civil_secs(year, decimal(&fixed[5..7])?, decimal(&fixed[8..10])?, clock(*text[11..].first_chunk()?)?)?;
         let mut nanos = 0i64;
         let mut digits = 0u8;
         let mut end = 19;
@@ -270,8 +273,8 @@ fn parse_zone(text: &[u8]) -> (Zone, usize) {
         _ => return (Zone::Unknown, 0),
     };
     let colon = usize::from(text.get(3) == Some(&b':'));
-    let hours = text.get(1..3).and_then(number);
-    let minutes = text.get(3 + colon..5 + colon).and_then(number);
+    let hours = text.get(1..3).and_then(decimal);
+    let minutes = text.get(3 + colon..5 + colon).and_then(decimal);
     match (hours, minutes) {
         (Some(hours @ 0..=23), Some(minutes @ 0..=59)) => {
             (Zone::Offset(sign * (hours * 60 + minutes) as i16), 5 + colon)
@@ -289,10 +292,6 @@ fn clock(text: [u8; 8]) -> Option<u32> {
     };
     let (hour, minute, second) = (two(h, hh)?, two(m, mm)?, two(s, ss)?);
     (hour < 24 && minute < 60 && second <= 60).then(|| hour * 3_600 + minute * 60 + second.min(59))
-}
-
-fn number(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0u32, |n, b| b.is_ascii_digit().then(|| n * 10 + u32::from(b - b'0')))
 }
 
 /// The number at the beginning of a text and how many digits it has, at most `most`.

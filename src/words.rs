@@ -171,6 +171,14 @@ pub(crate) fn digits(text: &[u8]) -> usize {
     ((no_digits(word).trailing_zeros() / 8) as usize).min(text.len())
 }
 
+/// The number that a text of one to nine digits is.
+pub(crate) fn decimal(digits: &[u8]) -> Option<u32> {
+    if digits.is_empty() || digits.len() > 9 {
+        return None;
+    }
+    digits.iter().try_fold(0u32, |n, b| b.is_ascii_digit().then(|| n * 10 + u32::from(b - b'0')))
+}
+
 /// Bytes as text, in which others stand for what is none. Mostly all is text, which is told many bytes at a time.
 pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)

@@ -24,20 +24,31 @@ pub(super) struct Frame {
     before: Box<[u8]>,
     behind: Box<[u8]>,
     host: Option<Box<[u8]>>,
-    source: Option<Source>,
+    source: Source,
 }
 
 /// The frames of the records so far.
 #[derive(Debug, Default)]
-pub(super) struct Frames(pub Few<Frame>);
+pub(super) struct Frames(Few<Frame>);
 
 impl Frames {
     /// The line of a record, where it begins, and the log that the record names.
-    pub(super) fn line<'r>(&mut self, record: &'r [u8]) -> Option<(&'r [u8], usize, Option<Source>)> {
+    pub(super) fn line<'r>(&mut self, record: &'r [u8]) -> Option<(&'r [u8], usize, Source)> {
         let fits = |frame: &Frame| begins(record, &frame.before) && ends(record, &frame.behind);
         let found = self.0.find(|frame| fits(frame).then_some((frame.before.len(), frame.source)));
         let (before, source) = found?;
         Some((self.line_of(record)?.get(before..)?, before, source))
+    }
+
+    /// The place of the last frame.
+    pub(super) fn place(&self) -> usize {
+        self.0.last
+    }
+
+    /// Makes the one of a place the last.
+    #[inline(always)]
+    pub(super) fn select(&mut self, place: usize) {
+        self.0.last = place;
     }
 
     /// A record that is in the last frame, up to the end of its line, where that stands there as it is.

@@ -111,7 +111,7 @@ impl Glance {
             let begin = self.head.begin;
             self.head.used = true;
             // What was looked at in between may have had another frame.
-            self.frames.0.last = self.head.frame;
+            self.frames.select(self.head.frame);
             let line = if self.head.is_record { self.frames.line_of(bytes)? } else { bytes };
             return self.rest(begin, line.get(begin.end..)?, self.head.is_record);
         }
@@ -130,7 +130,7 @@ impl Glance {
             Input::Line(line) => (line, 0, source),
             Input::Record(record) => {
                 let (line, before, frame_source) = self.frames.line(record)?;
-                (line, before, if source == Source::Auto { frame_source.unwrap_or_default() } else { source })
+                (line, before, source.or(frame_source))
             }
         };
         let last = self.last;
@@ -138,7 +138,7 @@ impl Glance {
         // Where hosts come by turns, line by line, the next one begins in another way.
         if self.last == last || self.head.used {
             let whole = Begin { end: before + begin.end, ..begin };
-            let frame = matches!(input, Input::Record(_)).then_some(self.frames.0.last);
+            let frame = matches!(input, Input::Record(_)).then(|| self.frames.place());
             self.head.note(bytes, whole, source, frame);
         }
         self.rest(begin, line.get(begin.end..)?, matches!(input, Input::Record(_)))

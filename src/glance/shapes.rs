@@ -29,7 +29,7 @@ const END: Any<2> = Any::of([b'"', b'\\']);
 struct Shape {
     holes: Vec<Hole>,
     end: Box<[u8]>,
-    source: Option<Source>,
+    source: Source,
 }
 
 /// A value that may be another one in the next record.

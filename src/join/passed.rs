@@ -21,7 +21,9 @@ const HEADER: usize = 32;
 /// The number of a mail line that was read after all.
 const TAKEN: u32 = 0;
 
-/// The bit of a record's kind that says that it was read.
+/// The bits of a record's kind: it came in a JSON object, it is an entry, it was read.
+const RECORD: u8 = 1;
+const ENTRY: u8 = 2;
 const READ: u8 = 4;
 
 /// The ring consists of so many blocks, each given up whole, the oldest first: then no record that was given up is looked
@@ -160,12 +162,13 @@ impl Header {
     }
 
     fn log(&self) -> LineKind {
-        if self.kind & 2 == 0 { LineKind::Mail } else { LineKind::MessageLog }
+        if self.kind & ENTRY == 0 { LineKind::Mail } else { LineKind::MessageLog }
     }
 }
 
 fn kind(log: LineKind, input: Input<'_>) -> u8 {
-    u8::from(matches!(input, Input::Record(_))) | if log == LineKind::MessageLog { 2 } else { 0 }
+    let record = if matches!(input, Input::Record(_)) { RECORD } else { 0 };
+    record | if log == LineKind::MessageLog { ENTRY } else { 0 }
 }
 
 impl Passed {
@@ -301,8 +304,8 @@ impl Passed {
 
     fn record(&self, place: u64, header: &Header) -> Option<Record<'_>> {
         let bytes = self.bytes_of(place, header)?;
-        let input = if header.kind & 1 == 0 { Input::Line(bytes) } else { Input::Record(bytes) };
-        let (log, seq) = (header.log(), if header.kind & 2 == 0 { 0 } else { header.word });
+        let input = if header.kind & RECORD == 0 { Input::Line(bytes) } else { Input::Record(bytes) };
+        let (log, seq) = (header.log(), if header.kind & ENTRY == 0 { 0 } else { header.word });
         let is_read = header.kind & READ != 0;
         Some(Record { log, input, home: header.home, secs: header.secs, seq, is_read })
     }

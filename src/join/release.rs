@@ -387,11 +387,12 @@ impl Join {
             LineKind::Mail => self.hosts.mail_arrival(wait.home),
             LineKind::MessageLog => self.hosts.last_entry_arrival(),
         };
-        wait.observe(self.progress((wait.log, wait.home)), self.now);
+        let progress = self.progress((wait.log, wait.home));
+        wait.observe(progress, self.now);
         let end = match (wait.seen, wait.reach) {
             (Awaited::Behind { since, from }, Some(reach)) if !self.gives_nothing(given) => {
                 let silent = given.unwrap_or_default().saturating_add(self.hold_ms());
-                let progress = self.progress((wait.log, wait.home)).unwrap_or(from);
+                let progress = progress.unwrap_or(from);
                 if catches_up(progress.saturating_sub(from), self.now - since) {
                     // The next look measures anew: one leap is no pace.
                     wait.seen = Awaited::Behind { since: self.now, from: progress };

@@ -11,9 +11,10 @@ use crate::entry::Entry;
 use crate::envelope::Delivery;
 use crate::event::Input;
 use crate::glance::{Look, Says};
-use crate::mail_line::{MailId, MailLine, decimal};
+use crate::mail_line::{MailId, MailLine};
 use crate::peek::LineKind;
 use crate::queue_id::{QueueId, ShortId};
+use crate::words::decimal;
 
 use super::Join;
 use super::names::{Home, NAMELESS, host_name, host_number};
