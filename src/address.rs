@@ -8,6 +8,8 @@
 //! In the log, `str2prt` has doubled every backslash and written bytes that can't be printed as `\t`, `\n`, `\r` or
 //! `\351`; what is said here of characters is meant of those before it.
 
+use crate::words;
+
 /// `from=` holds no more characters than this; the rest of an address is cut off (sendmail's headers.c, `logsender`).
 const SENDER: usize = 200;
 
@@ -221,37 +223,24 @@ fn nth(text: &[u8], count: usize) -> Option<usize> {
     Some(at)
 }
 
-/// What stands for a byte that is no ASCII, however it came here.
-const STRANGE: u8 = 0x80;
-
 /// The characters of an address as they were meant: without the log's escapes, in lower case, and with one mark for any
-/// run of bytes that are no ASCII, since hosts on the way spoil them in ways of their own.
+/// run of bytes that are no ASCII.
 fn meant(text: &[u8], escaped: bool) -> impl Iterator<Item = u8> {
     let mut rest = text;
-    let mut strange = false;
-    std::iter::from_fn(move || {
-        loop {
-            let length = if escaped { escape(rest) } else { usize::from(!rest.is_empty()) };
-            let (one, behind) = rest.split_at_checked(length.max(1))?;
-            rest = behind;
-            let byte = match one {
-                [b'\\', b't'] => b'\t',
-                [b'\\', b'n'] => b'\n',
-                [b'\\', b'r'] => b'\r',
-                [b'\\', b'\\'] => b'\\',
-                [b'\\', a, b, c] => ((a & 3) << 6) | ((b & 7) << 3) | (c & 7),
-                [byte, ..] => byte.to_ascii_lowercase(),
-                [] => return None,
-            };
-            if byte < STRANGE {
-                strange = false;
-                return Some(byte);
-            }
-            if !std::mem::replace(&mut strange, true) {
-                return Some(STRANGE);
-            }
-        }
-    })
+    words::marked(std::iter::from_fn(move || {
+        let length = if escaped { escape(rest) } else { usize::from(!rest.is_empty()) };
+        let (one, behind) = rest.split_at_checked(length.max(1))?;
+        rest = behind;
+        Some(match one {
+            [b'\\', b't'] => b'\t',
+            [b'\\', b'n'] => b'\n',
+            [b'\\', b'r'] => b'\r',
+            [b'\\', b'\\'] => b'\\',
+            [b'\\', a, b, c] => ((a & 3) << 6) | ((b & 7) << 3) | (c & 7),
+            [byte, ..] => byte.to_ascii_lowercase(),
+            [] => return None,
+        })
+    }))
 }
 
 /// Whether an address of `message_log`, which writes it as it came, and one of sendmail's log may be the same.

@@ -115,17 +115,6 @@ fn write_line(object: &mut Object<'_>, line: &Evidence, rule: &str, rank: Rank, 
     object.some_seconds("offset_secs", line.at.zip(from).map(|(at, from)| at - from));
 }
 
-/// A text that is not all ASCII, with one mark for any run of bytes that are none: hosts whose records are text spoil such
-/// bytes, each in its own way.
-fn meant(text: &[u8]) -> impl Iterator<Item = u8> {
-    let mut is_run = false;
-    text.iter().filter_map(move |byte| {
-        let is_further = !byte.is_ascii() && is_run;
-        is_run = !byte.is_ascii();
-        (!is_further).then_some(if is_run { 0x80 } else { *byte })
-    })
-}
-
 /// FNV-1a of 128 bits: stable for ever, and nothing here needs a secret. In two halves, since an interpreter has no
 /// multiplication of 128 bits.
 #[derive(Clone, Copy)]
@@ -149,8 +138,8 @@ impl Fnv {
 
     /// Adds a text, as it was meant, and a zero.
     fn add_all(self, text: &[u8]) -> Fnv {
-        let all =
-            if text.is_ascii() { text.iter().copied().fold(self, Fnv::add) } else { meant(text).fold(self, Fnv::add) };
+        let bytes = text.iter().copied();
+        let all = if text.is_ascii() { bytes.fold(self, Fnv::add) } else { words::marked(bytes).fold(self, Fnv::add) };
         all.add(0)
     }
 }

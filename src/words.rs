@@ -171,6 +171,15 @@ pub(crate) fn digits(text: &[u8]) -> usize {
     ((no_digits(word).trailing_zeros() / 8) as usize).min(text.len())
 }
 
+/// Bytes with one mark for any run of those that are no ASCII: hosts on the way spoil such bytes, each in its own way.
+pub(crate) fn marked(bytes: impl Iterator<Item = u8>) -> impl Iterator<Item = u8> {
+    let mut is_run = false;
+    bytes.filter_map(move |byte| {
+        let was_run = std::mem::replace(&mut is_run, !byte.is_ascii());
+        (!(was_run && is_run)).then_some(if is_run { 0x80 } else { byte })
+    })
+}
+
 /// The number that a text of one to nine digits is.
 pub(crate) fn decimal(digits: &[u8]) -> Option<u32> {
     if digits.is_empty() || digits.len() > 9 {
