@@ -390,9 +390,3 @@ fn values() -> impl Strategy<Value = Value> {
         ]
     })
 }
-
-/// A plan that fails can be looked at as lines.
-#[allow(dead_code)]
-fn show(plan: &Plan) -> World {
-    plan.build()
-}

@@ -47,7 +47,6 @@ pub struct Explanation<S: Spool> {
     merge: merge::Merge,
     issued: issued::Issued<S>,
     filter_names: Vec<String>,
-    advisor: Option<advise::Advisor>,
 }
 
 impl<S: Spool> Explanation<S> {
@@ -59,23 +58,17 @@ impl<S: Spool> Explanation<S> {
         let mut native = config.clone();
         native.profile = Profile::Native;
         let (engine, issued) = (Engine::new(&native), issued::Issued::new(spool));
-        Ok(Explanation { engine, merge, issued, filter_names: config.filter_names.clone(), advisor: None })
+        Ok(Explanation { engine, merge, issued, filter_names: config.filter_names.clone() })
     }
 
-    /// Lets an advisor see the entries.
-    #[must_use]
-    pub fn advised_by(self, advisor: advise::Advisor) -> Explanation<S> {
-        Explanation { advisor: Some(advisor), ..self }
-    }
-
-    /// Reads at most so many lines; false when all are read.
-    pub fn step(&mut self, lines: u32) -> Result<bool> {
+    /// Reads at most so many lines, and lets an advisor see those of `message_log`; false when all are read.
+    pub fn step(&mut self, lines: u32, mut advisor: Option<&mut advise::Advisor>) -> Result<bool> {
         for _ in 0..lines {
             if !self.merge.advance()? {
                 return Ok(false);
             }
             let (source, line) = (self.merge.source(), self.merge.line());
-            if let Some(advisor) = self.advisor.as_mut().filter(|_| source == Source::MessageLog) {
+            if let Some(advisor) = advisor.as_mut().filter(|_| source == Source::MessageLog) {
                 advisor.line(line);
             }
             self.engine.push(source, Input::Line(line), 0, NOW);
@@ -107,13 +100,11 @@ impl<S: Spool> Explanation<S> {
         unnamed(&self.filter_names, self.engine.filters())
     }
 
-    /// The advisor, with all that it has seen.
-    pub fn take_advisor(&mut self) -> Option<advise::Advisor> {
-        let mut advisor = self.advisor.take()?;
+    /// Tells an advisor, when all is read, what stands in no record.
+    pub fn tell(&self, advisor: &mut advise::Advisor) {
         // Of several filters, nobody knows which one is meant.
         let is_sure = !self.filter_names.is_empty() || self.engine.filters().count() < 2;
         advisor.unreachable(self.engine.stats().filter_unreachable, is_sure);
-        Some(advisor)
     }
 
     /// The last revision of every abort, in the order in which they were issued. What was not read is left out.

@@ -8,7 +8,7 @@ use abort_reason_explain::advise::{Advice, Advisor};
 
 use crate::cli::{self, AdviseFormat};
 use crate::explain::{explain, table::Style};
-use crate::failure::{Exit, Failure, Result};
+use crate::failure::Result;
 use crate::output::Output;
 use crate::settings;
 use crate::text::{visible, visible_json};
@@ -21,11 +21,8 @@ pub fn run(options: &cli::Advise) -> Result<()> {
     let mut settings = settings::load(&options.settings, None)?;
     settings.tell_unlogged();
     let mut out = Output::open(options.output.as_deref())?;
-    let advisor = Advisor::new(options.timeouts.clone().unwrap_or_default());
-    let mut explained = explain(&settings, &options.logs, Some(advisor))?;
-    let Some(advisor) = explained.advisor else {
-        return Err(Failure::new(Exit::Software, "the advisor is gone"));
-    };
+    let mut advisor = Advisor::new(options.timeouts.clone().unwrap_or_default());
+    let mut explained = explain(&settings, &options.logs, Some(&mut advisor))?;
     let advice = explained.latest.advise(advisor)?;
     let text = match options.format {
         AdviseFormat::Json => {

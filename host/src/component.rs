@@ -13,12 +13,17 @@ pub(crate) fn path(told: Option<&Path>) -> Result<PathBuf> {
     if let Some(path) = told {
         return Ok(path.to_path_buf());
     }
-    let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join(COMPONENT)));
-    match beside {
-        Some(path) if path.is_file() => Ok(path),
-        _ => Err(Failure::new(Exit::Unavailable, format!("{COMPONENT} is not beside this program"))
+    match beside(COMPONENT) {
+        Some(path) => Ok(path),
+        None => Err(Failure::new(Exit::Unavailable, format!("{COMPONENT} is not beside this program"))
             .hint("Name it with --component or ABORT_REASON_COMPONENT. `cargo xtask build` puts both into dist/.")),
     }
+}
+
+/// A file that stands beside this program.
+pub(crate) fn beside(name: &str) -> Option<PathBuf> {
+    let path = std::env::current_exe().ok()?.parent()?.join(name);
+    path.is_file().then_some(path)
 }
 
 /// Why a component does not serve, for people.

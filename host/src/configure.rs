@@ -197,8 +197,7 @@ impl InstanceState for Running {
 }
 
 fn beside() -> Result<PathBuf> {
-    let path = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join(MODULE)));
-    path.filter(|path| path.exists()).ok_or_else(|| {
+    crate::component::beside(MODULE).ok_or_else(|| {
         Failure::new(Exit::Unavailable, format!("{MODULE} is not beside this program"))
             .hint("Give the module to begin with by --module.")
     })

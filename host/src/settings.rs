@@ -20,8 +20,8 @@ const LONGEST: u64 = 4 * 1024 * 1024;
 pub struct Loaded {
     /// For an engine in this process.
     pub config: Config,
-    /// For the component.
-    pub json: String,
+    /// As it was given.
+    value: Value,
 }
 
 /// The configuration file and the options beside it.
@@ -40,33 +40,35 @@ pub fn load(options: &cli::Settings, profile: Option<&str>) -> Result<Loaded> {
     }
     let from = options.config.as_deref().map_or_else(|| "the options".into(), name);
     let config = Config::from_value(&value).map_err(|error| invalid(&from, &error.to_string()))?;
-    Ok(Loaded { config, json: value.to_string() })
+    Ok(Loaded { config, value })
 }
 
 impl Loaded {
+    /// For a component.
+    pub fn json(&self) -> String {
+        self.value.to_string()
+    }
+
     /// Lets messages that passed without an entry be told of, unless the configuration says whether they are.
     pub(crate) fn tell_unlogged(&mut self) {
-        let given: Value = serde_json::from_str(&self.json).unwrap_or_default();
-        self.config.unlogged |= given.get("unlogged").is_none();
+        self.config.unlogged |= self.value.get("unlogged").is_none();
     }
 
     /// The same for a component with so much memory: limits that would not fit are lowered, and that is said.
     #[must_use]
-    pub fn within(self, memory_bytes: usize) -> Loaded {
+    pub fn within(mut self, memory_bytes: usize) -> Loaded {
         let Some(limits) = memory::fitted(&self.config.limits, memory_bytes) else { return self };
-        let mut value: Value = serde_json::from_str(&self.json).unwrap_or_default();
         let (join_bytes, passed_bytes, seen_ids) = (limits.join_bytes, limits.passed_bytes, limits.seen_ids);
         for (key, bound) in [("join_bytes", join_bytes), ("passed_bytes", passed_bytes), ("seen_ids", seen_ids)] {
-            value["limits"][key] = json!(bound);
+            self.value["limits"][key] = json!(bound);
         }
         say(&format!(
             "{} MiB are too little for the limits of the configuration: going on with join_bytes {join_bytes}, \
              passed_bytes {passed_bytes}, seen_ids {seen_ids}\nGive more by --memory-limit, or lower `limits`.",
             memory_bytes >> 20
         ));
-        let mut config = self.config;
-        config.limits = limits;
-        Loaded { config, json: value.to_string() }
+        self.config.limits = limits;
+        self
     }
 }
 

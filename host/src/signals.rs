@@ -1,6 +1,8 @@
 //! Signals that ask the program to end.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
@@ -9,6 +11,15 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 pub(crate) fn to_end() -> Vec<i32> {
     let ignored = ignored().unwrap_or_default();
     [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0).collect()
+}
+
+/// Has those set a flag; a second one ends what does not end by itself.
+pub(crate) fn ask_to_end(asked: &Arc<AtomicBool>) -> io::Result<()> {
+    for signal in to_end() {
+        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(asked))?;
+        signal_hook::flag::register(signal, Arc::clone(asked))?;
+    }
+    Ok(())
 }
 
 /// The signals that are ignored, as a mask; nothing where the system does not tell.

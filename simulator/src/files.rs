@@ -47,7 +47,7 @@ fn explain(world: &World, shipping: &Shipping) -> Result<Run> {
     let config = check::config(&format!("{{{}}}", check::NAMES))?;
     let spool = Cursor::new(Vec::new());
     let mut explanation = Explanation::new(&config, logs, spool, &mut |_| {}).map_err(|trouble| trouble.to_string())?;
-    while explanation.step(1_000).map_err(|trouble| trouble.to_string())? {}
+    while explanation.step(1_000, None).map_err(|trouble| trouble.to_string())? {}
     let mut latest = explanation.into_latest().map_err(|trouble| trouble.to_string())?;
     let mut run = Run::default();
     while let Some(record) = latest.next_record().map_err(|trouble| trouble.to_string())? {

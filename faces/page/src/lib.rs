@@ -59,6 +59,7 @@ impl Logs {
 #[wasm_bindgen]
 pub struct Explanation {
     inner: abort_reason_explain::Explanation<Cursor<Vec<u8>>>,
+    advisor: Advisor,
     warnings: Vec<String>,
 }
 
@@ -72,13 +73,12 @@ impl Explanation {
         let spool = Cursor::new(Vec::new());
         let mut warn = |warning: &str| warnings.push(warning.to_owned());
         let inner = abort_reason_explain::Explanation::new(&config, logs.0, spool, &mut warn)?;
-        let inner = inner.advised_by(Advisor::new(BTreeMap::new()));
-        Ok(Explanation { inner, warnings })
+        Ok(Explanation { inner, advisor: Advisor::new(BTreeMap::new()), warnings })
     }
 
     /// Reads at most so many lines; false when all are read.
     pub fn step(&mut self, lines: u32) -> Result<bool, JsError> {
-        Ok(self.inner.step(lines)?)
+        Ok(self.inner.step(lines, Some(&mut self.advisor))?)
     }
 
     /// Bytes of the files that are done.
@@ -99,8 +99,8 @@ impl Explanation {
 
     /// The records. The explanation is used up.
     pub fn records(mut self) -> Result<Records, JsError> {
-        let advisor = self.inner.take_advisor();
-        Ok(Records { latest: self.inner.into_latest()?, advisor })
+        self.inner.tell(&mut self.advisor);
+        Ok(Records { latest: self.inner.into_latest()?, advisor: Some(self.advisor) })
     }
 }
 

@@ -66,9 +66,7 @@ impl Destination {
                 let text = Arc::clone(text);
                 let events = events.to_vec();
                 let write = move || text.lock().unwrap_or_else(PoisonError::into_inner).write(&events);
-                tokio::task::spawn_blocking(write).await.unwrap_or_else(|error| {
-                    Err(Rejection::ForNow { kind: "write".to_owned(), cause: error.to_string(), doubtful: false })
-                })
+                tokio::task::spawn_blocking(write).await.unwrap_or_else(|error| Err(unwritten(&error)))
             }
         }
     }
@@ -168,10 +166,10 @@ impl Text {
             }
             Text::File(file) => append(file, &lines),
         };
-        written.map_err(|error| Rejection::ForNow {
-            kind: "write".to_owned(),
-            cause: error.to_string(),
-            doubtful: false,
-        })
+        written.map_err(|error| unwritten(&error))
     }
+}
+
+fn unwritten(cause: &dyn std::fmt::Display) -> Rejection {
+    Rejection::ForNow { kind: "write".to_owned(), cause: cause.to_string(), doubtful: false }
 }

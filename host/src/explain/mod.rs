@@ -37,15 +37,15 @@ pub fn run(options: &cli::Explain) -> Result<()> {
     let format = options.format.unwrap_or(if out.is_terminal() { ExplainFormat::Table } else { ExplainFormat::Ndjson });
     // Only people get advice.
     let for_people = matches!(format, ExplainFormat::Table | ExplainFormat::Html);
-    let advisor = for_people.then(|| Advisor::new(BTreeMap::new()));
-    let mut explained = explain(&settings, &options.logs, advisor)?;
+    let mut advisor = for_people.then(|| Advisor::new(BTreeMap::new()));
+    let mut explained = explain(&settings, &options.logs, advisor.as_mut())?;
     let (latest, counts) = (&mut explained.latest, explained.counts);
     match format {
         ExplainFormat::Ndjson => formats::write_json(latest, &mut out, false, &settings.config)?,
         ExplainFormat::Json => formats::write_json(latest, &mut out, true, &settings.config)?,
         ExplainFormat::Csv => formats::write_csv(latest, &mut out)?,
-        ExplainFormat::Html => html::write(latest, &mut out, counts, explained.advisor)?,
-        ExplainFormat::Table => table::write(latest, &mut out, Summary::new(counts, explained.advisor))?,
+        ExplainFormat::Html => html::write(latest, &mut out, counts, advisor)?,
+        ExplainFormat::Table => table::write(latest, &mut out, Summary::new(counts, advisor))?,
     }
     out.finish()
 }
@@ -54,33 +54,31 @@ pub fn run(options: &cli::Explain) -> Result<()> {
 pub(crate) struct Explained {
     pub(crate) latest: Latest,
     pub(crate) counts: Counts,
-    /// Has seen the entries, and no record yet.
-    pub(crate) advisor: Option<Advisor>,
 }
 
-/// Reads all logs.
+/// Reads all logs. An advisor sees the entries, and no record yet.
 pub(crate) fn explain(
     settings: &Loaded,
     cli::Logs { maillog, message_log }: &cli::Logs,
-    advisor: Option<Advisor>,
+    mut advisor: Option<&mut Advisor>,
 ) -> Result<Explained> {
     let files = logs::files(maillog, message_log)?;
     let progress = progress(logs::total_bytes(maillog.iter().chain(message_log)));
     let in_memory = if tempfile::tempfile().is_ok() { IN_MEMORY } else { WITHOUT_FILE };
     let spool = SpooledTempFile::new(in_memory);
     let mut explanation = Explanation::new(&settings.config, files, spool, &mut |warning| say(warning))?;
-    if let Some(advisor) = advisor {
-        explanation = explanation.advised_by(advisor);
-    }
-    while explanation.step(PROGRESS_LINES)? {
+    while explanation.step(PROGRESS_LINES, advisor.as_deref_mut())? {
         progress.set_position(explanation.bytes_read());
     }
     progress.finish_and_clear();
     if let Some(warning) = explanation.warning() {
         say(&warning);
     }
-    let (counts, advisor) = (explanation.counts(), explanation.take_advisor());
-    Ok(Explained { latest: explanation.into_latest()?, counts, advisor })
+    if let Some(advisor) = advisor {
+        explanation.tell(advisor);
+    }
+    let counts = explanation.counts();
+    Ok(Explained { latest: explanation.into_latest()?, counts })
 }
 
 /// A progress bar by bytes on a terminal, none elsewhere.

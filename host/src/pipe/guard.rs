@@ -8,9 +8,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use abort_reason_explain::LONGEST_LINE;
 use serde::Serialize;
 
-use super::input::{Block, LONGEST_LINE};
+use super::input::Block;
 use super::sink::Sink;
 use crate::failure::say;
 use crate::sandbox::{Component, Disposition, Event, Limits, Output, Sandbox, SandboxError, Source};

@@ -8,14 +8,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync
 use std::thread;
 use std::time::Duration;
 
+use abort_reason_explain::LONGEST_LINE;
 use memchr::{memchr, memchr_iter, memrchr};
 
 /// Bytes read at a time, at most.
 const READ: usize = 256 * 1024;
 /// Reads that may wait for the work.
 const WAITING: usize = 4;
-/// A line longer than this passes in pieces, unseen.
-pub(super) const LONGEST_LINE: usize = 1024 * 1024;
 
 /// A stretch of the input: whole lines. All blocks together are the input, byte for byte.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -162,6 +161,7 @@ impl Cutter {
             return None;
         }
         let end = if self.passing { memchr(b'\n', &self.open) } else { memrchr(b'\n', &self.open) };
+        // A longer line passes in pieces, unseen.
         let is_part = self.passing || end.is_none() && self.open.len() > LONGEST_LINE;
         let end = match end {
             Some(end) => end + 1,
@@ -184,16 +184,8 @@ impl Cutter {
 /// process at once, as it may be waiting for its reader.
 #[cfg(unix)]
 fn listen_for_signals(sender: SyncSender<Message>) -> io::Result<()> {
-    use std::sync::Arc;
-    use std::sync::atomic::AtomicBool;
-
-    let to_end = crate::signals::to_end();
-    let asked = Arc::new(AtomicBool::new(false));
-    for signal in &to_end {
-        signal_hook::flag::register_conditional_shutdown(*signal, 128 + signal, Arc::clone(&asked))?;
-        signal_hook::flag::register(*signal, Arc::clone(&asked))?;
-    }
-    let mut signals = signal_hook::iterator::Signals::new(to_end)?;
+    crate::signals::ask_to_end(&std::sync::Arc::default())?;
+    let mut signals = signal_hook::iterator::Signals::new(crate::signals::to_end())?;
     let listening = move || {
         if signals.forever().next().is_some() {
             let _ = sender.send(Message::End);

@@ -8,6 +8,8 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use abort_reason_explain::LONGEST_LINE;
+
 /// How long a renamed file is still read behind its last line.
 const LINGERS: Duration = Duration::from_secs(10);
 /// Renamed files that are read at a time; a log that is rotated more often within that time loses the oldest.
@@ -16,8 +18,6 @@ const MOST_BEFORE: usize = 4;
 const HEAD: usize = 128;
 /// Bytes read at a time; other files have their turn between.
 const AT_A_TIME: usize = 1 << 18;
-/// A longer line is given in pieces.
-const LONGEST_LINE: usize = 1 << 20;
 
 /// One log.
 #[derive(Debug)]

@@ -67,12 +67,8 @@ impl Watch {
             check(&log.path)?;
         }
         let asked = Arc::new(AtomicBool::new(false));
-        for signal in crate::signals::to_end() {
-            // The second one ends what does not end by itself.
-            let at_once = signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked));
-            let registered = at_once.and_then(|_| signal_hook::flag::register(signal, Arc::clone(&asked)));
-            registered.map_err(|error| Failure::new(Exit::Software, format!("cannot wait for signals: {error}")))?;
-        }
+        crate::signals::ask_to_end(&asked)
+            .map_err(|error| Failure::new(Exit::Software, format!("cannot wait for signals: {error}")))?;
         let (engine, board, began) = (Engine::new(&config), Board::default(), Instant::now());
         Ok(Watch { engine, logs, board, began, asked })
     }
