@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use abort_reason::{Config, Input, Source, Stats};
-use abort_reason_simulator::world::{Plan, Truth, World, plans};
+use abort_reason_simulator::world::{Truth, plans};
 use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, RngSeed};
 use serde_json::Value;

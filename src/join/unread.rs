@@ -23,7 +23,7 @@ use super::said::{Said, of_reception};
 use super::seen::{Found, Slot, flag};
 
 /// What a line said that was read after all.
-struct Told {
+struct ReadAgain {
     log: LineKind,
     host: u32,
     secs: u32,
@@ -230,7 +230,7 @@ impl Join {
         }
         let passed = self.lines.of(id.into()).chain(self.entries.of(id.into()));
         let unread = passed.filter(|(_, record)| !record.is_read);
-        let mut told: Vec<(u64, Told)> =
+        let mut told: Vec<(u64, ReadAgain)> =
             unread.filter_map(|(place, record)| Some((place, self.read_again(id, &record)?))).collect();
         told.reverse();
         for (place, told) in told {
@@ -250,7 +250,7 @@ impl Join {
     }
 
     /// What a record says that has passed; none if it is another message's.
-    fn read_again(&self, id: &QueueId, record: &Record<'_>) -> Option<Told> {
+    fn read_again(&self, id: &QueueId, record: &Record<'_>) -> Option<ReadAgain> {
         let reading = crate::input::read(&self.config, record.input).filter(|reading| !reading.enriched)?;
         let (host, flags, delivery) = match record.log {
             LineKind::Mail => {
@@ -263,7 +263,7 @@ impl Join {
                 (reading.host.as_deref().map_or(0, host_number), flag::ENTRY, None)
             }
         };
-        Some(Told { log: record.log, host, secs: record.secs, flags, delivery })
+        Some(ReadAgain { log: record.log, host, secs: record.secs, flags, delivery })
     }
 }
 

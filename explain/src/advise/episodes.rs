@@ -43,7 +43,7 @@ pub(super) struct Minutes {
 /// What was wrong with PureMessage in a stretch of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Trouble {
+pub enum Ailment {
     /// It answered too late.
     Slow,
     /// Too late, while far more mail came than usual: all its processes were busy.
@@ -62,7 +62,7 @@ pub struct Episode {
     /// Its last minute.
     pub to: String,
     /// What was wrong.
-    pub trouble: Trouble,
+    pub trouble: Ailment,
     /// Timeouts.
     pub slow: u64,
     /// Closed connections.
@@ -77,7 +77,7 @@ pub(super) struct Episodes {
     /// Those with the most failures, in order of time.
     pub worst: Vec<Episode>,
     /// How many there are of each kind.
-    pub counts: BTreeMap<Trouble, usize>,
+    pub counts: BTreeMap<Ailment, usize>,
 }
 
 /// The place of a minute, made for it; none where there is none left, since older ones only make room.
@@ -148,13 +148,13 @@ impl Minutes {
         let entries: u64 = self.entries.range(from..=to).map(|(_, entries)| u64::from(*entries)).sum();
         let rate = entries as f64 / (to - from + 1) as f64;
         let trouble = if unreachable >= slow.max(closed) {
-            Trouble::Down
+            Ailment::Down
         } else if closed >= slow {
-            Trouble::Dying
+            Ailment::Dying
         } else if rate > 3.0 * usual && usual > 0.0 && entries >= 30 {
-            Trouble::Busy
+            Ailment::Busy
         } else {
-            Trouble::Slow
+            Ailment::Slow
         };
         Episode { from: clock(from), to: clock(to), trouble, slow, closed, unreachable }
     }
@@ -178,7 +178,7 @@ mod tests {
 
     const MINUTE: i64 = 60_000;
 
-    fn troubles(minutes: &Minutes) -> Vec<Trouble> {
+    fn troubles(minutes: &Minutes) -> Vec<Ailment> {
         minutes.episodes().worst.iter().map(|episode| episode.trouble).collect()
     }
 
@@ -195,7 +195,7 @@ mod tests {
         ] {
             minutes.failure(at * MINUTE, failure);
         }
-        assert_eq!(troubles(&minutes), [Trouble::Slow, Trouble::Down, Trouble::Dying]);
+        assert_eq!(troubles(&minutes), [Ailment::Slow, Ailment::Down, Ailment::Dying]);
         assert_eq!(minutes.episodes().worst[0].from, "1970-01-01T16:40");
     }
 
@@ -208,7 +208,7 @@ mod tests {
         }
         minutes.failure(50 * MINUTE, Failure::Slow);
         minutes.failure(80 * MINUTE, Failure::Slow);
-        assert_eq!(troubles(&minutes), [Trouble::Busy, Trouble::Slow]);
+        assert_eq!(troubles(&minutes), [Ailment::Busy, Ailment::Slow]);
     }
 
     #[test]
@@ -217,7 +217,7 @@ mod tests {
         minutes.failure(0, Failure::Unreachable);
         (0..2 * MOST_MINUTES as i64).for_each(|at| minutes.entry(at * MINUTE));
         minutes.failure(MINUTE, Failure::Unreachable);
-        assert_eq!((minutes.entries.len(), minutes.episodes().counts[&Trouble::Down]), (MOST_MINUTES, 1));
+        assert_eq!((minutes.entries.len(), minutes.episodes().counts[&Ailment::Down]), (MOST_MINUTES, 1));
         (0..2 * MOST_MINUTES as i64).for_each(|at| minutes.failure(at * MINUTE, Failure::Slow));
         minutes.failure(0, Failure::Slow);
         assert_eq!((minutes.failures.len(), minutes.forgotten()), (MOST_MINUTES, 1));
@@ -231,6 +231,6 @@ mod tests {
             minutes.failure((at * 100 + 50) * MINUTE, Failure::Unreachable);
         }
         let Episodes { worst, counts } = minutes.episodes();
-        assert_eq!((worst.len(), counts[&Trouble::Slow], counts[&Trouble::Down]), (TOLD, 30, 30));
+        assert_eq!((worst.len(), counts[&Ailment::Slow], counts[&Ailment::Down]), (TOLD, 30, 30));
     }
 }

@@ -14,7 +14,7 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use crate::record::{self, Abort};
-pub use episodes::{Episode, Trouble};
+pub use episodes::{Ailment, Episode};
 use episodes::{Episodes, Failure, Minutes};
 pub use late::Timeouts;
 use late::{Late, Sample};

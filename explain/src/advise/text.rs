@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use abort_reason::Outcome;
 
-use super::{Advice, Step, Timeouts, Trouble};
+use super::{Advice, Ailment, Step, Timeouts};
 use crate::text::many;
 
 /// Fewer messages are met by a restart.
@@ -17,7 +17,7 @@ fn line(filter: &str, equates: &str) -> Option<String> {
 }
 
 /// What to do, the most urgent first.
-pub(super) fn steps(advice: &Advice, filter: &str, troubles: &BTreeMap<Trouble, usize>) -> Vec<Step> {
+pub(super) fn steps(advice: &Advice, filter: &str, troubles: &BTreeMap<Ailment, usize>) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut step = |id: &str, text: String, setting: Option<String>| {
         steps.push(Step { id: id.to_owned(), text, setting });
@@ -57,8 +57,8 @@ pub(super) fn steps(advice: &Advice, filter: &str, troubles: &BTreeMap<Trouble, 
             );
         }
     }
-    let of = |trouble: Trouble| advice.episodes.iter().filter(move |episode| episode.trouble == trouble);
-    let times = |trouble: Trouble| {
+    let of = |trouble: Ailment| advice.episodes.iter().filter(move |episode| episode.trouble == trouble);
+    let times = |trouble: Ailment| {
         let named: Vec<String> = of(trouble).take(3).map(|episode| stretch(&episode.from, &episode.to)).collect();
         let more = troubles.get(&trouble).copied().unwrap_or_default().saturating_sub(named.len());
         match (named.is_empty(), more) {
@@ -69,26 +69,26 @@ pub(super) fn steps(advice: &Advice, filter: &str, troubles: &BTreeMap<Trouble, 
     };
     for (trouble, id, text) in [
         (
-            Trouble::Down,
+            Ailment::Down,
             "keep-it-running",
             "PureMessage could not be reached: it was down, or its listen queue was full. Watch it and restart it at once; \
              check listen_queue_size in pmx.conf and the S= address",
         ),
         (
-            Trouble::Dying,
+            Ailment::Dying,
             "find-the-crash",
             "PureMessage closed connections that it had accepted: a process ended, or was restarted. Look into its own log at \
              these times, and at limits on memory, processes and file descriptors",
         ),
         (
-            Trouble::Busy,
+            Ailment::Busy,
             "give-it-more-processes",
             "PureMessage was late while far more mail came than usual: raise concurrency_limit and max_pooled_procs in pmx.conf, \
              with file descriptors for ten times as many",
         ),
     ] {
         let by_records = troubles.contains_key(&trouble).then(|| times(trouble));
-        let by_lines = (trouble == Trouble::Down && advice.unreachable > 0).then(|| refused(advice.unreachable));
+        let by_lines = (trouble == Ailment::Down && advice.unreachable > 0).then(|| refused(advice.unreachable));
         let text = match (by_records, by_lines) {
             (None, Some(lines)) if advice.unreachable >= FEW_UNREACHABLE => format!("{text}. {lines}"),
             (None, _) => continue,
