@@ -9,6 +9,7 @@ use crate::object::{Object, write_text};
 use crate::reasons::{Class, Matcher, Rank, Stage, Timeout, advice};
 use crate::time::{LogTime, TEXT};
 use crate::words;
+use crate::zone::Offset;
 
 /// The name of the object that is added.
 pub(crate) const MEMBER: &str = "abort";
@@ -33,8 +34,7 @@ pub(crate) struct Issue<'a> {
     pub verdict: &'a Verdict<'a>,
     pub why_not: Option<WhyNot>,
     pub revision: u32,
-    /// Entry time minus mail time, in milliseconds.
-    pub offset: i64,
+    pub offset: Offset,
 }
 
 impl Issue<'_> {
@@ -70,7 +70,7 @@ impl Issue<'_> {
         object.text("outcome", verdict.outcome.as_str());
         let advice = ADVICE.get(verdict.class as usize).map_or("null", |advice| &**advice);
         object.member("advice").extend_from_slice(advice.as_bytes());
-        let from = case.entry.at.map(|at| at - self.offset);
+        let from = case.entry.at.map(|at| self.offset.mail_time(at));
         object.list("evidence", &verdict.evidence, |out, (line, rank)| {
             Object::write(out, |object| write_line(object, line, &matcher.rule(line.rule).id, *rank, from));
         });

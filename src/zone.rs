@@ -11,6 +11,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::HALF_HOUR;
 
+/// How far the clock of `message_log` is ahead of the mail log's, in milliseconds. Only by it a time of one log becomes one of
+/// the other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Offset(pub i64);
+
+impl Offset {
+    /// A time of the mail log as `message_log` would have it.
+    pub(crate) fn entry_time(self, mail: i64) -> i64 {
+        mail.saturating_add(self.0)
+    }
+
+    /// A time of `message_log` as the mail log would have it.
+    pub(crate) fn mail_time(self, entry: i64) -> i64 {
+        entry.saturating_sub(self.0)
+    }
+}
+
 /// No zone is wider, and no two clocks are further apart, in milliseconds.
 pub(crate) const WIDEST_MS: i64 = 15 * 3_600_000;
 

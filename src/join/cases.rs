@@ -253,7 +253,7 @@ impl Join {
             let offset = self.hosts.clocks(about.by.home).offset();
             let entry = EntryFacts {
                 time: about.by.time,
-                at: about.by.at.map(|at| at + offset),
+                at: about.by.at.map(|at| offset.entry_time(at)),
                 processing_ms: None,
                 from: group.sender.take(),
                 has_size: false,
@@ -345,7 +345,7 @@ impl Join {
             if let CaseState::Issued { told: before, .. } = case.state {
                 let Some(revision) = case.unsaid(told, ambiguous) else { continue };
                 case.state = CaseState::Held { revision, told: Some(before) };
-                let (seq, reach) = (case.seq, at.map(|at| at + offset).or(case.entry.at));
+                let (seq, reach) = (case.seq, at.map(|at| offset.entry_time(at)).or(case.entry.at));
                 self.wait(id, (LineKind::Mail, group.home), seq, reach, self.hold_ms());
             } else {
                 waits |= record.is_none();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::mail_line::Stamp;
 use crate::time::{HALF_HOUR, LogTime};
-use crate::zone::{WIDEST_MS, Zone, half_hours};
+use crate::zone::{Offset, WIDEST_MS, Zone, half_hours};
 
 use super::passed::Key;
 
@@ -38,8 +38,8 @@ pub(crate) struct Clocks {
     differences: Vec<i64>,
     /// There are as many as are remembered, and all are the same.
     are_same: bool,
-    /// Entry time minus mail time, by what is known.
-    offset: i64,
+    /// By what is known.
+    offset: Offset,
     /// The time of the last line of the mail log.
     last: Option<i64>,
 }
@@ -185,7 +185,7 @@ impl Clocks {
     #[inline]
     pub(crate) fn is_known(&self, entry_secs: i64, mail_secs: i64) -> bool {
         // Half an hour is far more than what either log is late.
-        let apart = (entry_secs - mail_secs) * 1_000 - self.offset;
+        let apart = self.offset.mail_time(entry_secs * 1_000) - mail_secs * 1_000;
         self.are_same && apart.abs() < HALF_HOUR * 500
     }
 
@@ -203,20 +203,20 @@ impl Clocks {
         self.offset = self.measured();
     }
 
-    /// Entry time minus mail time.
-    pub(crate) fn offset(&self) -> i64 {
+    /// How far the two logs are apart.
+    pub(crate) fn offset(&self) -> Offset {
         self.offset
     }
 
     /// The median of the differences where there are enough, or else what the zones say.
-    fn measured(&self) -> i64 {
+    fn measured(&self) -> Offset {
         let by_zones = self.entry_zone.offset().zip(self.mail_zone.offset()).map(|(entry, mail)| entry - mail);
         if self.differences.len() >= 3 || by_zones.is_none() && !self.differences.is_empty() {
             let mut sorted = self.differences.clone();
             sorted.sort_unstable();
-            return sorted[sorted.len() / 2];
+            return Offset(sorted[sorted.len() / 2]);
         }
-        by_zones.unwrap_or(0)
+        Offset(by_zones.unwrap_or(0))
     }
 
     /// Whether the mail log's clock was set forward, by half an hour or an hour, between two lines about a message whose id was
@@ -230,7 +230,7 @@ impl Clocks {
 
     /// How far the mail log has come, in entry time.
     pub(crate) fn mail_in_entry_time(&self) -> Option<i64> {
-        self.mail.latest.map(|latest| latest.saturating_add(self.offset()))
+        self.mail.latest.map(|latest| self.offset.entry_time(latest))
     }
 }
 
@@ -283,15 +283,15 @@ mod tests {
         let mut clocks = Clocks::default();
         clocks.see_entry_id(2 * HOUR + 7_000, Some(0));
         clocks.see_mail_id(3_000, Some(0));
-        assert_eq!(clocks.offset(), 2 * HOUR);
+        assert_eq!(clocks.offset(), Offset(2 * HOUR));
         for _ in 0..2 {
             clocks.see_both(HOUR + 100, 0);
         }
-        assert_eq!(clocks.offset(), 2 * HOUR);
+        assert_eq!(clocks.offset(), Offset(2 * HOUR));
         clocks.see_both(HOUR - 100, 0);
-        assert_eq!(clocks.offset(), HOUR);
+        assert_eq!(clocks.offset(), Offset(HOUR));
         // A callback that hung for half an hour is outvoted.
         clocks.see_both(HOUR + 1_800_000, 0);
-        assert_eq!(clocks.offset(), HOUR);
+        assert_eq!(clocks.offset(), Offset(HOUR));
     }
 }

@@ -6,7 +6,7 @@ use crate::address;
 use crate::case::{self, Case, CaseState, EntryFacts, Evidence, Told};
 use crate::envelope::{Delivery, FromLine, refused_sender};
 use crate::reasons::{Class, Matcher, Rank, Role};
-use crate::zone::{WIDEST_MS, half_hours};
+use crate::zone::{Offset, WIDEST_MS, half_hours};
 
 use super::clock::{CLOCKS_MS, was_set_back};
 use super::names::{Home, host_number};
@@ -96,7 +96,7 @@ impl Group {
     }
 
     /// Lets go of the transactions of which all is said: those that ended by a refusal and whose records have left.
-    pub(crate) fn let_go_told(&mut self, matcher: &Matcher, offset: i64, released: &mut impl Extend<u64>) {
+    pub(crate) fn let_go_told(&mut self, matcher: &Matcher, offset: Offset, released: &mut impl Extend<u64>) {
         let mut told_cases = Vec::new();
         let mut told_lines = Vec::new();
         for (case, transaction) in self.cases.iter().zip(self.align(matcher, offset)) {
@@ -137,7 +137,7 @@ impl Group {
 
     /// The transaction of each case, by the index of the case. Entries and transactions of one id follow each other in
     /// the same order; a sender tells them apart, where both name one. Time tells only which of several is meant.
-    pub(crate) fn align<'g>(&'g self, matcher: &Matcher, offset: i64) -> Vec<Option<Transaction<'g>>> {
+    pub(crate) fn align<'g>(&'g self, matcher: &Matcher, offset: Offset) -> Vec<Option<Transaction<'g>>> {
         // Most lines come before their entry.
         if self.cases.is_empty() {
             return Vec::new();
@@ -170,7 +170,7 @@ impl Group {
         &self,
         matcher: &Matcher,
         transactions: &[Transaction<'_>],
-        offset: i64,
+        offset: Offset,
     ) -> (Vec<InOrder<'_>>, Vec<Option<usize>>) {
         let cases = self.cases.iter().enumerate().map(|(index, case)| (case.seq, &case.entry, Some(index)));
         let mut arrived: Vec<InOrder<'_>> =
@@ -193,7 +193,7 @@ impl Group {
 
     /// Gives back the tickets of transactions that ended by a refusal and whose entries have left: an engine that is taught
     /// by tickets does not know those entries, and would take the lines for those of the next entry under the id.
-    pub(crate) fn give_back_refused(&mut self, matcher: &Matcher, offset: i64, released: &mut impl Extend<u64>) {
+    pub(crate) fn give_back_refused(&mut self, matcher: &Matcher, offset: Offset, released: &mut impl Extend<u64>) {
         let refuses = |line: &Evidence| line.ticket != 0 && matcher.rule(line.rule).role == Role::RefusesMail;
         let left = |case: &Case| matches!(case.state, CaseState::Issued { .. });
         if self.others.is_empty() && !self.cases.iter().any(left) || !self.evidence.iter().any(refuses) {
@@ -288,7 +288,7 @@ fn refusals(
     matcher: &Matcher,
     transactions: &[Transaction<'_>],
     entries: &[InOrder<'_>],
-    offset: i64,
+    offset: Offset,
     any_zone: bool,
 ) -> Vec<Option<usize>> {
     let only = entries.len() == 1 && transactions.len() == 1;
@@ -317,10 +317,10 @@ impl<'g> Transaction<'g> {
 
     /// Whether the transaction did not end before the entry's message began, by clocks that differ by this, or by any
     /// number of half hours.
-    fn not_before(&self, entry: &EntryFacts, offset: i64, any_zone: bool) -> bool {
+    fn not_before(&self, entry: &EntryFacts, offset: Offset, any_zone: bool) -> bool {
         let end = self.evidence.last().and_then(|line| line.at);
         let (Some(end), Some(at), Some(processing)) = (end, entry.at, entry.processing_ms) else { return true };
-        let gap = at - offset - processing as i64 - end;
+        let gap = offset.mail_time(at) - processing as i64 - end;
         let zones = half_hours(gap);
         let within = -(processing as i64) - CLOCKS_MS..=CLOCKS_MS;
         // By any zone only what was not found by the one that is known.

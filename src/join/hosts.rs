@@ -144,7 +144,7 @@ impl Hosts {
     /// When the mail log of a host begins; that of any host where the home has no name, and the one without a name where
     /// the host has given none.
     pub(crate) fn mail_begins_in_entry_time(&self, home: Home) -> Option<i64> {
-        let of = |clocks: &Clocks| Some(clocks.mail.first?.saturating_add(clocks.offset()));
+        let of = |clocks: &Clocks| Some(clocks.offset().entry_time(clocks.mail.first?));
         match of(self.clocks(home)) {
             None if home == NAMELESS => self.clocks.iter().filter_map(of).min(),
             None => of(self.clocks(NAMELESS)),
@@ -180,7 +180,7 @@ impl Hosts {
     fn each(&self, home: Home) -> (Option<i64>, Option<i64>) {
         let clocks = self.clocks(home);
         let mail = clocks.mail.latest.or(self.clocks(NAMELESS).mail.latest);
-        (mail, self.entries(home).map(|entries| entries.saturating_sub(clocks.offset())))
+        (mail, self.entries(home).map(|entries| clocks.offset().mail_time(entries)))
     }
 
     /// When the last entry came from any host, by the host's clock.

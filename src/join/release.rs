@@ -43,7 +43,7 @@ impl Join {
         let facts = Facts {
             kind: case.kind,
             entry: &case.entry,
-            entry_at: case.entry.at.map(|at| at - self.hosts.clocks(group.home).offset()),
+            entry_at: case.entry.at.map(|at| self.hosts.clocks(group.home).offset().mail_time(at)),
             recipients: case.to.len(),
             collected: group.collected && ours,
             delivery: group.delivery.filter(|_| ours),
@@ -458,7 +458,7 @@ impl Join {
             let (mail, entry) = group.latest();
             let held = group.cases.iter().any(|case| matches!(case.state, CaseState::Held { .. }));
             let over = |at: Option<i64>| at.is_none_or(|at| at <= limit);
-            !held && over(mail) && over(entry.map(|at| at - offset)) && over(group.came)
+            !held && over(mail) && over(entry.map(|at| offset.mail_time(at))) && over(group.came)
         };
         // Entries without a host may be of any.
         let latest = hosts.clocks(NAMELESS).entries.latest.map(|latest| latest.saturating_add(WIDEST_MS));
