@@ -61,7 +61,9 @@ fn verdict(f: F, stage: &str) -> Vec<String> {
 fn quiet_verdict(f: F, stage: &str) -> Vec<String> {
     let line = match (f, stage) {
         (F::Tempfail, "mail" | "rcpt") => "Please try again later",
+        (F::Reject, "mail") => "<a@example.org>... Command rejected",
         (F::Reject, "rcpt") => "<b@example.net>... Command rejected",
+        (F::Close, "mail" | "rcpt") => "closing connection",
         (F::Tempfail, "header" | "eom") => "to=<b@example.net>, delay=00:00:02, pri=30024, stat=Please try again later",
         (F::Reject, "header" | "eom") => "to=<b@example.net>, delay=00:00:02, pri=30024, stat=Command rejected",
         _ => return Vec::new(),

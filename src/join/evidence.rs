@@ -56,7 +56,8 @@ impl Join {
         let (class, role, rank) = (rule.class, rule.role, rule.rank);
         let failed = rule.is_filter_failure();
         let failed_own = failed && evidence.own != Some(false);
-        let peer_left = matches!(class, Class::PeerDisconnected | Class::PeerTimeout) && role == Role::Cause;
+        let peer_left =
+            matches!(class, Class::PeerDisconnected | Class::PeerTimeout) && matches!(role, Role::Cause | Role::Text);
         let mut group = self.take(about.by.home, &about.id, host_name(about.by.host).as_deref());
         if group.evidence.len() >= self.config.limits.per_message {
             self.let_go_told(&mut group);

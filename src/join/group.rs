@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::address;
-use crate::case::{self, Case, CaseState, EntryFacts, Evidence, Told};
+use crate::case::{self, Case, CaseState, EntryFacts, Evidence, Kind, Told};
 use crate::envelope::{Delivery, FromLine, refused_sender};
 use crate::reasons::{Class, Matcher, Rank, Role};
 use crate::zone::{Offset, WIDEST_MS, half_hours};
@@ -118,6 +118,12 @@ impl Group {
     /// delivery follows it.
     pub(crate) fn deliver(&mut self, delivery: Delivery) {
         self.delivery.get_or_insert(delivery);
+    }
+
+    /// Whether PureMessage has judged a text under this id that is not an abort's: what was delivered is that.
+    pub(crate) fn has_other_verdict(&self) -> bool {
+        let is_unnoticed = |case: &Case| case.kind == Kind::Unnoticed;
+        self.others.iter().any(|(_, entry)| entry.has_size) || self.cases.iter().any(is_unnoticed)
     }
 
     /// The transactions, in the order of the log.

@@ -46,7 +46,7 @@ impl Join {
             entry_at: case.entry.at.map(|at| self.hosts.clocks(group.home).offset().mail_time(at)),
             recipients: case.to.len(),
             collected: group.collected && ours,
-            delivery: group.delivery.filter(|_| ours),
+            delivery: group.delivery.filter(|_| ours && !(case.kind == Kind::Abort && group.has_other_verdict())),
             earlier,
         };
         judge(&self.matcher, &facts, transaction.filter(|_| known))

@@ -2,6 +2,7 @@
 //!
 //! Pure: it reads evidence and changes nothing, so that it can be asked again whenever a line comes.
 
+use crate::address;
 use crate::case::{EntryFacts, Evidence, Kind, Outcome, Status, Verdict};
 use crate::envelope::{Delivery, FromLine, Reply, reply};
 use crate::reasons::{Class, Fault, Matcher, Rank, Role, Stage};
@@ -48,6 +49,16 @@ struct Judge<'a, 'g> {
     lines: &'g [Evidence],
     refused: bool,
     may_settle: bool,
+}
+
+/// When what a line says ends a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    AtOnce,
+    /// When the text has come to its end: until then the client may leave.
+    WithText,
+    /// A refusal of DATA, unless the text comes after all.
+    UnlessText,
 }
 
 /// A line and the class that it speaks for.
@@ -117,20 +128,78 @@ impl<'g> Judge<'_, 'g> {
         self.matcher.rule(line.rule).role
     }
 
+    fn rank(&self, line: &Evidence) -> Rank {
+        self.matcher.rule(line.rule).rank
+    }
+
     /// The class of a line, in view of whose filter it names.
     fn class(&self, line: &Evidence) -> Class {
         if self.is_others_failure(line) { Class::OtherFilter } else { self.matcher.rule(line.rule).class }
     }
 
     /// PureMessage's own verdict is no reason why it was told to stop.
-    fn own_verdict(&self, line: &Evidence) -> bool {
+    fn is_own_verdict(&self, line: &Evidence) -> bool {
         self.role(line) == Role::Verdict && line.own == Some(true)
     }
 
+    /// The lines that may tell a reason: not PureMessage's own verdicts, nor what sendmail says at once of such a one, without
+    /// a name.
+    fn candidates(&self) -> impl Iterator<Item = &'g Evidence> {
+        let echoes = |at: usize, line: &Evidence| {
+            let before = at.checked_sub(1).and_then(|before| self.lines.get(before));
+            let is_own = |before: &Evidence| before.own == Some(true) && before.text.starts_with("milter=");
+            line.text.starts_with("Milter: ") && before.is_some_and(is_own)
+        };
+        let all = self.lines.iter().enumerate();
+        all.filter(move |(at, line)| !self.is_own_verdict(line) && !echoes(*at, line)).map(|(_, line)| line)
+    }
+
     fn ranked(&self, rank: Rank) -> impl Iterator<Item = Reason<'g>> {
-        let lines =
-            self.lines.iter().filter(move |line| self.matcher.rule(line.rule).rank == rank && !self.own_verdict(line));
-        lines.map(|line| (line, self.class(line)))
+        self.candidates().filter(move |line| self.rank(line) == rank).map(|line| (line, self.class(line)))
+    }
+
+    /// The line that ends the envelope.
+    fn end(&self) -> Option<&'g Evidence> {
+        self.lines.iter().find(|line| self.role(line) == Role::EndOfEnvelope)
+    }
+
+    /// Whether the text came to its end, as far as the log tells of that.
+    fn has_text(&self) -> bool {
+        let Facts { collected, delivery, entry, .. } = self.facts;
+        let is_thrown_away = |line: &Evidence| &*line.text == "discarded";
+        *collected || delivery.is_some() || entry.has_size || self.lines.iter().any(is_thrown_away)
+    }
+
+    /// When a verdict ends a transaction.
+    fn effect(&self, line: &Evidence) -> Effect {
+        let (class, role) = (self.class(line), self.role(line));
+        if class != Class::PolicyRejected && role != Role::Verdict {
+            return Effect::AtOnce;
+        }
+        match line.stage {
+            // sendmail looks for room when it has the text, and at MAIL, of which no filter hears then.
+            _ if class == Class::MtaError => Effect::WithText,
+            // Headers are checked while the text still comes.
+            None | Some(Stage::Eoh) if class == Class::PolicyRejected => Effect::WithText,
+            Some(Stage::Rcpt | Stage::Data) if reply(line.text.as_bytes()) == Some(Reply::Discarded) => {
+                Effect::WithText
+            }
+            Some(Stage::Data) => Effect::UnlessText,
+            _ => Effect::AtOnce,
+        }
+    }
+
+    /// Whether a verdict had its effect, as far as that is told by whether the text came.
+    fn took_effect(&self, line: &Evidence) -> bool {
+        match self.effect(line) {
+            Effect::AtOnce => true,
+            Effect::WithText => match line.stage {
+                Some(Stage::Rcpt | Stage::Data) => self.end().is_none() || self.has_text(),
+                _ if self.class(line) == Class::MtaError => self.has_text(),
+                _ => true,
+            },
+            Effect::UnlessText => !self.lines.iter().any(|line| self.role(line) == Role::Text),
+        }
     }
 
     /// What a line names: the earliest that is decisive, or else what follows from a cause.
@@ -144,34 +213,28 @@ impl<'g> Judge<'_, 'g> {
             return self.ranked(Rank::Decisive).chain(earlier).find(failed);
         }
         let mut failed: Option<&Evidence> = None;
-        let (mut refused, mut follows) = (None, None);
-        for line in self.lines.iter().filter(|line| !self.own_verdict(line)) {
-            let rank = self.rank(line);
+        // A verdict that takes effect with the text, a refusal of DATA, and what follows from a cause.
+        let (mut pending, mut refused, mut follows) = (None, None, None);
+        for line in self.candidates() {
+            let (rank, effect, reason) = (self.rank(line), self.effect(line), (line, self.class(line)));
             if self.is_others_failure(line) {
                 failed = if rank == Rank::Decisive { Some(line) } else { failed.or(Some(line)) };
-            } else if self.class(line) == Class::PolicyRejected && line.stage.is_none() {
-                // A header is refused while the text still comes; the client may leave before it ends.
-                refused = refused.or(Some((line, Class::PolicyRejected)));
-            } else if rank == Rank::Decisive {
-                return Some(self.went_first(line).unwrap_or((line, self.class(line))));
-            } else if let Some(cause) = failed.filter(|cause| self.ends_for(cause, line)) {
+            } else if effect == Effect::WithText {
+                pending = pending.or(Some(reason));
+            } else if let Some(cause) = failed.filter(|cause| rank != Rank::Decisive && self.ends_for(cause, line)) {
                 return Some((cause, Class::OtherFilter));
+            } else if effect == Effect::UnlessText {
+                refused = refused.or(follows).or(Some(reason));
+            } else if rank == Rank::Decisive {
+                // Whoever was refused DATA may well leave.
+                let left = reason.1.fault() == Fault::Peer && self.role(line) != Role::Text;
+                return refused.filter(|_| left).or_else(|| self.went_first(line)).or(Some(reason));
             } else if rank == Rank::Consequence && follows.is_none() {
-                follows = Some((line, self.class(line)));
+                follows = Some(reason);
             }
         }
-        // A recipient that discards the message takes effect with the text.
-        let has_text = self.end().is_none() || self.facts.collected;
-        refused.or(follows.filter(|(_, class)| *class != Class::PolicyRejected || has_text))
-    }
-
-    /// The line that ends the envelope of a message without a text.
-    fn end(&self) -> Option<&'g Evidence> {
-        self.lines.iter().find(|line| self.role(line) == Role::EndOfEnvelope)
-    }
-
-    fn rank(&self, line: &Evidence) -> Rank {
-        self.matcher.rule(line.rule).rank
+        let pending = pending.filter(|(line, _)| self.took_effect(line));
+        refused.or(pending).or(follows)
     }
 
     /// Whether a line says that a filter failed that is not PureMessage.
@@ -186,20 +249,38 @@ impl<'g> Judge<'_, 'g> {
     }
 
     /// Whether a line is what sendmail did because of this filter's failure. Its texts are the same for every filter in
-    /// an error state, and may be PureMessage's own verdict on a recipient: it has to be of the stage that failed.
-    /// A reply that makes no sense still counts as consent, and has its consequence at the next command.
+    /// an error state, and may be PureMessage's own verdict on a recipient: it has to be of the stage that failed, and of the
+    /// same moment. Only a reply that makes no sense counts as consent, and has its consequence at the next command.
     fn ends_for(&self, cause: &Evidence, line: &Evidence) -> bool {
-        let verdict = matches!(self.role(line), Role::Verdict | Role::RefusesMail | Role::RefusesRecipient);
+        let verdict =
+            matches!(self.role(line), Role::Verdict | Role::RefusesMail | Role::RefusesRecipient | Role::Doubt);
         if !verdict || !is_in_place_of_a_filter(&line.text) {
             return false;
         }
-        let senseless = self.matcher.rule(cause.rule).class == Class::FilterProtocolError;
-        match (cause.stage, line.stage) {
+        let senseless = cause.text.contains("returned bogus response");
+        let is_prompt = line.at.zip(cause.at).is_none_or(|(now, before)| now - before <= CLOCKS_MS);
+        if !senseless && !is_prompt {
+            return false;
+        }
+        let at = if self.refuses_sender(line) { Some(Stage::Mail) } else { line.stage };
+        match (cause.stage, at) {
             (None, _) => true,
             (Some(failed), Some(at)) => failed == at || senseless && failed < at,
             // The end of the text, or a log level at which nothing tells the stage.
             (Some(failed), None) => senseless || failed >= Stage::Data || !line.text.contains('='),
         }
+    }
+
+    /// Whether a line about a refused address is about the sender: at low levels sendmail logs what it told the client,
+    /// whichever of the two it refused. No text that only a recipient can bring about says so.
+    fn refuses_sender(&self, line: &Evidence) -> bool {
+        const OF_RECIPIENTS: [&str; 5] = ["User unknown", "No such user", "Relaying ", "Recipient ", "ailbox "];
+        let named = line.text.split_once("... ").filter(|_| line.text.starts_with('<'));
+        let Some((address, said)) = named else { return false };
+        let end = || FromLine::parse(self.end()?.text.as_bytes()).map(|line| line.sender);
+        let entry = self.facts.entry.from.as_deref().map(str::as_bytes);
+        let is_sender = entry.or_else(end).is_some_and(|sender| address::may_be_same(sender, address.as_bytes()));
+        is_sender && !OF_RECIPIENTS.iter().any(|text| said.contains(text))
     }
 
     /// PureMessage's end where it came before the client's: a filter that closes while nothing is asked of it is noticed
@@ -221,12 +302,21 @@ impl<'g> Judge<'_, 'g> {
         let end = self.end();
         let accepted = end.and_then(|line| FromLine::parse(line.text.as_bytes())).and_then(|line| line.recipients);
         let none_left = accepted.map_or(self.facts.recipients == 0, |accepted| accepted == 0);
-        let refused = self.ranked(Rank::Circumstantial).find(|(line, _)| self.role(line) == Role::RefusesRecipient);
+        let refuses = |line: &Evidence| self.role(line) == Role::RefusesRecipient && !self.refuses_sender(line);
+        let refused = self.ranked(Rank::Circumstantial).find(|(line, _)| refuses(line));
         if let Some(reason) = refused.filter(|_| none_left) {
             return Some(reason);
         }
         let text_came = self.facts.collected || self.facts.entry.has_size;
-        end.filter(|_| !text_came).map(|line| (line, Class::ClientEnded))
+        end.filter(|_| !text_came && !self.is_doubtful(none_left)).map(|line| (line, Class::ClientEnded))
+    }
+
+    /// Whether somebody else than the client may have ended it: where no recipient is left, something was refused, and nobody
+    /// knows what or by whom; or PureMessage itself had the connection closed.
+    fn is_doubtful(&self, none_left: bool) -> bool {
+        let closes = |line: &Evidence| self.is_own_verdict(line) && line.text.contains("reject=421");
+        let refused = |line: &Evidence| self.role(line) == Role::Doubt || self.refuses_sender(line);
+        self.lines.iter().any(|line| none_left && refused(line) || closes(line))
     }
 
     fn outcome(&self, class: Class) -> Outcome {
@@ -240,27 +330,31 @@ impl<'g> Judge<'_, 'g> {
             Some(Delivery::TempFailed) => return Outcome::TempFailed,
             None => {}
         }
-        let mut said = self.lines.iter().rev().filter(|line| match self.role(line) {
-            Role::Verdict | Role::RefusesMail => true,
-            // Of sendmail's rules only those whose arguments are its own: a header may hold any reply.
-            Role::Cause => {
-                let took_effect = class == Class::PolicyRejected || self.rank(line) == Rank::Decisive;
-                self.class(line) == Class::PolicyRejected && line.stage.is_some() && took_effect
-            }
-            // One recipient's refusal is the message's only where none was left, or where sendmail refused it in the place
-            // of a filter. A line of sendmail's own may be in a client's words up to its last error text: that there was an
-            // error is true, its number need not be.
-            Role::RefusesRecipient if class == Class::RecipientsRejected => {
-                !(line.text.contains("... ") && reply(line.text.as_bytes()) == Some(Reply::TempFailed))
-            }
-            Role::RefusesRecipient => class.fault() != Fault::Peer && line.text.starts_with("Milter: "),
-            _ => false,
+        let client_left = matches!(
+            class,
+            Class::PeerDisconnected | Class::PeerTimeout | Class::PeerProtocolError | Class::ClientEnded
+        );
+        let mut said = self.lines.iter().rev().filter(|line| {
+            let counts = match self.role(line) {
+                Role::Verdict | Role::RefusesMail => true,
+                // Of sendmail's rules only those whose arguments are its own: a header may hold any reply.
+                Role::Cause => self.class(line) == Class::PolicyRejected && line.stage.is_some(),
+                // One recipient's refusal is the message's only where none was left, or where sendmail refused it in the
+                // place of a filter. A line of sendmail's own may be in a client's words up to its last error text: that
+                // there was an error is true, its number need not be.
+                Role::RefusesRecipient if class == Class::RecipientsRejected => {
+                    !(line.text.contains("... ") && reply(line.text.as_bytes()) == Some(Reply::TempFailed))
+                }
+                Role::RefusesRecipient => class.fault() != Fault::Peer && is_in_place_of_a_filter(&line.text),
+                _ => false,
+            };
+            counts && self.took_effect(line) && !(client_left && self.effect(line) == Effect::WithText)
         });
         match said.find_map(|line| reply(line.text.as_bytes())) {
             Some(Reply::TempFailed) => return Outcome::TempFailed,
             Some(Reply::Rejected) => return Outcome::Rejected,
-            Some(Reply::Discarded) => return Outcome::Discarded,
-            None => {}
+            Some(Reply::Discarded) if self.end().is_none() || self.has_text() => return Outcome::Discarded,
+            Some(Reply::Discarded) | None => {}
         }
         if self.lines.iter().any(|line| {
             self.class(line) == Class::FilterFailureSuspected && line.text.contains("Please try again later")
@@ -268,9 +362,7 @@ impl<'g> Judge<'_, 'g> {
             return Outcome::TempFailed;
         }
         match class {
-            Class::PeerDisconnected | Class::PeerTimeout | Class::PeerProtocolError | Class::ClientEnded => {
-                Outcome::NotReceived
-            }
+            _ if client_left => Outcome::NotReceived,
             // What a header brought about was told to the client behind the whole text.
             Class::PolicyRejected => Outcome::Unknown,
             _ if self.end().is_some() && !self.facts.collected => Outcome::NotReceived,
@@ -285,7 +377,7 @@ fn is_in_place_of_a_filter(text: &str) -> bool {
     const TEXTS: [&str; 7] = [
         "Please try again later",
         "Command rejected",
-        " closing connection",
+        "closing connection",
         "errormode=4",
         "temp failing commands",
         "rejecting commands",
