@@ -64,9 +64,49 @@ enum Fate {
     Killed,
     /// sendmail's milter logging is off.
     Suspected,
+    /// Another filter refuses DATA, and the client gives up.
+    DataRefused,
+    /// Another filter discards: at once, with the text, or not at all since the client leaves before.
+    DiscardedAtMail,
+    Discarded,
+    DiscardedThenLost,
+    /// sendmail refuses the headers, and the client leaves before it hears of that.
+    HeadersThenLost,
+    /// sendmail gives PureMessage up for trouble of its own, with an empty `F=`, and PureMessage does not notice.
+    OwnTrouble,
+    /// As a client under TLS that breaks the protocol, where OpenSSL's words stand in a line before sendmail's.
+    BrokenTls,
 }
 
-const FATES: [Fate; 17] = [
+impl Fate {
+    /// PureMessage judges the message as if nothing had been.
+    fn is_judged(self) -> bool {
+        matches!(self, Fate::Delivered | Fate::TimeoutUnnoticed | Fate::OwnTrouble)
+    }
+
+    /// PureMessage has heard how large it is.
+    fn has_size(self) -> bool {
+        matches!(
+            self,
+            Fate::Delivered
+                | Fate::TimeoutAtEom
+                | Fate::TimeoutUnnoticed
+                | Fate::TimeoutDelivered
+                | Fate::Closed
+                | Fate::OtherFilterFails
+                | Fate::OtherFilterRefuses
+                | Fate::Suspected
+                | Fate::OwnTrouble
+        )
+    }
+
+    /// PureMessage has heard of a recipient.
+    fn has_recipient(self) -> bool {
+        !matches!(self, Fate::MailRefused | Fate::RecipientsRefused | Fate::DiscardedAtMail | Fate::Discarded)
+    }
+}
+
+const FATES: [Fate; 24] = [
     Fate::Delivered,
     Fate::Lost,
     Fate::Reset,
@@ -84,6 +124,13 @@ const FATES: [Fate; 17] = [
     Fate::OtherFilterRefuses,
     Fate::Killed,
     Fate::Suspected,
+    Fate::DataRefused,
+    Fate::DiscardedAtMail,
+    Fate::Discarded,
+    Fate::DiscardedThenLost,
+    Fate::HeadersThenLost,
+    Fate::OwnTrouble,
+    Fate::BrokenTls,
 ];
 
 /// Worlds of up to `connections` connections on hosts whose clocks are right and in UTC.
@@ -358,6 +405,41 @@ impl Building {
             Fate::MailRefused => (10, vec![format!("Milter: from={whole}, reject={AGAIN}")], near, "other_filter"),
             Fate::Killed => (100, vec![], near, "unexplained"),
             Fate::Suspected => (500, vec![begun, later], near, "filter_failure_suspected"),
+            Fate::DataRefused => {
+                let refused = "Milter: cmd=data, reject=554 5.7.1 no".to_owned();
+                (
+                    800,
+                    vec![refused, later.replace("Please try again later", "aborted by sender"), ended(1)],
+                    near,
+                    "other_filter",
+                )
+            }
+            Fate::DiscardedAtMail => {
+                (10, vec![format!("Milter: from={whole}, discard"), lost, ended(0)], near, "other_filter")
+            }
+            Fate::Discarded => {
+                let thrown_away = later.replace("Please try again later", "discarded");
+                (400, vec!["Milter: to=<r@example.net>, discard".to_owned(), begun, thrown_away], near, "other_filter")
+            }
+            Fate::DiscardedThenLost => {
+                let discard = "Milter: to=<r@example.net>, discard".to_owned();
+                (400, vec![discard, lost, ended(1)], near, "peer_disconnected")
+            }
+            Fate::HeadersThenLost => {
+                let refused = format!("ruleset=check_eoh, arg1=3, arg2=512, relay={RELAY}, reject=554 5.7.1 no");
+                let closed = "collect: premature EOM: unexpected close".to_owned();
+                (900, vec![refused, closed, ended(1)], near, "peer_disconnected")
+            }
+            Fate::OwnTrouble => {
+                let trouble = format!("{PMX}select(read): Bad file descriptor");
+                (3_000, vec![begun, trouble, failed, sent], hung, "mta_error")
+            }
+            Fate::BrokenTls => {
+                let said =
+                    "STARTTLS=read: error:0A0001BB:SSL routines::bad record type:ssl/record/rec_layer_s3.c:1650:";
+                let left = "STARTTLS: read error=generic SSL error (-1), errno=0, get_error=error:00000000:lib(0)::reason(0), retry=99, ssl_err=1";
+                (900, vec![said.to_owned(), left.to_owned(), lost, ended(1)], near, "peer_protocol_error")
+            }
         };
         // What a client says, it says before sendmail ends the session.
         let mut lines: Vec<String> = lines
@@ -376,25 +458,9 @@ impl Building {
         }
         let entry_at = at + first + to_entry;
         let told = setting.tells_all(at + first + count);
-        let action = if matches!(message.fate, Fate::Delivered | Fate::TimeoutUnnoticed) { "a/eom" } else { "c/abort" };
-        let size = if matches!(
-            message.fate,
-            Fate::Reset
-                | Fate::RecipientsRefused
-                | Fate::Lost
-                | Fate::Silent
-                | Fate::LostUnderTls
-                | Fate::MailRefused
-                | Fate::TimeoutAtRcpt
-                | Fate::Killed
-                | Fate::LostInData
-        ) {
-            ""
-        } else {
-            " Size=900"
-        };
-        let to =
-            if matches!(message.fate, Fate::MailRefused | Fate::RecipientsRefused) { "" } else { " t=<r@example.net>" };
+        let action = if message.fate.is_judged() { "a/eom" } else { "c/abort" };
+        let size = if message.fate.has_size() { " Size=900" } else { "" };
+        let to = if message.fate.has_recipient() { " t=<r@example.net>" } else { "" };
         let secs = (entry_at - at) as f64 / 1_000.0;
         self.count += 1;
         let number = self.count;
@@ -402,7 +468,7 @@ impl Building {
         let from = String::from_utf8_lossy(&address);
         let entry = format!("{stamp} q={id} f={from}{to}{size} r=relay.example.com n={number} tm={secs:.2} a={action}");
         if message.fate != Fate::Delivered {
-            let kind = if message.fate == Fate::TimeoutUnnoticed { "unnoticed" } else { "abort" };
+            let kind = if message.fate.is_judged() { "unnoticed" } else { "abort" };
             self.truth.push(Truth { entry: entry.clone(), host: format!("mx{host}"), kind, class, told });
         }
         self.entries[host].push((entry_at, number, entry));

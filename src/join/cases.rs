@@ -246,6 +246,10 @@ impl Join {
         {
             return;
         }
+        // An entry may have passed unread, and be forgotten by now.
+        if self.entries.may_have_lost((&about.id).into()) {
+            return;
+        }
         let mut group = self.take(about.by.home, &about.id, host.as_deref());
         if group.cases.is_empty() && group.others.is_empty() {
             group.deliver(Delivery::Sent);
@@ -283,16 +287,18 @@ impl Join {
         self.connections.before(home, id).find(|line| line.own != Some(false))
     }
 
-    /// Whether PureMessage still has the message: it writes the entry when the callback that timed out returns.
+    /// Whether PureMessage still has the message: it writes the entry when the callback for which sendmail did not wait returns.
     fn entry_may_come(&self, group: &Group) -> bool {
         group.evidence.iter().any(|line| {
-            self.matcher.rule(line.rule).class == Class::FilterTimeout
+            let rule = self.matcher.rule(line.rule);
+            rule.is_filter_failure()
+                && matches!(rule.class, Class::FilterTimeout | Class::MtaError)
                 && !matches!(line.stage, Some(Stage::Connect | Stage::Helo))
         })
     }
 
-    /// The message has an entry after all.
-    fn drop_unlogged(&mut self, group: &mut Group) {
+    /// A message is not told as one without an entry any more.
+    pub(super) fn drop_unlogged(&mut self, group: &mut Group) {
         let held = |case: &Case| case.kind == Kind::Unlogged && matches!(case.state, CaseState::Held { .. });
         for case in group.cases.iter().filter(|case| held(case)) {
             self.unwait(case.seq);

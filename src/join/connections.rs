@@ -115,27 +115,36 @@ impl Connections {
     }
 
     /// Whether there is TLS trouble of a process.
-    pub(crate) fn has_tls(&self, home: Home, pid: u32) -> bool {
-        self.tls.iter().any(|tls| tls.home == home && tls.pid == pid)
+    pub(crate) fn has_tls(&self, home: Home, pid: Option<u32>) -> bool {
+        self.tls.iter().any(|tls| tls.home == home && Some(tls.pid) == pid)
     }
 
-    /// Takes the TLS trouble that came just before a line of the same process; where their times are further apart,
-    /// `belongs` is asked whether only the clock was set between them.
+    /// Takes the TLS trouble that came just before a line of the same process, in its order. Where nothing of that `decides`,
+    /// those whose time is not known, or of which `belongs` says that only the clock was set between them, the last
+    /// one first, until one does.
     pub(crate) fn take_tls(
         &mut self,
         home: Home,
         line: &Evidence,
+        decides: impl Fn(&Evidence) -> bool,
         belongs: impl Fn(&Evidence) -> bool,
-    ) -> Option<Evidence> {
-        let pid = line.pid?;
-        let at = self.tls.iter().rposition(|tls| {
+    ) -> Vec<Evidence> {
+        let is_its = |tls: &Tls| tls.home == home && Some(tls.pid) == line.pid;
+        let is_near = |tls: &Tls| {
             let near = |(line, tls)| (-1_000..=TLS_MS).contains(&(line - tls)) || was_set_back(tls, line);
-            let is_near = || line.at.zip(tls.evidence.at).is_none_or(near);
-            tls.home == home && tls.pid == pid && (is_near() || belongs(&tls.evidence))
-        })?;
-        let evidence = self.tls.remove(at)?.evidence;
-        self.tls_bytes -= FRAME + evidence.weigh();
-        Some(evidence)
+            is_its(tls) && line.at.zip(tls.evidence.at).is_some_and(near)
+        };
+        let (mut taken, mut left): (VecDeque<Tls>, VecDeque<Tls>) =
+            std::mem::take(&mut self.tls).into_iter().partition(is_near);
+        let may_be_near = |tls: &Tls| line.at.zip(tls.evidence.at).is_none() || belongs(&tls.evidence);
+        while !taken.iter().any(|tls| decides(&tls.evidence))
+            && let Some(last) = left.iter().rposition(|tls| is_its(tls) && may_be_near(tls))
+        {
+            left.remove(last).into_iter().for_each(|tls| taken.push_front(tls));
+        }
+        self.tls = left;
+        self.tls_bytes -= taken.iter().map(|tls| FRAME + tls.evidence.weigh()).sum::<usize>();
+        taken.into_iter().map(|tls| tls.evidence).collect()
     }
 
     /// Takes the tickets of the lines that wait for others of their process.

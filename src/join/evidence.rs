@@ -80,10 +80,13 @@ impl Join {
                 && group.evidence.iter().all(|line| line.seq < trouble.seq)
                 && times.is_some_and(|((before, now), made)| clocks.was_set_forward(made, before, now))
         };
-        if peer_left && let Some(tls) = self.connections.take_tls(about.by.home, &evidence, set_forward) {
-            let ticket = tls.ticket;
-            if !group.insert(Evidence { at: evidence.at.min(tls.at), ..tls }) {
-                self.released.extend((ticket != 0).then_some(ticket));
+        let decides = |trouble: &Evidence| self.matcher.rule(trouble.rule).rank == Rank::Decisive;
+        if peer_left && self.connections.has_tls(about.by.home, evidence.pid) {
+            for tls in self.connections.take_tls(about.by.home, &evidence, decides, set_forward) {
+                let ticket = tls.ticket;
+                if !group.insert(Evidence { at: evidence.at.min(tls.at), ..tls }) {
+                    self.released.extend((ticket != 0).then_some(ticket));
+                }
             }
         }
         let known = group.evidence.iter().any(|line| self.matcher.rule(line.rule).class == class);
@@ -112,9 +115,7 @@ impl Join {
             return false;
         }
         let Some(found) = self.matcher.find(line.text) else { return false };
-        let rule = self.matcher.rule(found.rule);
-        // What OpenSSL said itself stands in a line before it.
-        if rule.role != Role::Connection || rule.rank != Rank::Decisive && self.connections.has_tls(by.home, pid) {
+        if self.matcher.rule(found.rule).role != Role::Connection {
             return false;
         }
         let evidence = self.evidence(&found, by, line.text);

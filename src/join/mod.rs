@@ -310,6 +310,8 @@ impl Join {
             let Some((id, mut group)) = self.store.pop_first() else { break };
             self.seen.touch(&id, group.host_number()).flags |= flag::EVICTED;
             self.stats.evicted += 1;
+            // Whether it gets an entry after all is past knowing then.
+            self.drop_unlogged(&mut group);
             self.stats.released_early += self.issue_held(&id, &mut group);
             self.forget(&group);
         }

@@ -66,7 +66,8 @@ pub(crate) struct Passed {
     head: u64,
     /// The place of the oldest record.
     tail: u64,
-    /// The youngest message of which a mail line was given up unread, see [`QueueId::age`].
+    /// The youngest message of all, and of those of which something was given up, see [`QueueId::age`].
+    youngest: u64,
     lost: u64,
 }
 
@@ -77,7 +78,7 @@ struct Block {
     bytes: Box<[u8]>,
     /// How many of the records are entries.
     entries: u64,
-    /// The youngest message of a mail line.
+    /// The youngest message of a record.
     age: u64,
 }
 
@@ -98,6 +99,7 @@ struct Header {
 /// A record for a snapshot.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Stored {
+    youngest: u64,
     lost: u64,
     records: Vec<StoredRecord>,
 }
@@ -181,6 +183,7 @@ impl Passed {
             lists: Lists::new(bytes),
             head: 0,
             tail: 0,
+            youngest: 0,
             lost: 0,
         }
     }
@@ -243,11 +246,11 @@ impl Passed {
             secs: record.secs,
             word,
         };
-        self.add(header, bytes(record.input))
+        self.add(header, key.age, bytes(record.input))
     }
 
     #[inline(always)]
-    fn add(&mut self, header: Header, bytes: &[u8]) -> u64 {
+    fn add(&mut self, header: Header, age: u64, bytes: &[u8]) -> u64 {
         let block = self.block_bytes as u64;
         let room = block - (self.head & (block - 1));
         let mut forgotten = 0;
@@ -259,14 +262,12 @@ impl Passed {
         let before = self.lists.push(header.number, self.head, self.tail).map_or(0, |place| place + 1);
         let (index, offset) = (self.block(self.head), self.offset(self.head));
         let block = &mut self.blocks[index];
-        if header.log() == LineKind::Mail {
-            // What is no id names no time.
-            if header.word > block.age && queue_id::is_time(header.word) {
-                block.age = header.word;
-            }
-        } else {
-            block.entries += 1;
+        // What is no id names no time.
+        if age > block.age && queue_id::is_time(age) {
+            block.age = age;
+            self.youngest = self.youngest.max(age);
         }
+        block.entries += u64::from(header.log() == LineKind::MessageLog);
         let header = Header { length: bytes.len() as u32, before, ..header };
         let place = block.bytes.get_mut(offset..).and_then(|place| place.get_mut(..HEADER + bytes.len()));
         if let Some((head, rest)) = place.and_then(|place| place.split_first_chunk_mut()) {
@@ -292,7 +293,7 @@ impl Passed {
         std::mem::take(&mut block.entries)
     }
 
-    /// Whether a line about the message may have been given up unread.
+    /// Whether something about the message may have been given up unread.
     pub(crate) fn may_have_lost(&self, key: Key) -> bool {
         self.lost > 0 && key.age <= self.lost
     }
@@ -387,15 +388,17 @@ impl Passed {
             (number != TAKEN).then_some(StoredRecord { kind, home, number, secs, word, bytes })
         };
         let records = headers.into_iter().filter_map(record).collect();
-        Stored { lost: self.lost, records }
+        Stored { lost: self.lost, youngest: self.youngest, records }
     }
 
     pub(crate) fn restored(most: usize, stored: Stored) -> Passed {
         let mut passed = Passed::new(most);
-        passed.lost = stored.lost;
+        (passed.youngest, passed.lost) = (stored.youngest, stored.lost);
         for StoredRecord { kind, home, number, secs, word, bytes } in stored.records {
             if passed.size(bytes.len()) <= passed.block_bytes {
-                passed.add(Header { length: 0, kind, home, before: 0, number, secs, word }, &bytes);
+                // Of an entry the age of its message is not known any more.
+                let age = if kind & ENTRY == 0 { word } else { stored.youngest };
+                passed.add(Header { length: 0, kind, home, before: 0, number, secs, word }, age, &bytes);
             }
         }
         passed

@@ -189,16 +189,20 @@ impl<'g> Judge<'_, 'g> {
         }
     }
 
-    /// Whether a verdict had its effect, as far as that is told by whether the text came.
+    /// Whether a verdict had its effect, as far as that is told by whether the text came. Nothing is said before it is told.
     fn took_effect(&self, line: &Evidence) -> bool {
+        let is_over = self.end().is_some();
         match self.effect(line) {
             Effect::AtOnce => true,
-            Effect::WithText => match line.stage {
-                Some(Stage::Rcpt | Stage::Data) => self.end().is_none() || self.has_text(),
-                _ if self.class(line) == Class::MtaError => self.has_text(),
-                _ => true,
-            },
-            Effect::UnlessText => !self.lines.iter().any(|line| self.role(line) == Role::Text),
+            // A message without a message id ends as if its text had not come.
+            Effect::WithText if self.class(line) == Class::PolicyRejected && line.stage != Some(Stage::Rcpt) => {
+                let is_discard = line.stage == Some(Stage::Data);
+                self.has_text() || is_over && !is_discard
+            }
+            Effect::WithText => self.has_text(),
+            Effect::UnlessText => {
+                is_over && !self.facts.collected && !self.lines.iter().any(|line| self.role(line) == Role::Text)
+            }
         }
     }
 
@@ -212,6 +216,9 @@ impl<'g> Judge<'_, 'g> {
             let failed = |(line, class): &Reason<'_>| *class != Class::OtherFilter && self.is_failure(line);
             return self.ranked(Rank::Decisive).chain(earlier).find(failed);
         }
+        // Whoever is refused DATA may well leave: the refusal came first, in whatever order the lines did.
+        let is_refusal = |line: &&Evidence| self.effect(line) == Effect::UnlessText;
+        let refusal = self.candidates().find(is_refusal).map(|line| (line, self.class(line)));
         let mut failed: Option<&Evidence> = None;
         // A verdict that takes effect with the text, a refusal of DATA, and what follows from a cause.
         let (mut pending, mut refused, mut follows) = (None, None, None);
@@ -226,15 +233,14 @@ impl<'g> Judge<'_, 'g> {
             } else if effect == Effect::UnlessText {
                 refused = refused.or(follows).or(Some(reason));
             } else if rank == Rank::Decisive {
-                // Whoever was refused DATA may well leave.
                 let left = reason.1.fault() == Fault::Peer && self.role(line) != Role::Text;
-                return refused.filter(|_| left).or_else(|| self.went_first(line)).or(Some(reason));
+                return refused.or(refusal).filter(|_| left).or_else(|| self.went_first(line)).or(Some(reason));
             } else if rank == Rank::Consequence && follows.is_none() {
                 follows = Some(reason);
             }
         }
-        let pending = pending.filter(|(line, _)| self.took_effect(line));
-        refused.or(pending).or(follows)
+        let took_effect = |(line, _): &Reason<'_>| self.took_effect(line);
+        refused.filter(took_effect).or(pending.filter(took_effect)).or(follows)
     }
 
     /// Whether a line says that a filter failed that is not PureMessage.

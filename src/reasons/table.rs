@@ -241,13 +241,13 @@ pub const TABLE: &[Rule<'static>] = &[
         "Milter: unknown=<b@example.net>, reject=421, errormode=4").role(Role::Verdict).ranked(Consequence),
     row("N-04r", RecipientsRejected, ALL, "Milter: to={address}, ", r"reject=(?:[2-5]\d\d[ -].*|Command rejected|421, errormode=4)",
         "Milter: to=<b@example.net>, reject=550 5.7.1 Command rejected").role(Role::RefusesRecipient).ranked(Circumstantial).at(Stage::Rcpt),
-    // A reply of a filter's own may hold `... `: then the line may be a client's, too.
-    row("N-04d", OtherFilter, ALL, "Milter: from=", r".*\.\.\. .*",
-        "Milter: from=<a@example.org>, reject=553 5.1.8 <a@example.org>... Domain does not exist").role(Role::Doubt).ranked(Circumstantial),
     row("N-05", OtherFilter, ALL, "Milter: to={address}, discard", "",
         "Milter: to=<b@example.net>, discard").role(Role::Verdict).ranked(Consequence).at(Stage::Rcpt),
     row("N-05m", OtherFilter, ALL, "Milter: from={address}, discard", "",
         "Milter: from=<a@example.org>, discard").role(Role::Verdict).at(Stage::Mail),
+    // A reply of a filter's own may hold `... `: then the line may be a client's, too.
+    row("N-04d", OtherFilter, ALL, "Milter: from=", r".*\.\.\. .*",
+        "Milter: from=<a@example.org>, reject=553 5.1.8 <a@example.org>... Domain does not exist").role(Role::Doubt).ranked(Circumstantial),
     row("N-06", OtherFilter, "8.13-8.18", "Milter: cmd=data, ", concat!("(?:", reply!(), "|discard)"),
         "Milter: cmd=data, reject=550 5.7.1 Command rejected").role(Role::Verdict).ranked(Consequence).at(Stage::Data),
     row("N-07", OtherFilter, ALL, "Milter: data, ", concat!("(?:", reply!(), "|discard)"),

@@ -27,7 +27,7 @@ pub fn judge(world: &World) -> Vec<Truth> {
         let (head, said) = line.split_once("]: ").expect("a mail line");
         let process = (host.clone(), head.rsplit('[').next().unwrap_or_default().to_owned());
         let Some((id, said)) = said.split_once(": ").filter(|(id, _)| id.len() == 14) else {
-            tls.insert(process, said.to_owned());
+            tls.entry(process).or_insert_with(|| said.to_owned());
             continue;
         };
         let message = messages.entry((host, id.to_owned())).or_default();
@@ -51,7 +51,9 @@ impl Message {
         // A refused MAIL ends a transaction and leaves the id to the next.
         let mut refused: Vec<&[String]> = Vec::new();
         let mut rest = self.lines.as_slice();
-        while let Some(at) = rest.iter().position(|line| line.starts_with("Milter: from=")) {
+        while let Some(at) =
+            rest.iter().position(|line| line.starts_with("Milter: from=") && line.contains(", reject="))
+        {
             refused.push(&rest[..=at]);
             rest = &rest[at + 1..];
         }
@@ -62,7 +64,7 @@ impl Message {
             let lines = refused.next().unwrap_or(if last { rest } else { &[] });
             let kind = if entry.ends_with("/abort") { "abort" } else { "unnoticed" };
             let class = class(lines);
-            if kind == "abort" || class.starts_with("filter_") {
+            if kind == "abort" || class.starts_with("filter_") || class == "mta_error" {
                 issued.push(Truth { entry: entry.clone(), host: host.to_owned(), kind, class, told: true });
             }
         }
@@ -77,6 +79,9 @@ fn class(lines: &[String]) -> &'static str {
             line if line.contains("(avscan): timeout ") => "other_filter",
             line if line.contains("): timeout before ") => "filter_timeout",
             line if line.starts_with("milter_sys_read(") => "filter_closed",
+            line if line.contains("): select(read): ") => "mta_error",
+            line if line.starts_with("Milter: from=") && line.ends_with(", discard") => "other_filter",
+            line if line.starts_with("STARTTLS=read: error:") => "peer_protocol_error",
             line if line.starts_with("STARTTLS: read error=timeout") => "peer_timeout",
             line if line.starts_with("timeout waiting ") => "peer_timeout",
             line if line.starts_with("lost input channel ") => "peer_disconnected",
@@ -86,7 +91,11 @@ fn class(lines: &[String]) -> &'static str {
     });
     if let Some(class) = decisive {
         class
-    } else if starts("Milter: from=") || starts("Milter: data, reject=") {
+    } else if starts("Milter: from=")
+        || starts("Milter: data, reject=")
+        || starts("Milter: cmd=data, reject=")
+        || lines.iter().any(|line| line.ends_with("stat=discarded"))
+    {
         "other_filter"
     } else if lines.iter().any(|line| line.ends_with("stat=Please try again later")) {
         "filter_failure_suspected"
