@@ -8,6 +8,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, Test
 
 pub mod check;
 pub mod engine;
+mod fate;
 mod files;
 mod setting;
 pub mod shipping;
