@@ -1,6 +1,7 @@
 //! Lines that are evidence: found by the rules, kept with their message, and what follows from them at once.
 
 use crate::case::Evidence;
+use crate::envelope::Delivery;
 use crate::mail_line::{MailId, MailLine};
 use crate::reasons::{Class, Match, Rank, Role};
 use crate::words;
@@ -12,7 +13,8 @@ use super::said::of_reception;
 
 impl Join {
     /// A text that may be evidence: only here is a regular expression asked, and only for texts with the right start.
-    pub(super) fn candidate(&mut self, about: &About<'_>, text: &[u8]) -> bool {
+    /// What it says became of the message is noted with it.
+    pub(super) fn candidate(&mut self, about: &About<'_>, text: &[u8], delivery: Option<Delivery>) -> bool {
         let Some(found) = self.matcher.find(text) else {
             self.filters.learn(text);
             return false;
@@ -28,7 +30,7 @@ impl Join {
             _ => {}
         }
         let evidence = self.evidence(&found, &about.by, text);
-        self.add(about, evidence)
+        self.add(about, evidence, delivery)
     }
 
     fn evidence(&mut self, found: &Match<'_>, by: &Written<'_>, text: &[u8]) -> Evidence {
@@ -51,7 +53,7 @@ impl Join {
     }
 
     /// Keeps a line of evidence, and looks at the cases of its message again.
-    fn add(&mut self, about: &About<'_>, evidence: Evidence) -> bool {
+    fn add(&mut self, about: &About<'_>, evidence: Evidence, delivery: Option<Delivery>) -> bool {
         let rule = self.matcher.rule(evidence.rule);
         let (class, role, rank) = (rule.class, rule.role, rule.rank);
         let failed = rule.is_filter_failure();
@@ -59,6 +61,7 @@ impl Join {
         let peer_left =
             matches!(class, Class::PeerDisconnected | Class::PeerTimeout) && matches!(role, Role::Cause | Role::Text);
         let mut group = self.take(about.by.home, &about.id, host_name(about.by.host).as_deref());
+        delivery.into_iter().for_each(|delivery| group.deliver(delivery));
         if group.evidence.len() >= self.config.limits.per_message {
             self.let_go_told(&mut group);
         }
@@ -93,9 +96,9 @@ impl Join {
         let kept = group.insert(evidence);
         if kept {
             self.stats.evidence += 1;
-            if failed_own {
+            if failed_own && rank == Rank::Decisive {
                 // Several lines may tell of one failure.
-                if rank == Rank::Decisive && !known {
+                if !known {
                     self.stats.note_failure(class);
                 }
                 self.recall(&about.id, &mut group);

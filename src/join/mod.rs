@@ -235,14 +235,14 @@ impl Join {
         match said {
             Said::From(line) => self.from_line(about, line, text),
             Said::To(line) => self.to_line(about, *line, text, raw),
-            Said::Other => self.candidate(about, text),
+            Said::Other => self.candidate(about, text, None),
             Said::Nothing => false,
         }
     }
 
     fn from_line(&mut self, about: &About<'_>, line: &FromLine<'_>, text: &[u8]) -> bool {
         if !line.collected {
-            return self.candidate(about, text);
+            return self.candidate(about, text, None);
         }
         let unscanned = self.config.unlogged && self.failed_own(about.by.home, &about.id).is_some();
         if unscanned || self.store.contains(&about.id) {
@@ -256,13 +256,13 @@ impl Join {
     }
 
     fn to_line(&mut self, about: &About<'_>, line: ToLine<'_>, text: &[u8], raw: &[u8]) -> bool {
-        // The line first, so that a record that leaves because of it has it.
-        let kept = !line.delivery && self.candidate(about, text);
+        // The line and what it says at once, so that a record that leaves because of it has both.
+        let kept = !line.delivery && self.candidate(about, text, line.outcome);
         if let Some(delivery) = line.outcome {
             if delivery == Delivery::Sent && self.config.unlogged && self.connections.any_failed() {
                 self.passed_unlogged(about, text, raw);
             }
-            if self.store.contains(&about.id) {
+            if !kept && self.store.contains(&about.id) {
                 self.change(about, |group| group.deliver(delivery));
             }
         }

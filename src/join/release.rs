@@ -47,6 +47,8 @@ impl Join {
             recipients: case.to.len(),
             collected: group.collected && ours,
             delivery: group.delivery.filter(|_| ours && !(case.kind == Kind::Abort && group.has_other_verdict())),
+            cases: &group.cases,
+            others: &group.others,
             earlier,
         };
         judge(&self.matcher, &facts, transaction.filter(|_| known))

@@ -3,7 +3,7 @@
 //! Pure: it reads evidence and changes nothing, so that it can be asked again whenever a line comes.
 
 use crate::address;
-use crate::case::{EntryFacts, Evidence, Kind, Outcome, Status, Verdict};
+use crate::case::{Case, EntryFacts, Evidence, Kind, Outcome, Status, Verdict};
 use crate::envelope::{Delivery, FromLine, Reply, reply};
 use crate::reasons::{Class, Fault, Matcher, Rank, Role, Stage};
 
@@ -20,6 +20,9 @@ pub(crate) struct Facts<'g> {
     pub recipients: usize,
     pub collected: bool,
     pub delivery: Option<Delivery>,
+    /// What else has an entry under the queue id.
+    pub cases: &'g [Case],
+    pub others: &'g [(u64, EntryFacts)],
     /// A failure of a filter earlier in the same connection.
     pub earlier: Option<&'g Evidence>,
 }
@@ -145,13 +148,16 @@ impl<'g> Judge<'_, 'g> {
     /// The lines that may tell a reason: not PureMessage's own verdicts, nor what sendmail says at once of such a one, without
     /// a name.
     fn candidates(&self) -> impl Iterator<Item = &'g Evidence> {
-        let echoes = |at: usize, line: &Evidence| {
-            let before = at.checked_sub(1).and_then(|before| self.lines.get(before));
-            let is_own = |before: &Evidence| before.own == Some(true) && before.text.starts_with("milter=");
-            line.text.starts_with("Milter: ") && before.is_some_and(is_own)
-        };
         let all = self.lines.iter().enumerate();
-        all.filter(move |(at, line)| !self.is_own_verdict(line) && !echoes(*at, line)).map(|(_, line)| line)
+        all.filter(move |(at, line)| !self.is_own_verdict(line) && !self.is_echo(*at, line)).map(|(_, line)| line)
+    }
+
+    /// Whether a line repeats PureMessage's own verdict, which stands before it, or before other repetitions: of two such
+    /// verdicts in one second only one is kept.
+    fn is_echo(&self, at: usize, line: &Evidence) -> bool {
+        let is_unnamed = |line: &Evidence| line.text.starts_with("Milter: ");
+        let before = self.lines[..at].iter().rev().find(|before| !is_unnamed(before) || before.at != line.at);
+        is_unnamed(line) && before.is_some_and(|before| before.own == Some(true) && before.text.starts_with("milter="))
     }
 
     fn ranked(&self, rank: Rank) -> impl Iterator<Item = Reason<'g>> {
@@ -233,7 +239,7 @@ impl<'g> Judge<'_, 'g> {
             } else if effect == Effect::UnlessText {
                 refused = refused.or(follows).or(Some(reason));
             } else if rank == Rank::Decisive {
-                let left = reason.1.fault() == Fault::Peer && self.role(line) != Role::Text;
+                let left = client_left(reason.1) && self.role(line) != Role::Text && !self.facts.collected;
                 return refused.or(refusal).filter(|_| left).or_else(|| self.went_first(line)).or(Some(reason));
             } else if rank == Rank::Consequence && follows.is_none() {
                 follows = Some(reason);
@@ -268,25 +274,24 @@ impl<'g> Judge<'_, 'g> {
         if !senseless && !is_prompt {
             return false;
         }
-        let at = if self.refuses_sender(line) { Some(Stage::Mail) } else { line.stage };
-        match (cause.stage, at) {
+        match (cause.stage, line.stage) {
             (None, _) => true,
+            (Some(Stage::Mail), _) if self.may_refuse_sender(line) => true,
             (Some(failed), Some(at)) => failed == at || senseless && failed < at,
             // The end of the text, or a log level at which nothing tells the stage.
             (Some(failed), None) => senseless || failed >= Stage::Data || !line.text.contains('='),
         }
     }
 
-    /// Whether a line about a refused address is about the sender: at low levels sendmail logs what it told the client,
-    /// whichever of the two it refused. No text that only a recipient can bring about says so.
-    fn refuses_sender(&self, line: &Evidence) -> bool {
-        const OF_RECIPIENTS: [&str; 5] = ["User unknown", "No such user", "Relaying ", "Recipient ", "ailbox "];
-        let named = line.text.split_once("... ").filter(|_| line.text.starts_with('<'));
-        let Some((address, said)) = named else { return false };
-        let end = || FromLine::parse(self.end()?.text.as_bytes()).map(|line| line.sender);
-        let entry = self.facts.entry.from.as_deref().map(str::as_bytes);
-        let is_sender = entry.or_else(end).is_some_and(|sender| address::may_be_same(sender, address.as_bytes()));
-        is_sender && !OF_RECIPIENTS.iter().any(|text| said.contains(text))
+    /// Whether `Command rejected` may be about a sender under the queue id: at low levels sendmail logs what it told the client,
+    /// and before it whichever address it refused.
+    fn may_refuse_sender(&self, line: &Evidence) -> bool {
+        let Some((address, "Command rejected")) = line.text.split_once("... ") else { return false };
+        let Facts { entry, cases, others, .. } = self.facts;
+        let entries = cases.iter().map(|case| &case.entry).chain(others.iter().map(|(_, entry)| entry)).chain([*entry]);
+        let end = self.end().and_then(|line| FromLine::parse(line.text.as_bytes())).map(|line| line.sender);
+        let mut senders = entries.filter_map(|entry| entry.from.as_deref()).map(str::as_bytes).chain(end);
+        senders.any(|sender| address::may_be_same(sender, address.as_bytes()))
     }
 
     /// PureMessage's end where it came before the client's: a filter that closes while nothing is asked of it is noticed
@@ -305,24 +310,23 @@ impl<'g> Judge<'_, 'g> {
         if let Some(reason) = of(Class::MtaError).or_else(|| of(Class::FilterFailureSuspected)) {
             return Some(reason);
         }
+        // PureMessage itself had the connection closed: whatever else was refused is not why.
+        if self.lines.iter().any(|line| self.is_own_verdict(line) && line.text.contains("reject=421")) {
+            return None;
+        }
         let end = self.end();
         let accepted = end.and_then(|line| FromLine::parse(line.text.as_bytes())).and_then(|line| line.recipients);
         let none_left = accepted.map_or(self.facts.recipients == 0, |accepted| accepted == 0);
-        let refuses = |line: &Evidence| self.role(line) == Role::RefusesRecipient && !self.refuses_sender(line);
+        let refuses = |line: &Evidence| self.role(line) == Role::RefusesRecipient && !self.may_refuse_sender(line);
         let refused = self.ranked(Rank::Circumstantial).find(|(line, _)| refuses(line));
         if let Some(reason) = refused.filter(|_| none_left) {
             return Some(reason);
         }
         let text_came = self.facts.collected || self.facts.entry.has_size;
-        end.filter(|_| !text_came && !self.is_doubtful(none_left)).map(|line| (line, Class::ClientEnded))
-    }
-
-    /// Whether somebody else than the client may have ended it: where no recipient is left, something was refused, and nobody
-    /// knows what or by whom; or PureMessage itself had the connection closed.
-    fn is_doubtful(&self, none_left: bool) -> bool {
-        let closes = |line: &Evidence| self.is_own_verdict(line) && line.text.contains("reject=421");
-        let refused = |line: &Evidence| self.role(line) == Role::Doubt || self.refuses_sender(line);
-        self.lines.iter().any(|line| none_left && refused(line) || closes(line))
+        // Where no recipient is left, and something was refused of which nobody knows what or by whom, that may be why.
+        let of_anybody = |line: &Evidence| self.role(line) == Role::Doubt || self.may_refuse_sender(line);
+        let is_doubtful = none_left && self.lines.iter().any(of_anybody);
+        end.filter(|_| !text_came && !is_doubtful).map(|line| (line, Class::ClientEnded))
     }
 
     fn outcome(&self, class: Class) -> Outcome {
@@ -336,10 +340,7 @@ impl<'g> Judge<'_, 'g> {
             Some(Delivery::TempFailed) => return Outcome::TempFailed,
             None => {}
         }
-        let client_left = matches!(
-            class,
-            Class::PeerDisconnected | Class::PeerTimeout | Class::PeerProtocolError | Class::ClientEnded
-        );
+        let client_left = client_left(class);
         let mut said = self.lines.iter().rev().filter(|line| {
             let counts = match self.role(line) {
                 Role::Verdict | Role::RefusesMail => true,
@@ -351,7 +352,9 @@ impl<'g> Judge<'_, 'g> {
                 Role::RefusesRecipient if class == Class::RecipientsRejected => {
                     !(line.text.contains("... ") && reply(line.text.as_bytes()) == Some(Reply::TempFailed))
                 }
-                Role::RefusesRecipient => class.fault() != Fault::Peer && is_in_place_of_a_filter(&line.text),
+                Role::RefusesRecipient => {
+                    class.fault() != Fault::Peer && is_in_place_of_a_filter(&line.text) && !line.text.contains("... ")
+                }
                 _ => false,
             };
             counts && self.took_effect(line) && !(client_left && self.effect(line) == Effect::WithText)
@@ -375,6 +378,11 @@ impl<'g> Judge<'_, 'g> {
             _ => Outcome::Unknown,
         }
     }
+}
+
+/// Whether a class says that the client left, or was sent away, before its text had come.
+fn client_left(class: Class) -> bool {
+    matches!(class, Class::PeerDisconnected | Class::PeerTimeout | Class::PeerProtocolError | Class::ClientEnded)
 }
 
 /// Whether a text is one of those that sendmail itself writes where a filter's `F=` says so: `Milter: to=<a@b>,
