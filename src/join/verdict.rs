@@ -352,9 +352,7 @@ impl<'g> Judge<'_, 'g> {
                 Role::RefusesRecipient if class == Class::RecipientsRejected => {
                     !(line.text.contains("... ") && reply(line.text.as_bytes()) == Some(Reply::TempFailed))
                 }
-                Role::RefusesRecipient => {
-                    class.fault() != Fault::Peer && is_in_place_of_a_filter(&line.text) && !line.text.contains("... ")
-                }
+                Role::RefusesRecipient => class.fault() != Fault::Peer && is_in_place_of_a_filter(&line.text),
                 _ => false,
             };
             counts && self.took_effect(line) && !(client_left && self.effect(line) == Effect::WithText)
