@@ -233,7 +233,7 @@ impl<'g> Judge<'_, 'g> {
             if self.is_others_failure(line) {
                 failed = if rank == Rank::Decisive { Some(line) } else { failed.or(Some(line)) };
             } else if effect == Effect::WithText {
-                pending = pending.or(Some(reason));
+                pending = pending.or_else(|| Some(reason).filter(|(line, _)| self.took_effect(line)));
             } else if let Some(cause) = failed.filter(|cause| rank != Rank::Decisive && self.ends_for(cause, line)) {
                 return Some((cause, Class::OtherFilter));
             } else if effect == Effect::UnlessText {
@@ -245,8 +245,7 @@ impl<'g> Judge<'_, 'g> {
                 follows = Some(reason);
             }
         }
-        let took_effect = |(line, _): &Reason<'_>| self.took_effect(line);
-        refused.filter(took_effect).or(pending.filter(took_effect)).or(follows)
+        refused.filter(|(line, _)| self.took_effect(line)).or(pending).or(follows)
     }
 
     /// Whether a line says that a filter failed that is not PureMessage.
@@ -283,15 +282,18 @@ impl<'g> Judge<'_, 'g> {
         }
     }
 
-    /// Whether `Command rejected` may be about a sender under the queue id: at low levels sendmail logs what it told the client,
-    /// and before it whichever address it refused.
+    /// Whether a line may be about the entry's own sender, or the one with whom the envelope ended; see [`may_refuse`].
     fn may_refuse_sender(&self, line: &Evidence) -> bool {
-        let Some((address, "Command rejected")) = line.text.split_once("... ") else { return false };
-        let Facts { entry, cases, others, .. } = self.facts;
-        let entries = cases.iter().map(|case| &case.entry).chain(others.iter().map(|(_, entry)| entry)).chain([*entry]);
-        let end = self.end().and_then(|line| FromLine::parse(line.text.as_bytes())).map(|line| line.sender);
-        let mut senders = entries.filter_map(|entry| entry.from.as_deref()).map(str::as_bytes).chain(end);
-        senders.any(|sender| address::may_be_same(sender, address.as_bytes()))
+        let end =
+            || FromLine::parse(self.end()?.text.as_bytes()).and_then(|line| std::str::from_utf8(line.sender).ok());
+        may_refuse(line, self.facts.entry.from.as_deref().into_iter().chain(end()))
+    }
+
+    /// The same of any sender under the queue id: a refused MAIL leaves it to the next message.
+    fn may_refuse_any_sender(&self, line: &Evidence) -> bool {
+        let Facts { cases, others, .. } = self.facts;
+        let entries = cases.iter().map(|case| &case.entry).chain(others.iter().map(|(_, entry)| entry));
+        self.may_refuse_sender(line) || may_refuse(line, entries.filter_map(|entry| entry.from.as_deref()))
     }
 
     /// PureMessage's end where it came before the client's: a filter that closes while nothing is asked of it is noticed
@@ -317,7 +319,7 @@ impl<'g> Judge<'_, 'g> {
         let end = self.end();
         let accepted = end.and_then(|line| FromLine::parse(line.text.as_bytes())).and_then(|line| line.recipients);
         let none_left = accepted.map_or(self.facts.recipients == 0, |accepted| accepted == 0);
-        let refuses = |line: &Evidence| self.role(line) == Role::RefusesRecipient && !self.may_refuse_sender(line);
+        let refuses = |line: &Evidence| self.role(line) == Role::RefusesRecipient && !self.may_refuse_any_sender(line);
         let refused = self.ranked(Rank::Circumstantial).find(|(line, _)| refuses(line));
         if let Some(reason) = refused.filter(|_| none_left) {
             return Some(reason);
@@ -376,6 +378,17 @@ impl<'g> Judge<'_, 'g> {
             _ => Outcome::Unknown,
         }
     }
+}
+
+/// Whether a line about a refused address may be about one of these senders: at low levels sendmail logs what it told the
+/// client, and before it whichever address it refused. No text that only a recipient can bring about is.
+fn may_refuse<'s>(line: &Evidence, mut senders: impl Iterator<Item = &'s str>) -> bool {
+    const OF_RECIPIENTS: [&str; 5] = ["User unknown", "No such user", "Relaying ", "Recipient ", "ailbox "];
+    let named = line.text.split_once("... ").filter(|_| line.text.starts_with('<'));
+    named.is_some_and(|(address, said)| {
+        !OF_RECIPIENTS.iter().any(|text| said.contains(text))
+            && senders.any(|sender| address::may_be_same(sender.as_bytes(), address.as_bytes()))
+    })
 }
 
 /// Whether a class says that the client left, or was sent away, before its text had come.

@@ -328,11 +328,9 @@ pub const TABLE: &[Rule<'static>] = &[
         "Command rejected").role(Role::Doubt).ranked(Circumstantial),
     row("S-08c", FilterFailureSuspected, ALL, "<", r"(?:[^-].*)?>\.\.\. Please try again later",
         "<b@example.net>... Please try again later").role(Role::Verdict).ranked(Circumstantial),
-    row("S-08", RecipientsRejected, ALL, "<", concat!(r"(?:[^-].*)?\.\.\. (?:User unknown|No such user|Relaying (?:temporarily )?denied|Command rejected|Recipient |[Mm]ailbox |Hostname required|List:; |Unbalanced |(?:Invalid|Unrecognized) (?:route|host|address)|User address required|Local part must |Colon illegal|Illegal character |Address |bad address|Cannot (?:mail|open) |This user has moved|aliasing/forwarding loop)", text!()),
-        "<b@example.net>... User unknown").role(Role::RefusesRecipient).ranked(Circumstantial).at(Stage::Rcpt),
     // At a low Milter.LogLevel what a filter said of the sender looks like this as well.
-    row("S-08y", OtherFilter, ALL, "<", r"(?:[^-].*)?\.\.\. .+",
-        "<b@example.net>... over quota today").role(Role::Doubt).ranked(Circumstantial),
+    row("S-08", RecipientsRejected, ALL, "<", r"(?:[^-].*)?\.\.\. .+",
+        "<b@example.net>... User unknown").role(Role::RefusesRecipient).ranked(Circumstantial).at(Stage::Rcpt),
     // The ends of envelopes (envelope.c, deliver.c).
     row("S-05", ClientEnded, ALL, "to={to}", "(?i:RSET|EHLO|HELO)",
         "to=<b@example.net>, delay=00:00:00, pri=0, stat=RSET"),
