@@ -318,7 +318,8 @@ impl<'g> Judge<'_, 'g> {
         }
         let end = self.end();
         let accepted = end.and_then(|line| FromLine::parse(line.text.as_bytes())).and_then(|line| line.recipients);
-        let none_left = accepted.map_or(self.facts.recipients == 0, |accepted| accepted == 0);
+        // Without a recipient no text is taken.
+        let none_left = accepted.map_or(self.facts.recipients == 0, |accepted| accepted == 0) && !self.facts.collected;
         let refuses = |line: &Evidence| self.role(line) == Role::RefusesRecipient && !self.may_refuse_any_sender(line);
         let refused = self.ranked(Rank::Circumstantial).find(|(line, _)| refuses(line));
         if let Some(reason) = refused.filter(|_| none_left) {
