@@ -152,12 +152,19 @@ impl<'g> Judge<'_, 'g> {
         all.filter(move |(at, line)| !self.is_own_verdict(line) && !self.is_echo(*at, line)).map(|(_, line)| line)
     }
 
-    /// Whether a line repeats PureMessage's own verdict, which stands before it, or before other repetitions: of two such
-    /// verdicts in one second only one is kept.
+    /// Whether a line repeats PureMessage's own verdict, which stands before it, or before other lines without a name: of two
+    /// such verdicts in one second only one is kept.
     fn is_echo(&self, at: usize, line: &Evidence) -> bool {
         let is_unnamed = |line: &Evidence| line.text.starts_with("Milter: ");
         let before = self.lines[..at].iter().rev().find(|before| !is_unnamed(before) || before.at != line.at);
-        is_unnamed(line) && before.is_some_and(|before| before.own == Some(true) && before.text.starts_with("milter="))
+        let Some(own) = before.filter(|before| is_unnamed(line) && before.own == Some(true)) else { return false };
+        // `milter=PureMessage, action=rcpt, reject=550 5.7.1 no`
+        let said = own.text.strip_prefix("milter=").and_then(|rest| rest.splitn(3, ", ").nth(2));
+        said.is_some_and(|said| match said {
+            "reject" => line.text.ends_with("Command rejected"),
+            "tempfail" => line.text.ends_with("Please try again later"),
+            said => line.text.strip_suffix(said).is_some_and(|rest| rest.ends_with(", ")),
+        })
     }
 
     fn ranked(&self, rank: Rank) -> impl Iterator<Item = Reason<'g>> {
