@@ -8,7 +8,7 @@
 mod support;
 
 use abort_reason::{Input, Source};
-use support::{Host, config, last_revisions, text};
+use support::{F, Host, config, last_revisions, text};
 
 const ID: &str = "6AND12V7014029";
 const RELAY: &str = "relay.example.com [192.0.2.1]";
@@ -19,15 +19,6 @@ const REPLIES: [&str; 5] =
 
 /// What may be the cause.
 type Causes = Vec<&'static str>;
-
-/// `F=` of the other filter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum F {
-    Empty,
-    Tempfail,
-    Reject,
-    Close,
-}
 
 /// Random numbers: the same for the same seed.
 struct Random(u64);

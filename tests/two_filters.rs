@@ -6,16 +6,7 @@
 
 mod support;
 
-use support::{Host, config, last_revisions, text};
-
-/// What stands in `F=` of the filter that fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum F {
-    Empty,
-    Tempfail,
-    Reject,
-    Close,
-}
+use support::{F, Host, config, last_revisions, text};
 
 const ALL_F: [F; 4] = [F::Empty, F::Tempfail, F::Reject, F::Close];
 const STAGES: [&str; 7] = ["connect", "helo", "mail", "rcpt", "data", "header", "eom"];

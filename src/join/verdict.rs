@@ -332,11 +332,10 @@ impl<'g> Judge<'_, 'g> {
         if let Some(reason) = refused.filter(|_| none_left) {
             return Some(reason);
         }
-        let text_came = self.facts.collected || self.facts.entry.has_size;
         // Where no recipient is left, and something was refused of which nobody knows what or by whom, that may be why.
         let of_anybody = |line: &Evidence| self.role(line) == Role::Doubt || self.may_refuse_sender(line);
         let is_doubtful = none_left && self.lines.iter().any(of_anybody);
-        end.filter(|_| !text_came && !is_doubtful).map(|line| (line, Class::ClientEnded))
+        end.filter(|_| !self.has_text() && !is_doubtful).map(|line| (line, Class::ClientEnded))
     }
 
     fn outcome(&self, class: Class) -> Outcome {

@@ -18,6 +18,15 @@ use serde_json::Value;
 /// The forms in which the corpus has its mail log.
 pub const FORMS: [&str; 3] = ["bsd", "iso", "rfc5424"];
 
+/// What stands in `F=` of a filter: what sendmail does where it fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum F {
+    Empty,
+    Tempfail,
+    Reject,
+    Close,
+}
+
 /// One folder of the corpus.
 pub struct Scenario {
     pub name: String,
