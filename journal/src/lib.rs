@@ -18,10 +18,14 @@
 mod disk;
 mod entries;
 mod frame;
+mod memory;
+#[cfg(target_family = "wasm")]
+pub mod wasi;
 
 pub use disk::{Disk, Named, Trouble};
 use entries::{Entries, Place};
 use frame::{Read, Verb};
+pub use memory::{Memory, Remembered};
 
 /// How every journal begins; the number is that of the form of its entries.
 const MAGIC: &[u8] = b"abort-reason journal 2\n";

@@ -1,115 +1,19 @@
 //! A journal on a disk in memory, which can be cut, spoilt, filled and taken over.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros, reason = "a test")]
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::rc::Rc;
+mod ram;
 
-use abort_reason_journal::{Disk, Journal, Named, Trouble};
+use std::collections::BTreeMap;
+
+use abort_reason_journal::{Journal, Trouble};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-
-/// What is on the disk, for all who have it open.
-#[derive(Debug, Default)]
-struct Files {
-    file: Vec<u8>,
-    new: Vec<u8>,
-    /// Raised when another file gets the name.
-    generation: u32,
-    /// Somebody has taken its name away.
-    is_gone: bool,
-    /// Bytes that both may have together.
-    room: usize,
-}
-
-#[derive(Debug, Clone)]
-struct Memory {
-    files: Rc<RefCell<Files>>,
-    generation: u32,
-}
-
-impl Memory {
-    fn new(file: &[u8]) -> Memory {
-        let files = Files { file: file.to_vec(), room: usize::MAX, ..Files::default() };
-        Memory { files: Rc::new(RefCell::new(files)), generation: 0 }
-    }
-
-    fn file(&self) -> Vec<u8> {
-        self.files.borrow().file.clone()
-    }
-
-    /// A disk with the same bytes, as the next process finds it.
-    fn afterwards(&self) -> Memory {
-        Memory::new(&self.files.borrow().file)
-    }
-}
-
-const FULL: Trouble = Trouble { tried: "write", said: "no space is left" };
-
-impl Disk for Memory {
-    fn open(&mut self) -> Result<u64, Trouble> {
-        self.generation = self.files.borrow().generation;
-        Ok(self.files.borrow().file.len() as u64)
-    }
-
-    fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize, Trouble> {
-        let files = self.files.borrow();
-        let rest = files.file.get(offset as usize..).unwrap_or_default();
-        // Short reads are allowed to anybody but at the end of a small one.
-        let length = rest.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&rest[..length]);
-        Ok(length)
-    }
-
-    fn append(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
-        let mut files = self.files.borrow_mut();
-        let room = files.room.saturating_sub(files.file.len() + files.new.len());
-        files.file.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        if bytes.len() > room { Err(FULL) } else { Ok(()) }
-    }
-
-    fn truncate(&mut self, length: u64) -> Result<(), Trouble> {
-        self.files.borrow_mut().file.truncate(length as usize);
-        Ok(())
-    }
-
-    fn named(&mut self) -> Result<Named, Trouble> {
-        let files = self.files.borrow();
-        Ok(match files.generation == self.generation {
-            _ if files.is_gone => Named::Nothing,
-            true => Named::Open(files.file.len() as u64),
-            false => Named::Other,
-        })
-    }
-
-    fn begin_new(&mut self) -> Result<(), Trouble> {
-        self.files.borrow_mut().new.clear();
-        Ok(())
-    }
-
-    fn append_new(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
-        let mut files = self.files.borrow_mut();
-        if files.file.len() + files.new.len() + bytes.len() > files.room {
-            return Err(FULL);
-        }
-        files.new.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn commit_new(&mut self) -> Result<(), Trouble> {
-        let mut files = self.files.borrow_mut();
-        files.file = std::mem::take(&mut files.new);
-        files.generation += 1;
-        files.is_gone = false;
-        self.generation = files.generation;
-        Ok(())
-    }
-}
+use ram::{FULL, Ram};
 
 /// What a journal should hold.
 type Held = (BTreeMap<u64, (bool, Vec<u8>)>, BTreeMap<u64, Vec<u8>>);
 
-fn held(journal: &mut Journal<Memory>) -> Held {
+fn held(journal: &mut Journal<Ram>) -> Held {
     let records = journal.records().into_iter().map(|(ticket, held)| (ticket, (held, journal.record(ticket).unwrap())));
     let records = records.collect();
     (records, journal.waiting().into_iter().map(|number| (number, journal.waits(number).unwrap())).collect())
@@ -140,7 +44,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn run(journal: &mut Journal<Memory>, step: &Step) -> Result<(), Trouble> {
+fn run(journal: &mut Journal<Ram>, step: &Step) -> Result<(), Trouble> {
     match step {
         Step::Keep(ticket, held, bytes) => {
             journal.keep(*ticket, *held, bytes);
@@ -175,7 +79,7 @@ proptest! {
     /// What was written is there afterwards, and nothing else; also where the disk was full for a while.
     #[test]
     fn what_was_flushed_is_there_afterwards(steps in prop::collection::vec(step(), 0..120), full in 0_usize..60) {
-        let disk = Memory::new(b"");
+        let disk = Ram::new(b"");
         let mut journal = Journal::open(disk.clone()).unwrap();
         let (mut model, mut flushed) = (Held::default(), Held::default());
         for (at, step) in steps.iter().enumerate() {
@@ -205,7 +109,7 @@ proptest! {
     /// A file that was cut anywhere gives what stands before the cut, and goes on.
     #[test]
     fn a_torn_end_is_cut_off(numbers in prop::collection::vec(0_u64..9, 1..20), cut in any::<prop::sample::Index>()) {
-        let disk = Memory::new(b"");
+        let disk = Ram::new(b"");
         let mut journal = Journal::open(disk.clone()).unwrap();
         let mut states = vec![(disk.file().len(), held(&mut journal))];
         for number in numbers {
@@ -214,7 +118,7 @@ proptest! {
             states.push((disk.file().len(), held(&mut journal)));
         }
         let cut = cut.index(disk.file().len() + 1);
-        let disk = Memory::new(&disk.file()[..cut]);
+        let disk = Ram::new(&disk.file()[..cut]);
         let mut journal = Journal::open(disk.clone()).unwrap();
         let (end, state) = states.iter().rev().find(|(end, _)| *end <= cut).unwrap_or(&states[0]).clone();
         prop_assert_eq!(&held(&mut journal), &state);
@@ -229,16 +133,16 @@ proptest! {
     fn a_spoilt_file_is_survived(bytes in prop::collection::vec(any::<u8>(), 0..300), at in any::<prop::sample::Index>()) {
         let mut file = b"abort-reason journal 2\n".to_vec();
         file.extend_from_slice(&bytes);
-        let _ = Journal::open(Memory::new(&file)).map(|mut journal| held(&mut journal));
+        let _ = Journal::open(Ram::new(&file)).map(|mut journal| held(&mut journal));
 
-        let disk = Memory::new(b"");
+        let disk = Ram::new(b"");
         let mut journal = Journal::open(disk.clone()).unwrap();
         (0..4).for_each(|number| assert!(journal.keep(number, true, b"record")));
         journal.flush().unwrap();
         let mut file = disk.file();
         let at = 23 + at.index(file.len() - 23);
         file[at] ^= 0x10;
-        let mut journal = Journal::open(Memory::new(&file)).unwrap();
+        let mut journal = Journal::open(Ram::new(&file)).unwrap();
         // It costs none of the others.
         let (records, _) = held(&mut journal);
         prop_assert!(journal.lost() >= 23 && records.len() == 3, "{records:?}");
@@ -251,7 +155,7 @@ fn what_is_no_journal_of_this_version_is_left_alone() {
         ("somebody's letters\n", "this file is no journal of abort-reason"),
         ("abort-reason journal 1\n", "this journal is of another version"),
     ] {
-        let disk = Memory::new(file.as_bytes());
+        let disk = Ram::new(file.as_bytes());
         assert_eq!(Journal::open(disk.clone()).unwrap_err().said, said);
         assert_eq!(disk.file(), file.as_bytes());
     }
@@ -262,13 +166,13 @@ fn what_is_no_journal_of_this_version_is_left_alone() {
 fn what_was_written_to_take_time_is_given_up() {
     let mut file = b"abort-reason journal 2\n".to_vec();
     file.extend([0, 0, 1, 0].repeat(200_000));
-    let mut journal = Journal::open(Memory::new(&file)).unwrap();
+    let mut journal = Journal::open(Ram::new(&file)).unwrap();
     assert_eq!((held(&mut journal), journal.lost()), (Held::default(), 800_000));
 }
 
 #[test]
 fn two_that_write_are_noticed() {
-    let disk = Memory::new(b"");
+    let disk = Ram::new(b"");
     let mut first = Journal::open(disk.clone()).unwrap();
     first.keep(1, true, b"one");
     first.flush().unwrap();
@@ -282,7 +186,7 @@ fn two_that_write_are_noticed() {
 
 #[test]
 fn a_file_that_somebody_took_away_is_written_anew() {
-    let disk = Memory::new(b"");
+    let disk = Ram::new(b"");
     let mut journal = Journal::open(disk.clone()).unwrap();
     journal.keep(1, true, b"one");
     journal.keep(2, true, b"two");
@@ -312,7 +216,7 @@ fn a_file_that_somebody_took_away_is_written_anew() {
 /// of it is there.
 #[test]
 fn what_is_not_noted_takes_nothing_along() {
-    let disk = Memory::new(b"");
+    let disk = Ram::new(b"");
     let mut journal = Journal::open(disk.clone()).unwrap();
     assert!(journal.keep(1, true, b"abort"));
     journal.flush().unwrap();

@@ -1,12 +1,12 @@
 //! One call of Fluent Bit: what goes out in place of the record that came in.
 
 use abort_reason::{Disposition, Engine, Input, Output, Source, What};
+use abort_reason_journal::{Memory, Remembered};
 
-use crate::memory::{Memory, Remembered};
 use crate::report::{self, Counts, State};
 use crate::settings::Settings;
 use crate::slots::Slots;
-use crate::system;
+use crate::system::{self, File};
 use crate::tags::{TagKind, TagMemo};
 
 /// Longer records pass without being looked at.
@@ -40,7 +40,8 @@ pub(crate) struct Filter {
     engine: Engine,
     tag: TagMemo,
     slots: Slots,
-    memory: Memory,
+    /// What outlives the process.
+    memory: Memory<File>,
     /// The journal was opened, or that was tried: not before the first call, since a stored module is no process yet.
     opened: bool,
     /// The process before had slots, so this one will.
@@ -82,7 +83,7 @@ impl Filter {
             engine,
             tag: TagMemo::default(),
             slots: Slots::default(),
-            memory: Memory::new(settings.core.lookback_secs),
+            memory: Memory::new((settings.core.lookback_secs * 1_000.0) as u64),
             opened: false,
             had_slots: false,
             stateless: true,
@@ -169,19 +170,21 @@ impl Filter {
     /// [`Filter::call`].
     #[inline(never)]
     fn open(&mut self) {
-        self.memory.open(&self.settings.state_file, self.sequence);
+        if let Some(file) = system::file(&self.settings.state_file) {
+            self.memory.open(file, self.sequence);
+        }
         let waiting = self.memory.waiting();
         for (number, record) in self.slots.waiting() {
-            self.memory.note(|journal| journal.wait(number, record));
+            self.memory.wait(number, record);
         }
         for (number, record) in waiting {
             self.slots.add(number, number, record);
         }
         self.sequence = self.sequence.max(self.memory.last_number());
-        if self.memory.has_slots(&self.settings.tick_tag) {
+        if self.memory.has_note(&self.settings.tick_tag) {
             self.had_slots = true;
         } else if self.had_slots {
-            self.memory.note_slots(&self.settings.tick_tag);
+            self.memory.leave_note(&self.settings.tick_tag);
         }
         if self.had_slots {
             self.slots.expect(system::now_ms());
@@ -277,7 +280,7 @@ impl Filter {
         }
         self.now += passed;
         for number in self.slots.tick(system::now_ms()) {
-            self.memory.note(|journal| journal.go(number));
+            self.memory.go(number);
         }
         self.opened &= !self.memory.tick(self.now);
         self.note_slots();
@@ -316,7 +319,7 @@ impl Filter {
             return;
         }
         self.had_slots = true;
-        self.memory.note_slots(&self.settings.tick_tag);
+        self.memory.leave_note(&self.settings.tick_tag);
     }
 
     /// The record with the counters.
@@ -331,7 +334,7 @@ impl Filter {
             waiting: self.slots.len(),
             journal_bytes,
             journal_lost,
-            journal_trouble: self.memory.trouble(),
+            journal_trouble: self.memory.trouble().map(|trouble| trouble.to_string()).unwrap_or_default(),
             journal_incomplete_secs: self.memory.incomplete_secs(),
             heap_trouble: self.heap_trouble.clone(),
         };
@@ -363,7 +366,7 @@ impl Filter {
     fn add(&mut self, place: u64, record: Vec<u8>) {
         self.sequence += 1;
         let number = self.sequence;
-        self.memory.note(|journal| journal.wait(number, &record));
+        self.memory.wait(number, &record);
         self.slots.add(place, number, record);
     }
 

@@ -7,7 +7,6 @@
 //! | `filter` | one call: what goes out in place of the record that came in |
 //! | `settings` | the configuration that is baked into the module |
 //! | `slots` | what waits to leave, and whether slots come |
-//! | `memory` | what outlives the process: the journal |
 //! | `system` | the file and the clock that Fluent Bit gives a module |
 //! | `report` | the record with the counters |
 //!
@@ -22,7 +21,6 @@
 
 mod abi;
 mod filter;
-mod memory;
 mod report;
 mod settings;
 mod slots;

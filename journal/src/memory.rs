@@ -1,20 +1,18 @@
-//! What outlives the process: a journal in a file, and what is said where it can't be used.
+//! What outlives a process: a journal that is opened when it can be, tried again when it fails, and what is said meanwhile.
 
-use abort_reason_journal::{Journal, Trouble};
+use crate::{Disk, Journal, Trouble};
 
-use crate::system::File;
-
-/// Under this number the journal remembers that slots came, and under which tag.
-const SLOTS: u64 = 0;
+/// Under this number the journal has the note that a process leaves for the next one.
+const NOTE: u64 = 0;
 
 /// What fails is tried again after so many milliseconds, and after twice as many each time, up to a bound.
 const FIRST_PAUSE: u64 = 1_000;
 const LONGEST_PAUSE: u64 = 64_000;
 
 /// The journal, if there is to be one.
-#[derive(Debug, Default)]
-pub(crate) struct Memory {
-    journal: Option<Journal<File>>,
+#[derive(Debug)]
+pub struct Memory<D> {
+    journal: Option<Journal<D>>,
     trouble: Option<Trouble>,
     /// The trouble has been told since it began.
     told: bool,
@@ -36,40 +34,50 @@ pub(crate) struct Memory {
 
 /// What a record was to the process before.
 #[derive(Debug)]
-pub(crate) struct Remembered {
+pub struct Remembered {
+    /// Under which the engine is to have it now.
     pub ticket: u64,
     /// Nobody else has it.
     pub held: bool,
+    /// As it came in.
     pub record: Vec<u8>,
 }
 
-impl Memory {
-    /// A memory without a journal so far.
-    pub(crate) fn new(lookback_secs: f64) -> Memory {
-        Memory { lookback: (lookback_secs * 1_000.0) as u64, ..Memory::default() }
+impl<D: Disk> Memory<D> {
+    /// A memory without a journal so far; what is known matters for so many milliseconds.
+    pub fn new(lookback: u64) -> Memory<D> {
+        Memory {
+            journal: None,
+            trouble: None,
+            told: false,
+            remembered: Vec::new().into_iter(),
+            used: 0,
+            lookback,
+            incomplete_until: 0,
+            lost: 0,
+            now: 0,
+            next_try: 0,
+            pause: 0,
+        }
     }
 
-    /// Opens the file with a name; none is wanted where it is empty. The process has used the numbers up to one.
-    pub(crate) fn open(&mut self, name: &str, used: u64) {
-        if name.is_empty() {
-            return;
-        }
-        match Journal::open(File::new(name)) {
+    /// Opens a journal. The process has used the numbers up to one.
+    pub fn open(&mut self, disk: D, used: u64) {
+        match Journal::open(disk) {
             Ok(journal) => {
                 let mut remembered = journal.records();
-                remembered.retain(|(ticket, _)| *ticket != SLOTS);
-                let Memory { lookback, incomplete_until, now, .. } = *self;
-                let (lost, remembered) = (journal.lost(), remembered.into_iter());
-                let journal = Some(journal);
-                *self =
-                    Memory { journal, remembered, used, lookback, incomplete_until, lost, now, ..Memory::default() };
+                remembered.retain(|(ticket, _)| *ticket != NOTE);
+                self.remembered = remembered.into_iter();
+                (self.used, self.lost) = (used, journal.lost());
+                self.journal = Some(journal);
+                (self.trouble, self.told, self.next_try, self.pause) = (None, false, 0, 0);
             }
             Err(trouble) => self.trouble = Some(trouble),
         }
     }
 
     /// Writes what was noted, and tries again what failed, by a clock in milliseconds; true if the file is to be opened.
-    pub(crate) fn tick(&mut self, now: u64) -> bool {
+    pub fn tick(&mut self, now: u64) -> bool {
         self.now = now;
         if self.trouble.is_some() && now < self.next_try {
             return false;
@@ -85,38 +93,39 @@ impl Memory {
     }
 
     /// Whether nothing gets lost that is noted here, or nobody wants that.
-    pub(crate) fn is_safe(&self) -> bool {
+    pub fn is_safe(&self) -> bool {
         self.trouble.is_none() && self.now >= self.incomplete_until
     }
 
     /// For how many seconds that is not so because the journal does not have all that is known.
-    pub(crate) fn incomplete_secs(&self) -> u64 {
+    pub fn incomplete_secs(&self) -> u64 {
         self.incomplete_until.saturating_sub(self.now).div_ceil(1_000)
     }
 
     /// The trouble, once.
-    pub(crate) fn news(&mut self) -> bool {
+    pub fn news(&mut self) -> bool {
         let is_new = self.trouble.is_some() && !self.told;
         self.told = self.trouble.is_some();
         is_new
     }
 
-    pub(crate) fn trouble(&self) -> String {
-        self.trouble.map(|trouble| trouble.to_string()).unwrap_or_default()
+    /// Why the journal can't be opened, read or written at present.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.trouble
     }
 
     /// Bytes of the file, and those of it that were torn or spoilt.
-    pub(crate) fn bytes(&self) -> (u64, u64) {
+    pub fn bytes(&self) -> (u64, u64) {
         self.journal.as_ref().map_or((0, 0), |journal| (journal.size(), journal.lost()))
     }
 
-    /// Whether slots came to the process before, under this tag.
-    pub(crate) fn has_slots(&mut self, tag: &str) -> bool {
-        self.journal.as_mut().is_some_and(|journal| journal.record(SLOTS).is_ok_and(|known| known == tag.as_bytes()))
+    /// Whether the process before has left this note.
+    pub fn has_note(&mut self, text: &str) -> bool {
+        self.journal.as_mut().is_some_and(|journal| journal.record(NOTE).is_ok_and(|known| known == text.as_bytes()))
     }
 
     /// The next record that the process before had, in their order.
-    pub(crate) fn next_remembered(&mut self) -> Option<Remembered> {
+    pub fn next_remembered(&mut self) -> Option<Remembered> {
         let journal = self.journal.as_mut()?;
         loop {
             let (mut ticket, held) = self.remembered.next()?;
@@ -138,7 +147,7 @@ impl Memory {
 
     /// What waited to leave, by its numbers. What holds a zero is no record: somebody else wrote it, and it would not
     /// arrive whole.
-    pub(crate) fn waiting(&mut self) -> Vec<(u64, Vec<u8>)> {
+    pub fn waiting(&mut self) -> Vec<(u64, Vec<u8>)> {
         let Some(journal) = &mut self.journal else { return Vec::new() };
         let mut waiting = Vec::new();
         for number in journal.waiting() {
@@ -158,17 +167,17 @@ impl Memory {
     }
 
     /// The highest ticket or number that was used.
-    pub(crate) fn last_number(&self) -> u64 {
+    pub fn last_number(&self) -> u64 {
         self.journal.as_ref().map_or(0, Journal::last_number)
     }
 
-    /// Remembers that slots come.
-    pub(crate) fn note_slots(&mut self, tag: &str) {
-        self.note(|journal| journal.keep(SLOTS, false, tag.as_bytes()));
+    /// Leaves a note for the next process.
+    pub fn leave_note(&mut self, text: &str) {
+        self.note(|journal| journal.keep(NOTE, false, text.as_bytes()));
     }
 
     /// A record is kept; held, if nobody else has it. False if it has no place where one is wanted.
-    pub(crate) fn keep(&mut self, ticket: u64, held: bool, record: &[u8]) -> bool {
+    pub fn keep(&mut self, ticket: u64, held: bool, record: &[u8]) -> bool {
         let noted = self.note(|journal| journal.keep(ticket, held, record)).unwrap_or(self.trouble.is_none());
         if !noted {
             self.incomplete_until = self.now + self.lookback;
@@ -177,26 +186,36 @@ impl Memory {
     }
 
     /// A held record has left, or something about it.
-    pub(crate) fn leave(&mut self, ticket: u64) {
+    pub fn leave(&mut self, ticket: u64) {
         if ticket > self.used {
             self.note(|journal| journal.leave(ticket));
         }
     }
 
     /// A ticket is given back.
-    pub(crate) fn release(&mut self, ticket: u64) {
+    pub fn release(&mut self, ticket: u64) {
         if ticket > self.used {
             self.note(|journal| journal.release(ticket));
         }
     }
 
+    /// Something waits to leave.
+    pub fn wait(&mut self, number: u64, bytes: &[u8]) {
+        self.note(|journal| journal.wait(number, bytes));
+    }
+
+    /// It is gone.
+    pub fn go(&mut self, number: u64) {
+        self.note(|journal| journal.go(number));
+    }
+
     /// Notes something, if there is a journal.
-    pub(crate) fn note<T>(&mut self, note: impl FnOnce(&mut Journal<File>) -> T) -> Option<T> {
+    fn note<T>(&mut self, note: impl FnOnce(&mut Journal<D>) -> T) -> Option<T> {
         self.journal.as_mut().map(note)
     }
 
     /// Writes what was noted; whether all is safe. Behind a failure only [`Memory::tick`] tries again.
-    pub(crate) fn flush(&mut self) -> bool {
+    pub fn flush(&mut self) -> bool {
         if self.trouble.is_none() {
             self.write();
         }
@@ -213,12 +232,12 @@ impl Memory {
     }
 
     /// Leaves the file as it is: what is in it comes again after a restart.
-    pub(crate) fn abandon(&mut self) {
+    pub fn abandon(&mut self) {
         std::mem::forget(self.journal.take());
     }
 }
 
 /// The next number that neither this process nor the one before has used.
-fn own_number(journal: &Journal<File>, used: u64) -> u64 {
+fn own_number<D: Disk>(journal: &Journal<D>, used: u64) -> u64 {
     used.max(journal.last_number()) + 1
 }
