@@ -210,8 +210,14 @@ impl Talk {
                 self.refused += 1;
             }
             36..39 if self.is_asked() => {
-                self.refuses("avscan", "rcpt", &format!("to={to}"), "421 4.7.1 busy");
-                return Some(vec!["other_filter"]);
+                let filter = self.random.one(&["avscan", "PureMessage"]);
+                self.refuses(filter, "rcpt", &format!("to={to}"), "421 4.7.1 busy");
+                // PureMessage is told to stop, whoever had the connection closed.
+                return Some(vec![match filter {
+                    _ if self.level <= 10 => "recipients_rejected",
+                    "avscan" => "other_filter",
+                    _ => "unexplained",
+                }]);
             }
             39..42 if self.is_asked() => {
                 self.log(&format!("Milter: to={to}, discard"));

@@ -270,8 +270,10 @@ impl<'g> Judge<'_, 'g> {
     /// an error state, and may be PureMessage's own verdict on a recipient: it has to be of the stage that failed, and of the
     /// same moment. Only a reply that makes no sense counts as consent, and has its consequence at the next command.
     fn ends_for(&self, cause: &Evidence, line: &Evidence) -> bool {
-        let verdict =
-            matches!(self.role(line), Role::Verdict | Role::RefusesMail | Role::RefusesRecipient | Role::Doubt);
+        let verdict = match self.role(line) {
+            Role::Verdict | Role::RefusesMail | Role::RefusesRecipient => true,
+            role => matches!(role, Role::ClosesConnection | Role::Doubt),
+        };
         if !verdict || !is_in_place_of_a_filter(&line.text) {
             return false;
         }
@@ -323,6 +325,12 @@ impl<'g> Judge<'_, 'g> {
         if self.lines.iter().any(|line| self.is_own_verdict(line) && line.text.contains("reject=421")) {
             return None;
         }
+        // A filter that is not named had it closed, whatever recipients had been accepted.
+        let mut closed =
+            self.ranked(Rank::Circumstantial).filter(|(line, _)| self.role(line) == Role::ClosesConnection);
+        if let Some((line, class)) = closed.next() {
+            return Some((line, class)).filter(|_| class == Class::RecipientsRejected);
+        }
         let end = self.end();
         let accepted = end.and_then(|line| FromLine::parse(line.text.as_bytes())).and_then(|line| line.recipients);
         // Without a recipient no text is taken.
@@ -352,7 +360,7 @@ impl<'g> Judge<'_, 'g> {
         let client_left = client_left(class);
         let mut said = self.lines.iter().rev().filter(|line| {
             let counts = match self.role(line) {
-                Role::Verdict | Role::RefusesMail => true,
+                Role::Verdict | Role::RefusesMail | Role::ClosesConnection => true,
                 // Of sendmail's rules only those whose arguments are its own: a header may hold any reply.
                 Role::Cause => self.class(line) == Class::PolicyRejected && line.stage.is_some(),
                 // One recipient's refusal is the message's only where none was left, or where sendmail refused it in the

@@ -59,6 +59,9 @@ pub enum Role {
     Text,
     /// Something was refused, and nobody knows what: nothing follows from what is not there.
     Doubt,
+    /// A filter had the client's connection closed, over a recipient or a command; where the line does not name it, it may be
+    /// PureMessage, which is told to stop as well.
+    ClosesConnection,
 }
 
 /// Any text without `... `.
@@ -235,10 +238,10 @@ pub const TABLE: &[Rule<'static>] = &[
         "Milter: helo=c.example, reject=451 4.3.2 Please try again later").role(Role::Verdict).ranked(Consequence).at(Stage::Helo),
     row("N-04m", OtherFilter, ALL, "Milter: from={address}, ", reply!(),
         "Milter: from=<a@example.org>, reject=550 5.7.1 Command rejected").role(Role::RefusesMail).ranked(Consequence).at(Stage::Mail),
-    row("N-04x", OtherFilter, ALL, "Milter: to={address}, ", concat!("reject=421[ ,-]", text!()),
-        "Milter: to=<b@example.net>, reject=421 4.3.2 shutting down").role(Role::Verdict).ranked(Consequence).at(Stage::Rcpt),
+    row("N-04x", RecipientsRejected, ALL, "Milter: to={address}, ", concat!("reject=421[ ,-]", text!()),
+        "Milter: to=<b@example.net>, reject=421 4.3.2 shutting down").role(Role::ClosesConnection).ranked(Circumstantial).at(Stage::Rcpt),
     row("N-08", OtherFilter, "8.14-8.18", "Milter: unknown={address}, ", concat!("reject=421[ ,-]", text!()),
-        "Milter: unknown=<b@example.net>, reject=421, errormode=4").role(Role::Verdict).ranked(Consequence),
+        "Milter: unknown=<b@example.net>, reject=421, errormode=4").role(Role::ClosesConnection).ranked(Circumstantial),
     row("N-04r", RecipientsRejected, ALL, "Milter: to={address}, ", r"reject=(?:[2-5]\d\d[ -].*|Command rejected|421, errormode=4)",
         "Milter: to=<b@example.net>, reject=550 5.7.1 Command rejected").role(Role::RefusesRecipient).ranked(Circumstantial).at(Stage::Rcpt),
     row("N-05", OtherFilter, ALL, "Milter: to={address}, discard", "",
