@@ -122,6 +122,8 @@ pub(crate) struct EntryFacts {
     pub at: Option<i64>,
     pub processing_ms: Option<u64>,
     pub from: Option<Box<str>>,
+    /// How many recipients it names.
+    pub recipients: usize,
     pub has_size: bool,
     /// PureMessage itself refused MAIL.
     pub refuses_mail: bool,

@@ -260,6 +260,7 @@ impl Join {
                 at: about.by.at.map(|at| offset.entry_time(at)),
                 processing_ms: None,
                 from: group.sender.take(),
+                recipients: 0,
                 has_size: false,
                 refuses_mail: false,
             };
@@ -397,6 +398,7 @@ fn facts(entry: &Entry<'_>, reading: &Reading<'_>) -> EntryFacts {
         at: time.map(LogTime::ms),
         processing_ms: entry.processing_ms,
         from: entry.from.map(|from| words::text(from).into()),
+        recipients: entry.to.len(),
         has_size: entry.has_size,
         refuses_mail: entry.action.as_ref().is_some_and(Action::refuses_mail),
     }

@@ -302,6 +302,10 @@ fn refusals(
     let mut senders = vec![None; transactions.len()];
     let mut next = 0;
     let of = |(_, entry, _): &InOrder<'_>| {
+        // No recipient follows a refused MAIL.
+        if entry.recipients > 0 || entry.has_size {
+            return None;
+        }
         let found = (next..transactions.len()).find(|at| {
             let transaction = &transactions[*at];
             transaction.refused && transaction.not_before(entry, offset, any_zone) && {

@@ -44,7 +44,6 @@ impl Join {
             kind: case.kind,
             entry: &case.entry,
             entry_at: case.entry.at.map(|at| self.hosts.clocks(group.home).offset().mail_time(at)),
-            recipients: case.to.len(),
             collected: group.collected && ours,
             delivery: group.delivery.filter(|_| ours && !(case.kind == Kind::Abort && group.has_other_verdict())),
             cases: &group.cases,

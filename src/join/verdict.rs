@@ -16,8 +16,6 @@ pub(crate) struct Facts<'g> {
     pub entry: &'g EntryFacts,
     /// The entry's time, in mail time.
     pub entry_at: Option<i64>,
-    /// Recipients in the entry.
-    pub recipients: usize,
     pub collected: bool,
     pub delivery: Option<Delivery>,
     /// What else has an entry under the queue id.
@@ -334,7 +332,8 @@ impl<'g> Judge<'_, 'g> {
         let end = self.end();
         let accepted = end.and_then(|line| FromLine::parse(line.text.as_bytes())).and_then(|line| line.recipients);
         // Without a recipient no text is taken.
-        let none_left = accepted.map_or(self.facts.recipients == 0, |accepted| accepted == 0) && !self.facts.collected;
+        let none_left =
+            accepted.map_or(self.facts.entry.recipients == 0, |accepted| accepted == 0) && !self.facts.collected;
         let refuses = |line: &Evidence| self.role(line) == Role::RefusesRecipient && !self.may_refuse_any_sender(line);
         let refused = self.ranked(Rank::Circumstantial).find(|(line, _)| refuses(line));
         if let Some(reason) = refused.filter(|_| none_left) {
