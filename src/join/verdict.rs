@@ -280,6 +280,11 @@ impl<'g> Judge<'_, 'g> {
         if !senseless && !is_prompt {
             return false;
         }
+        // Where a recipient is refused in a filter's place, DATA is as well, and up to 8.13 the text.
+        let text_came = || self.has_text() || self.lines.iter().any(|line| self.role(line) == Role::Text);
+        if line.stage == Some(Stage::Rcpt) && text_came() {
+            return false;
+        }
         match (cause.stage, line.stage) {
             (None, _) => true,
             (Some(Stage::Mail), _) if self.may_refuse_sender(line) => true,

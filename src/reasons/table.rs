@@ -59,8 +59,8 @@ pub enum Role {
     Text,
     /// Something was refused, and nobody knows what: nothing follows from what is not there.
     Doubt,
-    /// A filter had the client's connection closed, over a recipient or a command; where the line does not name it, it may be
-    /// PureMessage, which is told to stop as well.
+    /// A filter had the client's connection closed over a recipient. It is not named, and may be PureMessage, which is told to
+    /// stop all the same.
     ClosesConnection,
 }
 
@@ -241,7 +241,7 @@ pub const TABLE: &[Rule<'static>] = &[
     row("N-04x", RecipientsRejected, ALL, "Milter: to={address}, ", concat!("reject=421[ ,-]", text!()),
         "Milter: to=<b@example.net>, reject=421 4.3.2 shutting down").role(Role::ClosesConnection).ranked(Circumstantial).at(Stage::Rcpt),
     row("N-08", OtherFilter, "8.14-8.18", "Milter: unknown={address}, ", concat!("reject=421[ ,-]", text!()),
-        "Milter: unknown=<b@example.net>, reject=421, errormode=4").role(Role::ClosesConnection).ranked(Circumstantial),
+        "Milter: unknown=<b@example.net>, reject=421, errormode=4").role(Role::Verdict).ranked(Consequence),
     row("N-04r", RecipientsRejected, ALL, "Milter: to={address}, ", r"reject=(?:[2-5]\d\d[ -].*|Command rejected|421, errormode=4)",
         "Milter: to=<b@example.net>, reject=550 5.7.1 Command rejected").role(Role::RefusesRecipient).ranked(Circumstantial).at(Stage::Rcpt),
     row("N-05", OtherFilter, ALL, "Milter: to={address}, discard", "",
