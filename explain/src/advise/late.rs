@@ -71,6 +71,11 @@ pub struct Timeouts {
     pub count: u64,
     /// How long sendmail waited, in seconds; none where it can't be told.
     pub waited_secs: Option<f64>,
+    /// That was judged from the logs.
+    pub waited_is_guess: bool,
+    /// What sendmail was said to wait, where these timeouts came sooner than that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contradicted_secs: Option<f64>,
     /// How long PureMessage took where it was too slow, in seconds: half of them, 95 %, all.
     pub took_secs: Option<[f64; 3]>,
     /// Timeouts of which the logs don't tell how late the answer was: the clocks of the two logs differ, or `tm=` does not
@@ -100,6 +105,8 @@ impl Late {
 
     /// What is known of them. `configured`: how long sendmail waits, where that is known.
     pub(super) fn told(&self, letter: Timeout, host: Option<String>, configured: Option<f64>) -> Timeouts {
+        let contradicted = configured.filter(|waits| self.contradicts(*waits));
+        let configured = configured.filter(|_| contradicted.is_none());
         let waited = configured.or_else(|| self.waited());
         // How long PureMessage took, and how long the client would have waited for it.
         let took = |sample: &Sample| {
@@ -127,12 +134,21 @@ impl Late {
             host,
             count: self.count,
             waited_secs: waited,
+            waited_is_guess: configured.is_none(),
+            contradicted_secs: contradicted,
             took_secs: shares(&took),
             untold: self.count.min(self.samples.len() as u64) - took.len() as u64,
             hopeless: (took.len() - savable.len()) as u64,
             suggested_secs: suggested,
             saves,
         }
+    }
+
+    /// Whether sendmail can't have waited so long: PureMessage spent less on most of these messages.
+    fn contradicts(&self, waits: f64) -> bool {
+        // Both logs may count whole seconds.
+        let shorter = self.samples.iter().filter(|sample| sample.spent + 2.0 < waits).count();
+        2 * shorter > self.samples.len()
     }
 
     /// How long sendmail waited: what was spent up to its line is that and a little of conversation before. Where it is near
@@ -198,6 +214,17 @@ mod tests {
         // And two minutes behind it.
         let told = late([(15.0, 125.0); 20], Stage::Rcpt).told(Timeout::Read, None, Some(10.0));
         assert_eq!(told.suggested_secs, Some(15.0));
+    }
+
+    #[test]
+    fn a_wait_that_the_logs_contradict_is_not_believed() {
+        // sendmail waits for 10 s; somebody says that it is three minutes.
+        let told = late((1..=20).map(|n| (10.4 + f64::from(n), f64::from(n))), Stage::Rcpt);
+        let told = told.told(Timeout::Read, None, Some(180.0));
+        assert_eq!(
+            (told.waited_secs, told.suggested_secs, told.contradicted_secs),
+            (Some(10.0), Some(29.0), Some(180.0))
+        );
     }
 
     #[test]

@@ -286,7 +286,8 @@ impl Advisor {
             limits: Vec::new(),
         };
         let filter = self.filters.iter().max_by_key(|(_, count)| **count).map(|(name, _)| name.as_str());
-        advice.steps = text::steps(&advice, filter.filter(|name| !name.is_empty()).unwrap_or("PureMessage"), &counts);
+        let filter = filter.filter(|name| !name.is_empty()).unwrap_or("PureMessage");
+        advice.steps = text::steps(&advice, filter, &counts, &self.configured);
         let told: u64 = self.late.values().map(Late::count).sum();
         advice.limits = text::limits(&advice, self.unnamed, self.uncovered);
         if !is_sure && told > 0 {

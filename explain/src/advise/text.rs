@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use abort_reason::Outcome;
+use abort_reason::reasons::Timeout;
 
 use super::{Advice, Ailment, Step, Timeouts};
 use crate::text::many;
@@ -10,14 +11,32 @@ use crate::text::many;
 /// Fewer messages are met by a restart.
 const FEW_UNREACHABLE: u64 = 5;
 
+/// So many letters has `T=`.
+const LETTERS: usize = 4;
+
 /// A line of sendmail.mc for a filter; none where its name is not one that m4 leaves alone.
 fn line(filter: &str, equates: &str) -> Option<String> {
     let is_plain = filter.len() <= 64 && filter.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
     is_plain.then(|| format!("INPUT_MAIL_FILTER(`{filter}', `{equates}')dnl"))
 }
 
+/// `T=` with all letters that are known, those to be raised among them: a letter that is left out falls back to sendmail's
+/// default, so where not all are known the line says so.
+fn equate(raised: &[&Timeouts], configured: &BTreeMap<Timeout, f64>) -> String {
+    let mut values = configured.clone();
+    values.extend(raised.iter().filter_map(|timeouts| Some((timeouts.letter, timeouts.suggested_secs?))));
+    let rest = (values.len() < LETTERS).then(|| "...".to_owned());
+    let known = values.iter().map(|(letter, secs)| format!("{}:{}", letter.as_str(), span(*secs)));
+    format!("T={}", rest.into_iter().chain(known).collect::<Vec<_>>().join(";"))
+}
+
 /// What to do, the most urgent first.
-pub(super) fn steps(advice: &Advice, filter: &str, troubles: &BTreeMap<Ailment, usize>) -> Vec<Step> {
+pub(super) fn steps(
+    advice: &Advice,
+    filter: &str,
+    troubles: &BTreeMap<Ailment, usize>,
+    configured: &BTreeMap<Timeout, f64>,
+) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut step = |id: &str, text: String, setting: Option<String>| {
         steps.push(Step { id: id.to_owned(), text, setting });
@@ -36,11 +55,11 @@ pub(super) fn steps(advice: &Advice, filter: &str, troubles: &BTreeMap<Ailment, 
     }
     for timeouts in &advice.timeouts {
         if let Some(value) = timeouts.suggested_secs {
-            let letter = timeouts.letter.as_str();
+            let of_host: Vec<&Timeouts> = advice.timeouts.iter().filter(|other| other.host == timeouts.host).collect();
             step(
-                &format!("raise-{}", letter.to_ascii_lowercase()),
+                &format!("raise-{}", timeouts.letter.as_str().to_ascii_lowercase()),
                 raise(timeouts, value),
-                line(filter, &format!("S=..., F=..., T={letter}:{}", span(value))),
+                line(filter, &format!("S=..., F=..., {}", equate(&of_host, configured))),
             );
         }
         if timeouts.hopeless > 0 {
@@ -101,16 +120,22 @@ pub(super) fn steps(advice: &Advice, filter: &str, troubles: &BTreeMap<Ailment, 
 }
 
 fn raise(timeouts: &Timeouts, value: f64) -> String {
-    let Timeouts { letter, host, count, saves, waited_secs, took_secs, .. } = timeouts;
+    let Timeouts { letter, host, count, saves, waited_secs, waited_is_guess, took_secs, .. } = timeouts;
     let of_host = host.as_ref().map_or(String::new(), |host| format!(" of {host}"));
-    let waited = waited_secs.map_or(String::new(), |secs| format!(" from {}", span(secs)));
+    let waited = waited_secs.map_or(String::new(), |secs| {
+        if *waited_is_guess {
+            format!(" from about {} (judged from the logs)", span(secs))
+        } else {
+            format!(" from {}", span(secs))
+        }
+    });
     let took = took_secs.map_or(String::new(), |[middle, _, most]| {
-        format!(" Its answers took {} in the middle, {} at most.", span(middle), span(most))
+        format!(" PureMessage took a median of {} for these, {} at most.", span(middle), span(most))
     });
     format!(
-        "Raise {} in T={of_host}{waited} to {}: {saves} of {} would have got their answer.{took} It costs that a client and a sendmail \
-         process wait so long where PureMessage hangs. Leave the other letters as they are, make sendmail.cf anew and restart \
-         sendmail.",
+        "Raise {} in T={of_host}{waited} to {}: {saves} of {} would have got their answer.{took} The price: when PureMessage hangs, a \
+         client and a sendmail process wait that long. Keep the values of the other letters (one that is left out falls back to \
+         sendmail's default), make sendmail.cf anew and restart sendmail.",
         letter.as_str(),
         span(value),
         many(*count, "timeout", "timeouts"),
@@ -123,17 +148,27 @@ pub(super) fn limits(advice: &Advice, unnamed: u64, uncovered: u64) -> Vec<Strin
     let messages = advice.took.as_ref().map_or(0, |took| took.messages);
     if messages < super::FEW_MESSAGES {
         limits.push(format!(
-            "{} that PureMessage finished: too few for how long it takes.",
+            "how long PureMessage usually takes: only {} finished.",
             many(messages, "message", "messages")
         ));
     }
     if (1..FEW_UNREACHABLE).contains(&advice.unreachable) {
         let messages = many(advice.unreachable, "message", "messages");
-        limits.push(format!("why sendmail could not connect to PureMessage for {messages}: so few come of a restart."));
+        limits.push(format!(
+            "why sendmail could not connect to PureMessage for {messages}: a restart is enough to explain so few."
+        ));
     }
     for timeouts in &advice.timeouts {
-        let Timeouts { letter, count, untold, waited_secs, took_secs, .. } = timeouts;
+        let Timeouts { letter, count, untold, waited_secs, contradicted_secs, took_secs, .. } = timeouts;
         let many = format!("{} by {}", many(*count, "timeout", "timeouts"), letter.as_str());
+        if let Some(said) = contradicted_secs {
+            let after = waited_secs.map_or(String::new(), |secs| format!(" (after about {})", span(secs)));
+            limits.push(format!(
+                "{many}: --timeouts says {}:{}, but these came sooner{after}. What the logs show was used.",
+                letter.as_str(),
+                span(*said)
+            ));
+        }
         if *untold > 0 && 2 * untold >= *count {
             limits.push(format!(
                 "{many}: how late the answers were. The clocks of the two logs differ, or tm= does not cover the wait; \
@@ -147,7 +182,7 @@ pub(super) fn limits(advice: &Advice, unnamed: u64, uncovered: u64) -> Vec<Strin
                      higher value."
                 )
             } else {
-                format!("{many}: too few for a value.")
+                format!("{many}: too few to advise a value.")
             });
         }
     }
@@ -228,7 +263,7 @@ impl Advice {
             };
             let outcomes: Vec<String> = self.outcomes.iter().map(told).collect();
             all.push(format!(
-                "PureMessage failed at {}; of these were {}.",
+                "PureMessage failed at {}: {}.",
                 many(self.failures, "message", "messages"),
                 outcomes.join(", ")
             ));
@@ -267,6 +302,8 @@ fn span(secs: f64) -> String {
         format!("{:.0}m", secs / 60.0)
     } else if secs >= 10.0 || secs.fract() == 0.0 {
         format!("{secs:.0}s")
+    } else if secs >= 1.0 {
+        format!("{secs:.1}s")
     } else {
         format!("{secs:.2}s")
     }
