@@ -30,16 +30,29 @@ mod unpack;
 
 pub use blocks::Blocks;
 pub use csv::write_csv;
-pub use filters::unnamed;
+pub use filters::doubt;
 pub use issued::{Latest, Spool};
 pub use lines::{LONGEST_LINE, LineReader};
 pub use log::{Bytes, Log};
 pub use merge::Counts;
 pub use trouble::{Result, Trouble, What};
 
+/// Looks at the beginning of a log that is to be followed, and fails where it is packed, the other log, or none; `warn` is told
+/// what looks strange.
+pub fn look_at(log: Log, warn: &mut dyn FnMut(&str)) -> Result<()> {
+    if unpack::is_packed(&log)? {
+        return Err(Trouble::log(What::Data, format!("{} is packed, so nothing is added to it", log.name))
+            .hint("Name the file that is being written."));
+    }
+    probe::Probed::new(log, &unpack::BytesRead::default(), warn).map(drop)
+}
+
 /// The host's clock stands still: no time passes between lines that were written long ago. Aborts wait for the mail log
 /// to pass them, or for its end.
 const NOW: u64 = 0;
+
+/// Fewer aborts may well all be without a reason.
+const FEW: u64 = 5;
 
 /// Reads logs, and finds out why aborts were aborted.
 pub struct Explanation<S: Spool> {
@@ -65,6 +78,8 @@ impl<S: Spool> Explanation<S> {
     pub fn step(&mut self, lines: u32, mut advisor: Option<&mut advise::Advisor>) -> Result<bool> {
         for _ in 0..lines {
             if !self.merge.advance()? {
+                self.engine.finish();
+                self.take()?;
                 return Ok(false);
             }
             let (source, line) = (self.merge.source(), self.merge.line());
@@ -95,9 +110,21 @@ impl<S: Spool> Explanation<S> {
         self.merge.counts()
     }
 
-    /// What looks strange in the lines read so far.
-    pub fn warning(&self) -> Option<String> {
-        unnamed(&self.filter_names, self.engine.filters())
+    /// What looks strange, when all is read.
+    pub fn warnings(&self) -> Vec<String> {
+        let stats = self.engine.stats();
+        let nothing = if self.counts().message_log == 0 {
+            Some("no entry of message_log was read: there is nothing to explain.".to_owned())
+        } else if stats.aborts >= FEW && stats.explained + stats.inferred == 0 {
+            Some(format!(
+                "no reason was found for any of {}: is the mail log of the same host and the same time, and sendmail's LogLevel \
+                 at least 9?",
+                text::many(stats.aborts, "abort", "aborts")
+            ))
+        } else {
+            None
+        };
+        doubt(&self.filter_names, self.engine.filters()).into_iter().chain(nothing).collect()
     }
 
     /// Tells an advisor, when all is read, what stands in no record.
@@ -105,6 +132,10 @@ impl<S: Spool> Explanation<S> {
         // Of several filters, nobody knows which one is meant.
         let is_sure = !self.filter_names.is_empty() || self.engine.filters().count() < 2;
         advisor.unreachable(self.engine.stats().filter_unreachable, is_sure);
+        if let Some(doubt) = doubt(&self.filter_names, self.engine.filters()).filter(|_| !self.filter_names.is_empty())
+        {
+            advisor.doubt(doubt);
+        }
     }
 
     /// The last revision of every abort, in the order in which they were issued. What was not read is left out.

@@ -119,7 +119,7 @@ impl Seen {
             && self.message_log == 0
         {
             return Err(Trouble::log(What::Data, format!("{name} is no log: it looks like {strange}"))
-                .hint("Name the log as sendmail and PureMessage write it, as plain text."));
+                .hint("Name the log as sendmail and PureMessage write it; it may be packed by gzip, xz or zstd."));
         }
         match log.source {
             Source::Auto if self.mail == 0 && self.message_log == 0 && self.lines > 0 => {
@@ -140,11 +140,13 @@ impl Seen {
             )
             .hint("Leave --maillog away in front of it.")),
             Source::Mail if self.mail == 0 && self.lines > 0 => {
-                warn(&format!("{name}: no line at its beginning looks like sendmail's log"));
+                warn(&format!("{name}: no line at its beginning looks like sendmail's log. Is it the right file?"));
                 Ok(log)
             }
             Source::MessageLog if self.message_log == 0 && self.lines > 0 => {
-                warn(&format!("{name}: no line at its beginning looks like an entry of message_log"));
+                warn(&format!(
+                    "{name}: no line at its beginning looks like an entry of message_log. Is it the right file?"
+                ));
                 Ok(log)
             }
             _ => Ok(log),

@@ -17,18 +17,29 @@ const BUFFER: usize = 64 * 1024;
 #[cfg(feature = "xz-zstd")]
 const XZ_MEMORY: u64 = 256 * 1024 * 1024;
 
+/// Bytes that tell how a log is packed.
+const MAGIC: u64 = 10;
+
 /// Bytes read from all files so far, as they lie on the disk: what a progress bar shows.
 pub(crate) type BytesRead = Arc<AtomicU64>;
 
 /// The text of a log.
 pub(crate) type LogReader = Box<dyn BufRead + Send>;
 
+/// Whether a log is packed.
+pub(crate) fn is_packed(log: &Log) -> Result<bool> {
+    let unreadable = |error: io::Error| Trouble::unreadable(&log.name, &error);
+    let mut magic = Vec::new();
+    log.bytes.open().and_then(|bytes| bytes.take(MAGIC).read_to_end(&mut magic)).map_err(unreadable)?;
+    Ok(!matches!(Compression::of(&magic), Compression::None))
+}
+
 /// Opens a log for its unpacked text: all of it, or only for a look.
 pub(crate) fn open(log: &Log, bytes_read: &BytesRead, whole: bool) -> Result<LogReader> {
     let unreadable = |error: io::Error| Trouble::unreadable(&log.name, &error);
     let mut counted = Counted { inner: log.bytes.open().map_err(unreadable)?, bytes_read: Arc::clone(bytes_read) };
-    let mut magic = Vec::with_capacity(10);
-    counted.by_ref().take(10).read_to_end(&mut magic).map_err(unreadable)?;
+    let mut magic = Vec::new();
+    counted.by_ref().take(MAGIC).read_to_end(&mut magic).map_err(unreadable)?;
     let compression = Compression::of(&magic);
     let packed = BufReader::with_capacity(BUFFER, Cursor::new(magic).chain(counted));
     let mut text: LogReader = match compression {

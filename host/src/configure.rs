@@ -64,7 +64,8 @@ pub fn run(options: &Configure) -> Result<()> {
     };
     // What can't be written is known before a minute of compiling.
     let mut output = Output::open(options.output.as_deref())?;
-    let mut module = bake(&read(&path)?, &path, &text)?;
+    let from = options.config.as_deref().map_or_else(|| "the options".into(), settings::name);
+    let mut module = bake(&read(&path)?, &path, &text, &from)?;
     if options.aot {
         module = ahead::compile(&module, options)?;
     }
@@ -72,11 +73,11 @@ pub fn run(options: &Configure) -> Result<()> {
     output.finish()
 }
 
-/// A module that is set up with a configuration.
-fn bake(module: &[u8], path: &Path, config: &str) -> Result<Vec<u8>> {
+/// A module that is set up with a configuration, which comes from a file.
+fn bake(module: &[u8], path: &Path, config: &str, from: &str) -> Result<Vec<u8>> {
     let (mut instance, context) = Running::start(module, path, true)?;
     if let Err(problem) = instance.control("configure", config)? {
-        return Err(settings::invalid("the file", &problem));
+        return Err(settings::invalid(from, &problem));
     }
     let Some((wizer, instrumented)) = context else { return Err(unfit(path, "it can't be stored")) };
     let (context, _) = wizer.instrument(&instrumented).map_err(|error| unfit(path, &error.to_string()))?;

@@ -16,8 +16,13 @@ pub fn files(maillog: &[PathBuf], message_log: &[PathBuf]) -> Result<Vec<Log>> {
         return Err(Failure::new(Exit::Usage, "`-` stands for standard input, which can be read only once")
             .hint("Name a file for every log but one."));
     }
-    let of = |source| move |path: &PathBuf| Log { name: name(path), source, bytes: Box::new(LogFile(path.clone())) };
+    let of = |source| move |path: &PathBuf| file(path, source);
     Ok(maillog.iter().map(of(Source::Mail)).chain(message_log.iter().map(of(Source::MessageLog))).collect())
+}
+
+/// One of them.
+pub fn file(path: &Path, source: Source) -> Log {
+    Log { name: name(path), source, bytes: Box::new(LogFile(path.to_owned())) }
 }
 
 /// The bytes that reading the files will take, if all are regular files.

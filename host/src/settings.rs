@@ -39,7 +39,10 @@ pub fn load(options: &cli::Settings, profile: Option<&str>) -> Result<Loaded> {
         }
     }
     let from = options.config.as_deref().map_or_else(|| "the options".into(), name);
-    let config = Config::from_value(&value).map_err(|error| invalid(&from, &error.to_string()))?;
+    let config = Config::from_value(&value).map_err(|error| {
+        let usual = "`abort-reason check FILE` validates a configuration without running anything.";
+        invalid(&from, &error.to_string()).hint(of_another(&value).unwrap_or(usual))
+    })?;
     Ok(Loaded { config, value })
 }
 
@@ -76,8 +79,16 @@ impl Loaded {
 pub fn check(options: &cli::Check) -> Result<()> {
     let mut value = read(&options.config)?;
     let of_fluent_bit = value.as_object_mut().and_then(|object| object.remove("fluent_bit"));
-    let config = Config::from_value(&value).map_err(|error| invalid(&name(&options.config), &error.to_string()))?;
-    let mut text = format!("{} is valid. In effect:\n\n", visible(&name(&options.config)));
+    let name = name(&options.config);
+    let config = Config::from_value(&value).map_err(|error| {
+        let invalid = invalid(&name, &error.to_string());
+        match of_another(&value) {
+            Some(hint) => invalid.hint(hint),
+            None => invalid,
+        }
+    })?;
+    let whom = if of_fluent_bit.is_some() { " for `configure`" } else { "" };
+    let mut text = format!("{} is valid{whom}. In effect:\n\n", visible(&name));
     for line in meaning::of(&config, value.as_object()) {
         text.push_str(&visible(&line));
         text.push('\n');
@@ -96,7 +107,7 @@ pub(crate) fn read(path: &Path) -> Result<Value> {
     let name = name(path);
     let unreadable = |error: io::Error| {
         Failure::new(Exit::NoInput, format!("cannot read the configuration {name}: {error}"))
-            .hint("Check the name and its permissions, or leave --config away for the defaults.")
+            .hint("Check its name and its permissions.")
     };
     let reader: Box<dyn Read> = if path == Path::new("-") {
         Box::new(io::stdin().lock())
@@ -120,9 +131,20 @@ pub(crate) fn read(path: &Path) -> Result<Value> {
 
 pub(crate) fn invalid(name: &str, problem: &str) -> Failure {
     Failure::new(Exit::Config, format!("the configuration in {name} is not valid: {problem}"))
-        .hint("`abort-reason check FILE` validates a configuration without running anything.")
 }
 
-fn name(path: &Path) -> String {
+/// What to do with a configuration that has keys for somebody else.
+fn of_another(value: &Value) -> Option<&'static str> {
+    let has = |key: &str| value.get(key).is_some();
+    if has("fluent_bit") {
+        Some("Leave `fluent_bit` out here: only `abort-reason configure` reads it.")
+    } else if ["forward", "listen", "api_listen", "transform"].into_iter().any(has) {
+        Some("It has keys of the bridge: `abort-reason bridge --check --config FILE` looks at such a file.")
+    } else {
+        None
+    }
+}
+
+pub(crate) fn name(path: &Path) -> String {
     if path == Path::new("-") { "standard input".into() } else { path.display().to_string() }
 }

@@ -23,6 +23,13 @@ fn unusable_input_is_65() {
     run(&mut folder.explain(MAILLOG, MAILLOG))
         .failed(65, &["is given as a message_log, but holds sendmail's log", "--maillog"]);
     run(&mut folder.explain(MESSAGE_LOG, MESSAGE_LOG)).failed(65, &["is given with --maillog, but holds"]);
+    let watch = |mail: &[u8]| {
+        let mut command = program();
+        command.args(["watch", "--maillog"]).arg(folder.file("maillog", mail)).arg(folder.path("message_log"));
+        command
+    };
+    run(&mut watch(MESSAGE_LOG.as_bytes())).failed(65, &["is given with --maillog, but holds"]);
+    run(&mut watch(b"\x1f\x8b\x08\0garbage")).failed(65, &["maillog is packed", "Name the file that is being written"]);
     let packed = zstd::encode_all(MAILLOG.as_bytes(), 0).unwrap();
     run(&mut folder.explain(&packed[..packed.len() / 2], MESSAGE_LOG)).failed(65, &["maillog ends in the middle"]);
     run(&mut folder.explain(b"BZh91AY&SY....", MESSAGE_LOG)).failed(65, &["compressed by bzip2", "bzip2 -dc"]);
@@ -133,10 +140,20 @@ fn a_wrong_configuration_is_78() {
         ("- a\n", "configuration"),
     ] {
         let file = folder.file("config", config);
-        run(folder.explain(MAILLOG, MESSAGE_LOG).arg("--config").arg(&file)).failed(78, &[said, "abort-reason check"]);
+        run(folder.explain(MAILLOG, MESSAGE_LOG).arg("--config").arg(&file)).failed(78, &[said]);
         run(pipe().arg("--config").arg(&file)).failed(78, &[said]);
         run(program().arg("check").arg(&file)).failed(78, &[said]);
     }
+    for (config, hint) in [
+        ("hold_secs: -1\n", "`abort-reason check FILE`"),
+        ("fluent_bit: {}\n", "only `abort-reason configure` reads it"),
+        ("forward: \"-\"\n", "`abort-reason bridge --check --config FILE`"),
+    ] {
+        let file = folder.file("config", config);
+        run(folder.explain(MAILLOG, MESSAGE_LOG).arg("--config").arg(&file)).failed(78, &[hint]);
+    }
+    let file = folder.file("config", "forward: \"-\"\nlisten: foo\n");
+    run(program().args(["bridge", "--check", "--config"]).arg(&file)).failed(78, &["`listen: \"foo\"`: invalid"]);
     let file = folder.file("config", b"\xff\xfe");
     run(program().arg("check").arg(&file)).failed(78, &["not UTF-8"]);
     run_with(program().args(["check", "-"]), b"nonsense: 1").failed(78, &["standard input", "nonsense: unknown key"]);

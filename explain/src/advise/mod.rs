@@ -49,6 +49,8 @@ pub struct Advisor {
     uncovered: u64,
     /// See [`Advisor::unreachable`].
     unreachable: Option<(u64, bool)>,
+    /// See [`Advisor::doubt`].
+    doubt: Option<String>,
     outcomes: BTreeMap<Outcome, u64>,
 }
 
@@ -192,6 +194,7 @@ impl Advisor {
             unnamed: 0,
             uncovered: 0,
             unreachable: None,
+            doubt: None,
             outcomes: BTreeMap::new(),
         }
     }
@@ -199,6 +202,11 @@ impl Advisor {
     /// Takes for how many messages sendmail could not connect, by the mail log, and whether that surely was to PureMessage.
     pub fn unreachable(&mut self, count: u64, is_sure: bool) {
         self.unreachable = Some((count, is_sure)).filter(|_| count > 0);
+    }
+
+    /// Takes why the filter that is said to be PureMessage's may be none.
+    pub fn doubt(&mut self, doubt: String) {
+        self.doubt = Some(doubt);
     }
 
     /// Takes a line of `message_log`.
@@ -290,6 +298,7 @@ impl Advisor {
         advice.steps = text::steps(&advice, filter, &counts, &self.configured);
         let told: u64 = self.late.values().map(Late::count).sum();
         advice.limits = text::limits(&advice, self.unnamed, self.uncovered);
+        advice.limits.extend(self.doubt.as_ref().map(|doubt| format!("what PureMessage failed at: {doubt}")));
         if !is_sure && told > 0 {
             let names: Vec<&str> = self.filters.keys().map(String::as_str).filter(|name| !name.is_empty()).collect();
             advice.limits.push(text::several(told, &names));

@@ -94,7 +94,7 @@ impl Explanation {
 
     /// What looked strange.
     pub fn warnings(&self) -> Vec<String> {
-        self.warnings.iter().cloned().chain(self.inner.warning()).collect()
+        self.warnings.iter().cloned().chain(self.inner.warnings()).collect()
     }
 
     /// The records. The explanation is used up.

@@ -197,8 +197,11 @@ pub(super) fn load(options: &cli::Bridge) -> Result<Settings> {
     };
     let given = serde_json::to_value(&options.keys).unwrap_or_default();
     let file = keys.as_object_mut().ok_or_else(|| invalid("keys with values are needed"))?;
-    // The file alone first: an option must not hide what is wrong in it.
-    serde_json::from_value::<Keys>(file.clone().into()).map_err(|error| invalid(&error.to_string()))?;
+    // The file alone first, key by key: an option must not hide what is wrong in it.
+    for (key, value) in &*file {
+        let alone = json!({ key: value });
+        serde_json::from_value::<Keys>(alone).map_err(|error| invalid(&format!("`{key}: {value}`: {error}")))?;
+    }
     if let Value::Object(given) = given {
         file.extend(given.into_iter().filter(|(_, value)| !value.is_null()));
     }

@@ -71,9 +71,7 @@ pub(crate) fn explain(
         progress.set_position(explanation.bytes_read());
     }
     progress.finish_and_clear();
-    if let Some(warning) = explanation.warning() {
-        say(&warning);
-    }
+    explanation.warnings().iter().for_each(|warning| say(warning));
     if let Some(advisor) = advisor {
         explanation.tell(advisor);
     }

@@ -40,7 +40,7 @@ pub fn run(options: &cli::Pipe) -> Result<()> {
     }
     let stats = guard.stats();
     let named = stats["component"]["filters"].as_array().into_iter().flatten().filter_map(|name| name.as_str());
-    if let Some(warning) = abort_reason_explain::unnamed(&settings.config.filter_names, named) {
+    if let Some(warning) = abort_reason_explain::doubt(&settings.config.filter_names, named) {
         say(&warning);
     }
     if options.stats {

@@ -160,7 +160,8 @@ impl Row {
         let again = if self.revision > 0 { " (again)" } else { "" };
         let urgent = if self.is_unscanned { "DELIVERED UNSCANNED" } else { &self.outcome };
         let class = format!("{}{again}", self.class);
-        let parts: [&str; 6] = [&self.time, &self.host, &self.queue_id, &class, urgent, &self.reason];
+        let host = if self.host.is_empty() { "-" } else { &self.host };
+        let parts: [&str; 6] = [&self.time, host, &self.queue_id, &class, urgent, &self.reason];
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ")
     }
 }

@@ -12,9 +12,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use abort_reason::{Engine, Input, Profile, Source};
+use abort_reason_explain::{doubt, look_at};
 
 use crate::cli;
-use crate::failure::{Exit, Failure, Result};
+use crate::failure::{Exit, Failure, Result, say};
+use crate::logs;
 use crate::settings;
 use board::{Board, Row};
 use follow::Follower;
@@ -37,6 +39,7 @@ struct Watch {
     began: Instant,
     /// A signal asks for the end.
     asked: Arc<AtomicBool>,
+    filter_names: Vec<String>,
 }
 
 struct Log {
@@ -65,12 +68,15 @@ impl Watch {
         let logs: Vec<Log> = mail.chain(options.message_log.iter().map(log(Source::MessageLog))).collect();
         for log in &logs {
             check(&log.path)?;
+            if log.path.exists() {
+                look_at(logs::file(&log.path, log.source), &mut |warning| say(warning))?;
+            }
         }
         let asked = Arc::new(AtomicBool::new(false));
         crate::signals::ask_to_end(&asked)
             .map_err(|error| Failure::new(Exit::Software, format!("cannot wait for signals: {error}")))?;
         let (engine, board, began) = (Engine::new(&config), Board::default(), Instant::now());
-        Ok(Watch { engine, logs, board, began, asked })
+        Ok(Watch { engine, logs, board, began, asked, filter_names: config.filter_names })
     }
 
     /// Reads what has come; whether there may be more at once.
@@ -95,10 +101,11 @@ impl Watch {
         more
     }
 
-    /// No more is read: what waits is shown as it stands.
-    fn finish(&mut self, shown: &mut dyn FnMut(&Row)) {
+    /// No more is read: what waits is shown as it stands. Gives whose failures may not have been PureMessage's.
+    fn finish(&mut self, shown: &mut dyn FnMut(&Row)) -> Option<String> {
         self.engine.finish();
         self.take(shown);
+        doubt(&self.filter_names, self.engine.filters())
     }
 
     fn take(&mut self, shown: &mut dyn FnMut(&Row)) {

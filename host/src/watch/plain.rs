@@ -62,8 +62,9 @@ pub(super) fn run(watch: &mut Watch) -> Result<()> {
             std::thread::sleep(PAUSE);
         }
     }
-    watch.finish(&mut |row: &Row| lines.push(row.to_line()));
+    let doubt = watch.finish(&mut |row: &Row| lines.push(row.to_line()));
     write(&mut lines)?;
+    doubt.iter().for_each(|doubt| say(doubt));
     let totals: Vec<String> =
         watch.board.totals().iter().map(|(class, total)| format!("{} {class}", total.count)).collect();
     if !totals.is_empty() {
