@@ -181,6 +181,24 @@ impl<'g> Judge<'_, 'g> {
         *collected || delivery.is_some() || entry.has_size || self.lines.iter().any(is_thrown_away)
     }
 
+    /// Whether the text began to come.
+    fn text_began(&self) -> bool {
+        self.has_text() || self.lines.iter().any(|line| self.role(line) == Role::Text)
+    }
+
+    /// Whether DATA was refused, as far as only what the client did then tells of it: behind an accepted DATA its leaving has
+    /// another line, or none.
+    fn left_behind_data(&self) -> bool {
+        let lost =
+            |line: &Evidence| line.stage == Some(Stage::Data) && line.text.starts_with("lost input channel from ");
+        self.accepted().is_some_and(|accepted| accepted > 0) && self.lines.iter().any(lost)
+    }
+
+    /// How many recipients had been accepted when the envelope ended.
+    fn accepted(&self) -> Option<u32> {
+        FromLine::parse(self.end()?.text.as_bytes())?.recipients
+    }
+
     /// When a verdict ends a transaction.
     fn effect(&self, line: &Evidence) -> Effect {
         let (class, role) = (self.class(line), self.role(line));
@@ -195,6 +213,8 @@ impl<'g> Judge<'_, 'g> {
             Some(Stage::Rcpt | Stage::Data) if reply(line.text.as_bytes()) == Some(Reply::Discarded) => {
                 Effect::WithText
             }
+            // A discard at a command that sendmail does not know.
+            None if line.text.starts_with("Milter: unknown=") && line.text.ends_with(", discard") => Effect::WithText,
             Some(Stage::Data) => Effect::UnlessText,
             _ => Effect::AtOnce,
         }
@@ -245,6 +265,9 @@ impl<'g> Judge<'_, 'g> {
                 refused = refused.or(follows).or(Some(reason));
             } else if rank == Rank::Decisive {
                 let left = client_left(reason.1) && self.role(line) != Role::Text && !self.facts.collected;
+                if left && refused.or(refusal).is_none() && self.left_behind_data() {
+                    continue;
+                }
                 return refused.or(refusal).filter(|_| left).or_else(|| self.went_first(line)).or(Some(reason));
             } else if rank == Rank::Consequence && follows.is_none() {
                 follows = Some(reason);
@@ -272,7 +295,7 @@ impl<'g> Judge<'_, 'g> {
             Role::Verdict | Role::RefusesMail | Role::RefusesRecipient => true,
             role => matches!(role, Role::ClosesConnection | Role::Doubt),
         };
-        if !verdict || !is_in_place_of_a_filter(&line.text) {
+        if !verdict || line.own == Some(true) || !is_in_place_of_a_filter(&line.text) {
             return false;
         }
         let senseless = cause.text.contains("returned bogus response");
@@ -281,8 +304,7 @@ impl<'g> Judge<'_, 'g> {
             return false;
         }
         // Where a recipient is refused in a filter's place, DATA is as well, and up to 8.13 the text.
-        let text_came = || self.has_text() || self.lines.iter().any(|line| self.role(line) == Role::Text);
-        if line.stage == Some(Stage::Rcpt) && text_came() {
+        if line.stage == Some(Stage::Rcpt) && self.text_began() {
             return false;
         }
         match (cause.stage, line.stage) {
@@ -347,7 +369,8 @@ impl<'g> Judge<'_, 'g> {
         // Where no recipient is left, and something was refused of which nobody knows what or by whom, that may be why.
         let of_anybody = |line: &Evidence| self.role(line) == Role::Doubt || self.may_refuse_sender(line);
         let is_doubtful = none_left && self.lines.iter().any(of_anybody);
-        end.filter(|_| !self.has_text() && !is_doubtful).map(|line| (line, Class::ClientEnded))
+        let may_have_ended = !self.has_text() && !is_doubtful && !self.left_behind_data();
+        self.end().filter(|_| may_have_ended).map(|line| (line, Class::ClientEnded))
     }
 
     fn outcome(&self, class: Class) -> Outcome {
@@ -373,7 +396,9 @@ impl<'g> Judge<'_, 'g> {
                 Role::RefusesRecipient if class == Class::RecipientsRejected => {
                     !(line.text.contains("... ") && reply(line.text.as_bytes()) == Some(Reply::TempFailed))
                 }
-                Role::RefusesRecipient => class.fault() != Fault::Peer && is_in_place_of_a_filter(&line.text),
+                Role::RefusesRecipient => {
+                    class.fault() != Fault::Peer && is_in_place_of_a_filter(&line.text) && !self.text_began()
+                }
                 _ => false,
             };
             counts && self.took_effect(line) && !(client_left && self.effect(line) == Effect::WithText)

@@ -148,10 +148,11 @@ impl Stage {
         if name == "body" { Some(Stage::Eom) } else { Stage::from_log(name) }
     }
 
-    /// The stage that sendmail names: `action=`, the letter of a milter command, or the last SMTP command.
+    /// The stage that sendmail names: `action=`, the letter of a milter command, or the last SMTP command. `startup` is none: so
+    /// sendmail calls whatever command it does not know.
     pub fn from_log(name: &str) -> Option<Stage> {
         Some(match name {
-            "negotiate" | "connect" | "startup" | "O" | "C" => Stage::Connect,
+            "negotiate" | "connect" | "O" | "C" => Stage::Connect,
             "helo" | "ehlo" | "H" => Stage::Helo,
             "mail" | "M" | "check_mail" => Stage::Mail,
             "rcpt" | "R" | "check_rcpt" => Stage::Rcpt,

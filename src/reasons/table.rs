@@ -242,6 +242,8 @@ pub const TABLE: &[Rule<'static>] = &[
         "Milter: to=<b@example.net>, reject=421 4.3.2 shutting down").role(Role::ClosesConnection).ranked(Circumstantial).at(Stage::Rcpt),
     row("N-08", OtherFilter, "8.14-8.18", "Milter: unknown={address}, ", concat!("reject=421[ ,-]", text!()),
         "Milter: unknown=<b@example.net>, reject=421, errormode=4").role(Role::Verdict).ranked(Consequence),
+    row("N-08d", OtherFilter, "8.14-8.18", "Milter: unknown={address}, discard", "",
+        "Milter: unknown=<b@example.net>, discard").role(Role::Verdict).ranked(Consequence),
     row("N-04r", RecipientsRejected, ALL, "Milter: to={address}, ", r"reject=(?:[2-5]\d\d[ -].*|Command rejected|421, errormode=4)",
         "Milter: to=<b@example.net>, reject=550 5.7.1 Command rejected").role(Role::RefusesRecipient).ranked(Circumstantial).at(Stage::Rcpt),
     row("N-05", OtherFilter, ALL, "Milter: to={address}, discard", "",
