@@ -3,10 +3,10 @@
 //
 //   node bundle.mjs report        bundled/report.html: the report without data; `abort-reason explain --format html` puts the
 //                                 records in the place of its mark
-//   node bundle.mjs page OUTPUT   the page, with the module of target/page/ and an example
+//   node bundle.mjs page OUTPUT FOLDER   the page, with the module in a folder and an example
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
@@ -45,7 +45,7 @@ ${filled}<script type="module">${script}</script>
   writeFileSync(output, html);
 }
 
-const [what, output] = process.argv.slice(2);
+const [what, output, folder] = process.argv.slice(2);
 if (what === "report") {
   await write("bundled/report.html", {
     title: "Why mail was aborted",
@@ -55,7 +55,11 @@ if (what === "report") {
   });
 } else {
   // The glue can also load its module from beside itself, by `import.meta`; the worker is handed the module instead.
-  const worker = await bundle("page/worker.js", { format: "iife", logOverride: { "empty-import-meta": "silent" } });
+  const worker = await bundle("page/worker.js", {
+    format: "iife",
+    logOverride: { "empty-import-meta": "silent" },
+    alias: { "abort-reason-page": resolve(folder, "abort_reason.js") },
+  });
   const example = (name) => {
     const bytes = readFileSync(`../tests/corpus/mixed/${name}`);
     return `<script type="text/plain" class="example" data-name="${name}">${packed(bytes)}</script>`;
@@ -68,7 +72,7 @@ if (what === "report") {
     style: "page/page.css",
     parts: {
       WORKER: packed(worker),
-      MODULE: packed(readFileSync("../target/page/abort_reason_bg.wasm")),
+      MODULE: packed(readFileSync(resolve(folder, "abort_reason_bg.wasm"))),
       EXAMPLES: ["maillog.iso", "message_log"].map(example).join("\n"),
     },
   });

@@ -38,10 +38,12 @@ pub struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   See why mail was aborted, and what to do about it:
-    abort-reason explain --maillog /var/log/maillog /opt/pmx6/var/log/message_log
+    abort-reason explain --filter-name PureMessage \\
+      --maillog /var/log/maillog /opt/pmx6/var/log/message_log
 
   The same for rotated and compressed logs, as one JSON object for each abort:
-    abort-reason explain --format ndjson --maillog maillog.1.gz --maillog maillog message_log*
+    abort-reason explain --filter-name PureMessage --format ndjson \\
+      --maillog maillog.1.gz --maillog maillog message_log*
 
   Between a log shipper and its destination:
     shipper | abort-reason pipe --filter-name PureMessage | destination
@@ -134,10 +136,12 @@ pub struct Logs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  abort-reason explain --maillog /var/log/maillog message_log
-  abort-reason explain --format csv -o aborts.csv --maillog maillog --maillog maillog.1.gz message_log*
+  abort-reason explain --filter-name PureMessage --maillog maillog message_log
+  abort-reason explain --format csv -o aborts.csv \\
+    --maillog maillog --maillog maillog.1.gz message_log*
   ssh mx1 cat /var/log/maillog | abort-reason explain --maillog - message_log
-  abort-reason explain --maillog maillog message_log | jq 'select(.abort.ignorable != true)'")]
+  abort-reason explain --maillog maillog message_log \\
+    | jq 'select(.abort.ignorable != true)'")]
 pub struct Explain {
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -180,9 +184,11 @@ pub enum ExplainFormat {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  abort-reason advise --filter-name PureMessage --maillog /var/log/maillog message_log
-  abort-reason advise --timeouts 'C:5m;S:3m;R:3m;E:8m' --maillog maillog message_log
-  abort-reason advise --format json --maillog maillog message_log | jq '.steps[].setting'")]
+  abort-reason advise --filter-name PureMessage --maillog maillog message_log
+  abort-reason advise --timeouts 'C:5m;S:3m;R:3m;E:8m' \\
+    --maillog maillog message_log
+  abort-reason advise --format json --maillog maillog message_log \\
+    | jq '.steps[].setting'")]
 pub struct Advise {
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -218,8 +224,10 @@ pub enum AdviseFormat {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  abort-reason watch --filter-name PureMessage --maillog /var/log/maillog /opt/pmx6/var/log/message_log
-  abort-reason watch --plain --maillog /var/log/maillog message_log | grep 'filter timeout'
+  abort-reason watch --filter-name PureMessage \\
+    --maillog /var/log/maillog /opt/pmx6/var/log/message_log
+  abort-reason watch --plain --maillog maillog message_log \\
+    | grep 'filter timeout'
 
 Keys: q quit, up and down move, Enter shows all of an abort, a shows only what wants action, / filters, y copies the queue id.")]
 #[cfg(unix)]
@@ -250,7 +258,8 @@ pub struct Watch {
 #[command(after_help = "\
 Examples:
   shipper | abort-reason pipe --filter-name PureMessage | destination
-  abort-reason pipe --config /etc/abort-reason.yaml --stats < records.ndjson > enriched.ndjson")]
+  abort-reason pipe --config /etc/abort-reason.yaml --stats \\
+    < records.ndjson > enriched.ndjson")]
 pub struct Pipe {
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -283,7 +292,8 @@ pub struct Pipe {
 #[command(after_help = "\
 Examples:
   abort-reason bridge --config /etc/abort-reason/bridge.yaml
-  abort-reason bridge --listen 127.0.0.1:6000 --forward http://127.0.0.1:6001 --state-dir /var/lib/abort-reason
+  abort-reason bridge --listen 127.0.0.1:6000 --forward http://127.0.0.1:6001 \\
+    --state-dir /var/lib/abort-reason
   abort-reason bridge --config /etc/abort-reason/bridge.yaml --check")]
 pub struct Bridge {
     /// Configuration file, YAML or JSON
@@ -330,9 +340,11 @@ pub struct Check {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  abort-reason configure --face fluent-bit --config abort-reason.yaml --output abort_reason.wasm
+  abort-reason configure --face fluent-bit --config abort-reason.yaml \\
+    --output abort_reason.wasm
   abort-reason configure --face fluent-bit --show abort_reason.wasm
-  abort-reason configure --face fluent-bit --config abort-reason.yaml --aot --output abort_reason.aot")]
+  abort-reason configure --face fluent-bit --config abort-reason.yaml \\
+    --aot --output abort_reason.aot")]
 pub struct Configure {
     /// For which log shipper
     #[arg(long, value_name = "FACE")]
@@ -354,7 +366,7 @@ pub struct Configure {
     #[arg(long, value_name = "MODULE", value_hint = ValueHint::FilePath, conflicts_with_all = ["config", "module", "output", "aot"])]
     pub show: Option<PathBuf>,
 
-    /// Compile the module to machine code, which takes Fluent Bit two fifths of the time; it takes a minute or two, needs
+    /// Compile the module to machine code, with which Fluent Bit needs 60 % less CPU; it takes a minute or two, needs
     /// WAMR's compiler, and the file is for one kind of processor. Keep the module itself: the file can't be shown or
     /// configured again
     #[arg(long)]

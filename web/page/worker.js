@@ -1,5 +1,5 @@
 // The work, beside the page: reads the files piece by piece, and says how far it is. Everything stays in this browser.
-import { Explanation, Logs, initSync } from "../../target/page/abort_reason.js";
+import { Explanation, Logs, initSync } from "abort-reason-page";
 
 const LINES = 8192;
 const PROGRESS_MS = 100;

@@ -64,6 +64,9 @@ impl Toolchain {
             Toolchain::Active => (cargo("build"), target()?),
             Toolchain::Debian { linker } => debian_cargo(linker)?,
         };
+        // Builds with other flags in one folder would undo each other's work.
+        let folder = features.map_or(folder.clone(), |features| folder.join(features.trim_start_matches('+')));
+        command.env("CARGO_TARGET_DIR", &folder);
         command.args(["--locked", "--package", package, "--profile", "wasm", "--target", TARGET]);
         // Whatever flags the caller's environment holds are meant for the machine, not for the module.
         let features = features.map(|features| format!("\u{1f}-Ctarget-feature={features}")).unwrap_or_default();

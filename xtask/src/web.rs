@@ -25,9 +25,10 @@ pub(crate) fn site(toolchain: &Toolchain) -> Result<PathBuf> {
     needed()?;
     heading("The page");
     let module = toolchain.build("abort-reason-page", Some("+simd128"))?.join("abort_reason_page.wasm");
-    javascript::bind(&module, &target()?.join("page"))?;
+    let glue = target()?.join("page");
+    javascript::bind(&module, &glue)?;
     let file = dist::folder().join("site/index.html");
-    bundle(&["page", &file.to_string_lossy()])?;
+    bundle(&["page", &file.to_string_lossy(), &glue.to_string_lossy()])?;
     say(&format!("{}: put it on any web server, or open it as it is", shown(&file)));
     Ok(file)
 }
