@@ -343,7 +343,8 @@ impl<'g> Judge<'_, 'g> {
     /// What circumstantial lines say together.
     fn inference(&self) -> Option<Reason<'g>> {
         let of = |wanted: Class| self.ranked(Rank::Circumstantial).find(|(_, class)| *class == wanted);
-        if let Some(reason) = of(Class::MtaError).or_else(|| of(Class::FilterFailureSuspected)) {
+        let trouble = of(Class::MtaError).filter(|(line, _)| self.role(line) != Role::RefusesRecipient);
+        if let Some(reason) = trouble.or_else(|| of(Class::FilterFailureSuspected)) {
             return Some(reason);
         }
         // PureMessage itself had the connection closed: whatever else was refused is not why.

@@ -359,8 +359,11 @@ pub const TABLE: &[Rule<'static>] = &[
         "low on space (SMTP-DAEMON needs 1024 bytes + 100 blocks in /var/spool/mqueue), max avail: 12").role(Role::Verdict).ranked(Consequence),
     row("C-21", MtaError, ALL, "SYSERR(", concat!(user!(), "(?:Out of disk space for temp file|collect: Cannot write|collect: bfcommit|Cannot (?:create|reopen) (?:[^ ]*/)?df[0-9A-Za-z]|queueup: cannot)", text!()),
         "SYSERR(root): collect: Cannot write ./df6ANCgptt025619 (bfcommit, uid=0, gid=51): No space left on device"),
+    // Without a map no more than the recipient is refused that it was asked for.
+    row("E-01m", MtaError, ALL, "SYSERR(", concat!(user!(), "[a-z]+ map \"[^\"]*\": ", text!()),
+        "SYSERR(root): hash map \"access\": missing map file /etc/mail/access.db: No such file or directory").role(Role::RefusesRecipient).ranked(Circumstantial),
     row("E-01", MtaError, ALL, "SYSERR(", concat!(user!(), ".", text!()),
-        "SYSERR(root): hash map \"access\": missing map file /etc/mail/access.db: No such file or directory").ranked(Circumstantial).role(Role::Trouble),
+        "SYSERR(root): Can't create transcript file ./xf6ANCgptt025619: No space left on device").ranked(Circumstantial).role(Role::Trouble),
 ];
 
 /// Texts of `SYSERR` that are no evidence of sendmail's own trouble: those of deliveries, which come after the reception
