@@ -19,6 +19,12 @@ impl Join {
             self.filters.learn(text);
             return false;
         };
+        self.found(about, text, &found, delivery)
+    }
+
+    /// Not a part of what asks the regular expressions: an interpreter may have a stack of 8 KiB.
+    #[inline(never)]
+    fn found(&mut self, about: &About<'_>, text: &[u8], found: &Match<'_>, delivery: Option<Delivery>) -> bool {
         if let Some(name) = found.filter {
             self.filters.note(name);
         }
@@ -29,7 +35,7 @@ impl Join {
             Role::Trouble if !of_reception(about.by.pid, &about.id) => return false,
             _ => {}
         }
-        let evidence = self.evidence(&found, &about.by, text);
+        let evidence = self.evidence(found, &about.by, text);
         self.add(about, evidence, delivery)
     }
 

@@ -155,6 +155,14 @@ fn is_quarantine(text: &[u8]) -> bool {
 }
 
 impl Group {
+    /// What stands behind [`Group::before`], if a text begins so, and whether a rule of the group may match it. Not a part of
+    /// what asks the regular expressions: an interpreter may have a stack of 8 KiB.
+    #[inline(never)]
+    fn behind<'t>(&self, text: &'t [u8]) -> Option<(&'t [u8], bool)> {
+        let behind = behind_start(text, &self.before)?;
+        Some((behind, self.may_match(behind)))
+    }
+
     /// Whether a rule of the group may match a text, by what stands behind [`Group::before`].
     fn may_match(&self, behind: &[u8]) -> bool {
         !self.all_named || Named::new(behind).is_closed_by_any(&self.closes)
@@ -240,9 +248,9 @@ impl Matcher {
     pub(crate) fn find<'t>(&self, text: &'t [u8]) -> Option<Match<'t>> {
         let mut known_start = false;
         for group in &self.0.by_first_byte[usize::from(*text.first()?)] {
-            let Some(behind) = behind_start(text, &group.before) else { continue };
+            let Some((behind, may_match)) = group.behind(text) else { continue };
             known_start = true;
-            if !group.may_match(behind) {
+            if !may_match {
                 continue;
             }
             let mut behind = Behind::new(behind);
@@ -252,9 +260,12 @@ impl Matcher {
                 }
             }
         }
-        if known_start {
-            return None;
-        }
+        if known_start { None } else { self.find_anywhere(text) }
+    }
+
+    /// The first rule without a start of its own that fits.
+    #[inline(never)]
+    fn find_anywhere<'t>(&self, text: &'t [u8]) -> Option<Match<'t>> {
         self.0.anywhere.iter().find_map(|(index, needle)| {
             needle.find(text)?;
             let (filter, stage) = self.rule(*index).fit(&mut Behind::new(text))?;
