@@ -300,7 +300,7 @@ pub struct Bridge {
     #[arg(long, value_name = "FILE", env = "ABORT_REASON_BRIDGE_CONFIG", value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
 
-    /// Check the configuration and the component, and run nothing
+    /// Check the configuration and the component, which is compiled into the state folder, and run nothing
     #[arg(long)]
     pub check: bool,
 

@@ -211,6 +211,9 @@ fn read(path: &Path) -> Result<Vec<u8>> {
         let problem = format!("{} is compiled already: its configuration can't be read or changed", path.display());
         return Err(Failure::new(Exit::Data, problem).hint("Give the module that it was made of."));
     }
+    if !module.starts_with(b"\0asm") {
+        return Err(unfit(path, "it is no WebAssembly file").hint("Name abort_reason_fluent_bit.wasm."));
+    }
     Ok(module)
 }
 

@@ -111,6 +111,9 @@ impl Component {
     fn compile(bytes: &[u8], cache: Option<Cache>) -> Result<Component> {
         let unavailable = |error: wasmtime::Error| SandboxError::Unavailable(root_cause(&error));
         let unfit = |error: wasmtime::Error| SandboxError::Unfit(root_cause(&error));
+        if !bytes.starts_with(b"\0asm") {
+            return Err(SandboxError::Unfit("it is no WebAssembly file".into()));
+        }
         let mut config = Config::new();
         config.epoch_interruption(true);
         config.cache(cache);

@@ -32,7 +32,11 @@ impl Join {
         match rule.role {
             Role::Connection => return false,
             // Deliveries keep the id but run in another process: their trouble is not the reception's.
-            Role::Trouble if !of_reception(about.by.pid, &about.id) => return false,
+            Role::Trouble | Role::RefusesRecipient
+                if rule.class == Class::MtaError && !of_reception(about.by.pid, &about.id) =>
+            {
+                return false;
+            }
             _ => {}
         }
         let evidence = self.evidence(found, &about.by, text);

@@ -155,7 +155,8 @@ impl<'g> Judge<'_, 'g> {
     fn is_echo(&self, at: usize, line: &Evidence) -> bool {
         let is_unnamed = |line: &Evidence| line.text.starts_with("Milter: ");
         let before = self.lines[..at].iter().rev().find(|before| !is_unnamed(before) || before.at != line.at);
-        let Some(own) = before.filter(|before| is_unnamed(line) && before.own == Some(true)) else { return false };
+        let is_own = |before: &&Evidence| before.own == Some(true) && before.stage == line.stage;
+        let Some(own) = before.filter(|before| is_unnamed(line) && is_own(before)) else { return false };
         // `milter=PureMessage, action=rcpt, reject=550 5.7.1 no`
         let said = own.text.strip_prefix("milter=").and_then(|rest| rest.splitn(3, ", ").nth(2));
         said.is_some_and(|said| match said {
@@ -191,9 +192,11 @@ impl<'g> Judge<'_, 'g> {
     fn left_behind_data(&self) -> bool {
         let lost =
             |line: &Evidence| line.stage == Some(Stage::Data) && line.text.starts_with("lost input channel from ");
-        // Below LogLevel 5 no line ends the envelope.
-        let accepted = self.accepted().map_or(self.facts.entry.recipients, |accepted| accepted as usize);
-        accepted > 0 && self.lines.iter().any(lost)
+        let known = |role: Role| self.lines.iter().any(|line| self.role(line) == role);
+        // Below LogLevel 5 no line ends the envelope; PureMessage may have heard of a recipient that was refused behind it.
+        let heard_of = || self.facts.entry.recipients > 0 && !known(Role::RefusesRecipient);
+        let has_recipient = self.accepted().map_or_else(heard_of, |accepted| accepted > 0);
+        has_recipient && self.lines.iter().any(lost) && !self.lines.iter().any(|line| self.is_own_verdict(line))
     }
 
     /// How many recipients had been accepted when the envelope ended.
@@ -345,7 +348,9 @@ impl<'g> Judge<'_, 'g> {
     /// What circumstantial lines say together.
     fn inference(&self) -> Option<Reason<'g>> {
         let of = |wanted: Class| self.ranked(Rank::Circumstantial).find(|(_, class)| *class == wanted);
-        let trouble = of(Class::MtaError).filter(|(line, _)| self.role(line) != Role::RefusesRecipient);
+        let is_trouble =
+            |(line, class): &Reason<'_>| *class == Class::MtaError && self.role(line) != Role::RefusesRecipient;
+        let trouble = self.ranked(Rank::Circumstantial).find(is_trouble);
         if let Some(reason) = trouble.or_else(|| of(Class::FilterFailureSuspected)) {
             return Some(reason);
         }
@@ -390,7 +395,9 @@ impl<'g> Judge<'_, 'g> {
         let client_left = client_left(class);
         let mut said = self.lines.iter().rev().filter(|line| {
             let counts = match self.role(line) {
-                Role::Verdict | Role::RefusesMail | Role::ClosesConnection => true,
+                Role::Verdict | Role::RefusesMail => true,
+                // Up to 8.12 it closes nothing.
+                Role::ClosesConnection => !client_left && !self.text_began(),
                 // Of sendmail's rules only those whose arguments are its own: a header may hold any reply.
                 Role::Cause => self.class(line) == Class::PolicyRejected && line.stage.is_some(),
                 // One recipient's refusal is the message's only where none was left, or where sendmail refused it in the

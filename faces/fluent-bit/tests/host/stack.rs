@@ -79,6 +79,7 @@ fn wrapper(function: &Defined<'_>, wrapped: u32, depth: u32, deepest: u32) -> Fu
     let frame = function.frame as i32;
     let mut code = wrapper.instructions();
     code.global_get(depth).i32_const(frame).i32_add().global_set(depth);
+    // WAMR makes a frame where there is room for two of it.
     code.global_get(depth).i32_const(frame).i32_add().global_get(deepest).i32_gt_u().if_(BlockType::Empty);
     code.global_get(depth).i32_const(frame).i32_add().global_set(deepest).end();
     (0..function.parameters).for_each(|parameter| _ = code.local_get(parameter));
