@@ -124,7 +124,11 @@ impl<S: Spool> Explanation<S> {
         } else {
             None
         };
-        doubt(&self.filter_names, self.engine.filters()).into_iter().chain(nothing).collect()
+        self.doubt().into_iter().chain(nothing).collect()
+    }
+
+    fn doubt(&self) -> Option<String> {
+        doubt(&self.filter_names, self.engine.filters())
     }
 
     /// Tells an advisor, when all is read, what stands in no record.
@@ -132,10 +136,8 @@ impl<S: Spool> Explanation<S> {
         // Of several filters, nobody knows which one is meant.
         let is_sure = !self.filter_names.is_empty() || self.engine.filters().count() < 2;
         advisor.unreachable(self.engine.stats().filter_unreachable, is_sure);
-        if let Some(doubt) = doubt(&self.filter_names, self.engine.filters()).filter(|_| !self.filter_names.is_empty())
-        {
-            advisor.doubt(doubt);
-        }
+        // Of several without a name it tells by itself.
+        self.doubt().filter(|_| !self.filter_names.is_empty()).into_iter().for_each(|doubt| advisor.doubt(doubt));
     }
 
     /// The last revision of every abort, in the order in which they were issued. What was not read is left out.

@@ -23,6 +23,7 @@ use crate::ahead;
 use crate::cli::Configure;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::Output;
+use crate::sandbox::is_webassembly;
 use crate::settings;
 
 /// The module's name where it lies beside this program.
@@ -211,7 +212,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
         let problem = format!("{} is compiled already: its configuration can't be read or changed", path.display());
         return Err(Failure::new(Exit::Data, problem).hint("Give the module that it was made of."));
     }
-    if !module.starts_with(b"\0asm") {
+    if !is_webassembly(&module) {
         return Err(unfit(path, "it is no WebAssembly file").hint("Name abort_reason_fluent_bit.wasm."));
     }
     Ok(module)

@@ -60,6 +60,15 @@ impl Failure {
         Failure { hint: Some(hint.into()), ..self }
     }
 
+    /// Adds what to do about it, where there is something.
+    #[must_use]
+    pub(crate) fn maybe_hint(self, hint: Option<impl Into<String>>) -> Failure {
+        match hint {
+            Some(hint) => self.hint(hint),
+            None => self,
+        }
+    }
+
     /// A failure to write to `name`. A reader that has gone away, as `head` does, is no failure: the command ends
     /// quietly, as if SIGPIPE had ended it.
     pub fn writing(name: &str, error: &io::Error) -> Failure {

@@ -63,11 +63,7 @@ impl From<Trouble> for Failure {
                     What::Data => Exit::Data,
                     What::Io => Exit::Io,
                 };
-                let failure = Failure::new(exit, message);
-                match hint {
-                    Some(hint) => failure.hint(hint),
-                    None => failure,
-                }
+                Failure::new(exit, message).maybe_hint(hint)
             }
             Trouble::Spool(error) => {
                 let folder = std::env::temp_dir();

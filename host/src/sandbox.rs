@@ -111,7 +111,7 @@ impl Component {
     fn compile(bytes: &[u8], cache: Option<Cache>) -> Result<Component> {
         let unavailable = |error: wasmtime::Error| SandboxError::Unavailable(root_cause(&error));
         let unfit = |error: wasmtime::Error| SandboxError::Unfit(root_cause(&error));
-        if !bytes.starts_with(b"\0asm") {
+        if !is_webassembly(bytes) {
             return Err(SandboxError::Unfit("it is no WebAssembly file".into()));
         }
         let mut config = Config::new();
@@ -245,6 +245,11 @@ fn tick(engine: &Engine) -> Result<()> {
     };
     thread::Builder::new().name("sandbox clock".into()).spawn(ticking)?;
     Ok(())
+}
+
+/// Whether a file begins as modules and components do.
+pub(crate) fn is_webassembly(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\0asm")
 }
 
 /// What an error is about in the end, in one line: the frames above it speak of addresses in the module.

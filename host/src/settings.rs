@@ -80,13 +80,8 @@ pub fn check(options: &cli::Check) -> Result<()> {
     let mut value = read(&options.config)?;
     let of_fluent_bit = value.as_object_mut().and_then(|object| object.remove("fluent_bit"));
     let name = name(&options.config);
-    let config = Config::from_value(&value).map_err(|error| {
-        let invalid = invalid(&name, &error.to_string());
-        match of_another(&value) {
-            Some(hint) => invalid.hint(hint),
-            None => invalid,
-        }
-    })?;
+    let config = Config::from_value(&value)
+        .map_err(|error| invalid(&name, &error.to_string()).maybe_hint(of_another(&value)))?;
     let whom = if of_fluent_bit.is_some() { " for `configure`" } else { "" };
     let mut text = format!("{} is valid{whom}. In effect:\n\n", visible(&name));
     for line in meaning::of(&config, value.as_object()) {

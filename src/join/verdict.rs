@@ -192,9 +192,9 @@ impl<'g> Judge<'_, 'g> {
     fn left_behind_data(&self) -> bool {
         let lost =
             |line: &Evidence| line.stage == Some(Stage::Data) && line.text.starts_with("lost input channel from ");
-        let known = |role: Role| self.lines.iter().any(|line| self.role(line) == role);
+        let refuses = |line: &Evidence| self.role(line) == Role::RefusesRecipient;
         // Below LogLevel 5 no line ends the envelope; PureMessage may have heard of a recipient that was refused behind it.
-        let heard_of = || self.facts.entry.recipients > 0 && !known(Role::RefusesRecipient);
+        let heard_of = || self.facts.entry.recipients > 0 && !self.lines.iter().any(refuses);
         let has_recipient = self.accepted().map_or_else(heard_of, |accepted| accepted > 0);
         has_recipient && self.lines.iter().any(lost) && !self.lines.iter().any(|line| self.is_own_verdict(line))
     }
@@ -296,10 +296,10 @@ impl<'g> Judge<'_, 'g> {
     /// an error state, and may be PureMessage's own verdict on a recipient: it has to be of the stage that failed, and of the
     /// same moment. Only a reply that makes no sense counts as consent, and has its consequence at the next command.
     fn ends_for(&self, cause: &Evidence, line: &Evidence) -> bool {
-        let verdict = match self.role(line) {
-            Role::Verdict | Role::RefusesMail | Role::RefusesRecipient => true,
-            role => matches!(role, Role::ClosesConnection | Role::Doubt),
-        };
+        let verdict = matches!(
+            self.role(line),
+            Role::Verdict | Role::RefusesMail | Role::RefusesRecipient | Role::ClosesConnection | Role::Doubt
+        );
         if !verdict || line.own == Some(true) || !is_in_place_of_a_filter(&line.text) {
             return false;
         }
@@ -359,16 +359,13 @@ impl<'g> Judge<'_, 'g> {
             return None;
         }
         // A filter that is not named had it closed, whatever recipients had been accepted.
-        let mut closed =
-            self.ranked(Rank::Circumstantial).filter(|(line, _)| self.role(line) == Role::ClosesConnection);
-        if let Some((line, class)) = closed.next() {
-            return Some((line, class)).filter(|_| class == Class::RecipientsRejected);
+        let closes = |(line, _): &Reason<'_>| self.role(line) == Role::ClosesConnection;
+        if let Some(reason) = self.ranked(Rank::Circumstantial).find(closes) {
+            return Some(reason);
         }
-        let end = self.end();
-        let accepted = end.and_then(|line| FromLine::parse(line.text.as_bytes())).and_then(|line| line.recipients);
         // Without a recipient no text is taken.
-        let none_left =
-            accepted.map_or(self.facts.entry.recipients == 0, |accepted| accepted == 0) && !self.facts.collected;
+        let recipients = self.accepted().map_or(self.facts.entry.recipients, |accepted| accepted as usize);
+        let none_left = recipients == 0 && !self.facts.collected;
         let refuses = |line: &Evidence| self.role(line) == Role::RefusesRecipient && !self.may_refuse_any_sender(line);
         let refused = self.ranked(Rank::Circumstantial).find(|(line, _)| refuses(line));
         if let Some(reason) = refused.filter(|_| none_left) {

@@ -20,11 +20,13 @@ fn line(filter: &str, equates: &str) -> Option<String> {
     is_plain.then(|| format!("INPUT_MAIL_FILTER(`{filter}', `{equates}')dnl"))
 }
 
-/// `T=` with all letters that are known, those to be raised among them: a letter that is left out falls back to sendmail's
-/// default, so where not all are known the line says so.
-fn equate(raised: &[&Timeouts], configured: &BTreeMap<Timeout, f64>) -> String {
+/// `T=` with all letters that are known of a host, those to be raised among them: a letter that is left out falls back to
+/// sendmail's default, so where not all are known the line says so.
+fn equate(timeouts: &[&Timeouts], configured: &BTreeMap<Timeout, f64>) -> String {
     let mut values = configured.clone();
-    values.extend(raised.iter().filter_map(|timeouts| Some((timeouts.letter, timeouts.suggested_secs?))));
+    let is_wrong = |timeouts: &&&Timeouts| timeouts.contradicted_secs.is_some();
+    timeouts.iter().filter(is_wrong).for_each(|timeouts| _ = values.remove(&timeouts.letter));
+    values.extend(timeouts.iter().filter_map(|timeouts| Some((timeouts.letter, timeouts.suggested_secs?))));
     let rest = (values.len() < LETTERS).then(|| "...".to_owned());
     let known = values.iter().map(|(letter, secs)| format!("{}:{}", letter.as_str(), span(*secs)));
     format!("T={}", rest.into_iter().chain(known).collect::<Vec<_>>().join(";"))
