@@ -111,3 +111,34 @@ pub(crate) fn not_passed(length: usize) -> Vec<u8> {
     );
     json!({ "abort_reason": { "not_passed": told } }).to_string().into_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each field stands in the first column of `docs/output.md`.
+    #[test]
+    fn the_page_tells_every_field() {
+        let page = include_str!("../../../docs/output.md");
+        let (_, page) = page.split_once("\n## Counters\n").unwrap();
+        let own = page.split_once("\n## Fluent Bit's report\n").unwrap().1;
+        let is_told = |page: &str, name: &str| {
+            let rows = page.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+            rows.flat_map(|cell| cell.split('`').skip(1).step_by(2)).any(|word| word == name)
+        };
+        let trouble = || "x".to_owned();
+        let state = State {
+            journal_trouble: trouble(),
+            journal_incomplete_secs: 1,
+            heap_trouble: trouble(),
+            ..State::default()
+        };
+        let report: Value = serde_json::from_slice(&write(&Counts::default(), &Stats::default(), &state, "x")).unwrap();
+        for name in report["abort_reason"].as_object().unwrap().keys() {
+            assert!(is_told(page, name), "{name}");
+        }
+        for name in report["abort_reason"]["journal"].as_object().unwrap().keys() {
+            assert!(own.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+}
