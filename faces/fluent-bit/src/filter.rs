@@ -3,7 +3,7 @@
 use abort_reason::{Disposition, Engine, Input, Output, Source, What};
 use abort_reason_journal::{Memory, Remembered};
 
-use crate::report::{self, Counts, State};
+use crate::report::{self, Counts, Health, Journal};
 use crate::settings::Settings;
 use crate::slots::Slots;
 use crate::system::{self, File};
@@ -133,7 +133,6 @@ impl Filter {
         if kind == TagKind::Tick {
             return self.tick(u64::from(sec) * 1_000 + u64::from(nsec) / 1_000_000);
         }
-        self.counts.records += 1;
         self.since_tick += 1;
         if record.len() > LONGEST {
             self.counts.too_long += 1;
@@ -241,7 +240,6 @@ impl Filter {
         if self.kind(tag) == TagKind::Tick {
             return self.tick(u64::from(sec) * 1_000 + u64::from(nsec) / 1_000_000);
         }
-        self.counts.records += 1;
         self.counts.not_passed += 1;
         Answer::Record(report::not_passed(length))
     }
@@ -325,20 +323,24 @@ impl Filter {
     /// The record with the counters.
     #[inline(never)]
     pub(crate) fn report(&self, failure: &str) -> Vec<u8> {
-        let (journal_bytes, journal_lost) = self.memory.bytes();
-        let state = State {
-            age_secs: self.ticks.map_or(0, |ticks| (ticks.last - ticks.first) / 1_000),
-            stateless: self.stateless,
+        let (bytes, lost_bytes) = self.memory.bytes();
+        let incomplete_secs = self.memory.incomplete_secs();
+        let health = Health {
+            state_age_secs: self.ticks.map_or(0, |ticks| (ticks.last - ticks.first) / 1_000),
+            stateless_host: self.stateless,
             one_for_each_chunk: self.is_one_of_many(),
             slots: self.slots.come(system::now_ms()),
             waiting: self.slots.len(),
-            journal_bytes,
-            journal_lost,
-            journal_trouble: self.memory.trouble().map(|trouble| trouble.to_string()).unwrap_or_default(),
-            journal_incomplete_secs: self.memory.incomplete_secs(),
-            heap_trouble: self.heap_trouble.clone(),
+            journal: Journal {
+                bytes,
+                lost_bytes,
+                trouble: self.memory.trouble().map(|trouble| trouble.to_string()),
+                incomplete_secs: Some(incomplete_secs).filter(|secs| *secs > 0),
+            },
+            heap_trouble: &self.heap_trouble,
+            failure,
         };
-        report::write(&self.counts, self.engine.stats(), &state, failure)
+        report::write(&health, &self.counts, self.engine.stats())
     }
 
     /// Takes what the engine issues; gives back what answers the record with this ticket.

@@ -1,17 +1,16 @@
 //! The record with the counters, in answer to a tick.
 
 use abort_reason::Stats;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 /// The module's version.
 #[allow(clippy::disallowed_macros, reason = "the compiler's environment, not the host's")]
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What the filter has counted beside the engine.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize)]
 pub(crate) struct Counts {
-    /// Records of any kind, ticks left out.
-    pub records: u64,
     /// Records too long to be looked at.
     pub too_long: u64,
     /// Records that Fluent Bit did not pass on to the module.
@@ -23,77 +22,54 @@ pub(crate) struct Counts {
 }
 
 /// How the filter is.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct State {
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Health<'a> {
     /// The age of the module's state by the ticks.
-    pub age_secs: u64,
+    pub state_age_secs: u64,
     /// Aborts can't wait, for whatever reason.
-    pub stateless: bool,
+    pub stateless_host: bool,
     /// No second tag has come: as far as that shows, the host makes a new module for every chunk.
     pub one_for_each_chunk: bool,
     /// Slots come.
     pub slots: bool,
     /// Records that wait for one.
     pub waiting: usize,
-    /// Bytes of the journal, those of it that could not be read, and why it can't be written.
-    pub journal_bytes: u64,
-    pub journal_lost: u64,
-    pub journal_trouble: String,
-    /// For so many seconds aborts can't wait, since the journal does not have all that is known.
-    pub journal_incomplete_secs: u64,
+    pub journal: Journal,
     /// What is wrong with the host's heap.
-    pub heap_trouble: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub heap_trouble: &'a str,
+    /// How the filter failed.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub failure: &'a str,
+}
+
+/// How the journal is.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Journal {
+    pub bytes: u64,
+    /// Bytes of it that could not be read.
+    pub lost_bytes: u64,
+    /// Why it can't be written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+    /// For so many seconds aborts can't wait, since the journal does not have all that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incomplete_secs: Option<u64>,
 }
 
 /// Writes the record.
-pub(crate) fn write(counts: &Counts, stats: &Stats, state: &State, failure: &str) -> Vec<u8> {
-    let mut report = json!({
-        "version": VERSION,
-        "state_age_secs": state.age_secs,
-        "stateless_host": state.stateless,
-        "one_for_each_chunk": state.one_for_each_chunk,
-        "slots": state.slots,
-        "records": counts.records,
-        "lines": stats.mail_lines,
-        "entries": stats.entries,
-        "aborts": stats.aborts,
-        "duplicates": stats.duplicates,
-        "issued": stats.issued,
-        "explained": stats.explained,
-        "inferred": stats.inferred,
-        "unexplained": stats.unexplained,
-        "provisional": stats.provisional,
-        "unnoticed": stats.unnoticed,
-        "unlogged": stats.unlogged,
-        "filter_failures": stats.filter_failures,
-        "filter_unreachable": stats.filter_unreachable,
-        "revisions": stats.revisions,
-        "held": stats.held,
-        "waiting": state.waiting,
-        "evicted": stats.evicted,
-        "expired": stats.expired,
-        "released_early": stats.released_early,
-        "unreadable": stats.unreadable + counts.too_long,
-        "not_passed": counts.not_passed,
-        "skipped": counts.skipped,
-        "unread": stats.unread,
-        "dropped": counts.dropped,
-        "bytes": stats.bytes,
-    });
-    report["journal"] = json!({ "bytes": state.journal_bytes, "lost_bytes": state.journal_lost });
-    if !state.journal_trouble.is_empty() {
-        report["journal"]["trouble"] = Value::from(state.journal_trouble.as_str());
+pub(crate) fn write(health: &Health<'_>, counts: &Counts, stats: &Stats) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Report<'a> {
+        version: &'static str,
+        #[serde(flatten)]
+        health: &'a Health<'a>,
+        #[serde(flatten)]
+        counts: &'a Counts,
+        #[serde(flatten)]
+        stats: &'a Stats,
     }
-    if state.journal_incomplete_secs > 0 {
-        report["journal"]["incomplete_secs"] = Value::from(state.journal_incomplete_secs);
-    }
-    if !state.heap_trouble.is_empty() {
-        report["heap_trouble"] = Value::from(state.heap_trouble.as_str());
-    }
-    if !failure.is_empty() {
-        report["failure"] = Value::from(failure);
-    }
-    json!({ "abort_reason": report }).to_string().into_bytes()
+    json!({ "abort_reason": Report { version: VERSION, health, counts, stats } }).to_string().into_bytes()
 }
 
 /// What is wrong with a heap of so many bytes.
@@ -126,14 +102,10 @@ mod tests {
             let rows = page.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
             rows.flat_map(|cell| cell.split('`').skip(1).step_by(2)).any(|word| word == name)
         };
-        let trouble = || "x".to_owned();
-        let state = State {
-            journal_trouble: trouble(),
-            journal_incomplete_secs: 1,
-            heap_trouble: trouble(),
-            ..State::default()
-        };
-        let report: Value = serde_json::from_slice(&write(&Counts::default(), &Stats::default(), &state, "x")).unwrap();
+        let journal = Journal { trouble: Some("x".to_owned()), incomplete_secs: Some(1), ..Journal::default() };
+        let health = Health { journal, heap_trouble: "x", failure: "x", ..Health::default() };
+        let report = write(&health, &Counts::default(), &Stats::default());
+        let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
         for name in report["abort_reason"].as_object().unwrap().keys() {
             assert!(is_told(page, name), "{name}");
         }
