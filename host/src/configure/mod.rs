@@ -6,14 +6,13 @@
 //!
 //! Fluent Bit hands records to the module in a heap of its own, of `wasm_heap_size` bytes.
 
+mod fitting;
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
-use wasm_encoder::{ExportSection, RawSection};
-use wasmparser::{Parser, Payload};
 use wasmtime::{
     Config, Engine, Instance, Linker, Memory, Module, Store, StoreLimits, StoreLimitsBuilder, TypedFunc, Val,
 };
@@ -35,10 +34,6 @@ const CONTROL: u32 = u32::MAX;
 /// The seconds of such a call: one asks for a place to write to, the other has what was written there read.
 const ROOM: u32 = 0;
 const READ: u32 = 1;
-
-/// By these Fluent Bit would put its heap on top of what the module has stored; without them it lies behind all that is the
-/// module's.
-const HEAP_BOUNDS: [&str; 2] = ["__heap_base", "__data_end"];
 
 /// The export of a function with this name: the name with its length, and the kind of what is exported.
 const INITIALIZE: &[u8] = b"\x0b_initialize\0";
@@ -87,31 +82,10 @@ fn bake(module: &[u8], path: &Path, config: &str, from: &str) -> Result<Vec<u8>>
     match stored.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(stored) => stored
             .map_err(|error| error.to_string())
-            .and_then(|stored| without_heap_bounds(&stored).map_err(|error| error.to_string()))
+            .and_then(|stored| fitting::fit(&stored).map_err(|error| error.to_string()))
             .map_err(|problem| unfit(path, &problem)),
         Poll::Pending => Err(unfit(path, "its memory can't be read")),
     }
-}
-
-/// The module without these exports.
-fn without_heap_bounds(module: &[u8]) -> std::result::Result<Vec<u8>, wasm_encoder::reencode::Error> {
-    let mut new = wasm_encoder::Module::new();
-    for payload in Parser::new(0).parse_all(module) {
-        let payload = payload?;
-        if let Payload::ExportSection(section) = payload {
-            let mut kept = ExportSection::new();
-            for export in section {
-                let export = export?;
-                if !HEAP_BOUNDS.contains(&export.name) {
-                    RoundtripReencoder.parse_export(&mut kept, export)?;
-                }
-            }
-            new.section(&kept);
-        } else if let Some((id, range)) = payload.as_section() {
-            new.section(&RawSection { id, data: &module[range] });
-        }
-    }
-    Ok(new.finish())
 }
 
 /// What stores a module later: the tool, and the module as the tool has prepared it.
@@ -220,28 +194,4 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 
 fn unfit(path: &Path, problem: &str) -> Failure {
     Failure::new(Exit::Data, format!("{} is not abort-reason's module for Fluent Bit: {problem}", path.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use wasm_encoder::{CustomSection, ExportKind, MemorySection, MemoryType};
-
-    use super::*;
-
-    #[test]
-    fn nothing_but_the_bounds_is_taken_from_a_module() {
-        let module = |names: &[&str]| {
-            let mut module = wasm_encoder::Module::new();
-            let memory = MemoryType { minimum: 1, maximum: None, memory64: false, shared: false, page_size_log2: None };
-            let (mut memories, mut exports) = (MemorySection::new(), ExportSection::new());
-            memories.memory(memory);
-            names.iter().for_each(|name| _ = exports.export(name, ExportKind::Memory, 0));
-            let kept = CustomSection { name: "kept".into(), data: b"as it is".into() };
-            module.section(&memories).section(&exports).section(&kept);
-            module.finish()
-        };
-        let all = module(&["memory", "_initialize", "__data_end", "__heap_base", "abort_reason"]);
-        assert!(without_heap_bounds(&all).is_ok_and(|left| left == module(&["memory", "_initialize", "abort_reason"])));
-        assert!(without_heap_bounds(b"no module").is_err());
-    }
 }
