@@ -155,7 +155,7 @@ pub(crate) struct ShortId([u64; 2]);
 impl ShortId {
     /// What stands where an id does, if it is letters and digits and ends in a process id: what else it is, a full reading
     /// tells.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn at_a_glance(text: &[u8; 14]) -> Option<ShortId> {
         let (head, tail) = (text.first_chunk()?, text.last_chunk()?);
         let (head, tail) = (u64::from_le_bytes(*head), u64::from_le_bytes(*tail));

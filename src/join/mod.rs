@@ -145,6 +145,7 @@ impl Join {
     }
 
     /// Something comes in.
+    #[inline]
     pub(crate) fn begin(&mut self, ticket: u64, now: u64) {
         self.advance(now);
         self.stats.records += 1;

@@ -103,9 +103,14 @@ impl Store {
     }
 
     /// Whether there is something under an id; mostly told by one look.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn contains_short(&self, id: ShortId) -> bool {
-        self.count > 0 && self.present.may_have(id.number()) && self.contains(&id.id())
+        self.count > 0 && self.present.may_have(id.number()) && self.contains_id_of(id)
+    }
+
+    #[inline(never)]
+    fn contains_id_of(&self, id: ShortId) -> bool {
+        self.contains(&id.id())
     }
 
     /// All groups under an id.
