@@ -103,9 +103,9 @@ impl QueueId {
         words.take(count).fold(first, mix).max(1)
     }
 
-    /// The time that an id in sendmail's form names, as a number that grows with it.
-    pub(crate) fn age(&self) -> u64 {
-        self.0.first_chunk().map_or(0, |head| age(u64::from_le_bytes(*head)))
+    /// The second that it names.
+    pub(crate) fn second(&self) -> Second {
+        self.0.first_chunk().map_or(Second::default(), |head| Second::of(u64::from_le_bytes(*head)))
     }
 
     /// The id's characters.
@@ -148,9 +148,14 @@ impl QueueId {
     }
 }
 
-/// A [`QueueId`] of 14 characters, as all are that sendmail makes since 8.12: its first two words.
+/// A [`QueueId`] of 14 characters, as all are that sendmail makes since 8.12.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ShortId([u64; 2]);
+pub(crate) struct ShortId {
+    /// Its first two words.
+    words: [u64; 2],
+    /// See [`QueueId::number`].
+    number: u64,
+}
 
 impl ShortId {
     /// What stands where an id does, if it is letters and digits and ends in a process id: what else it is, a full reading
@@ -160,43 +165,38 @@ impl ShortId {
         let (head, tail) = (text.first_chunk()?, text.last_chunk()?);
         let (head, tail) = (u64::from_le_bytes(*head), u64::from_le_bytes(*tail));
         let is_one = words::all_digits(tail, 5) && words::all_alphanumeric(head) && text[8].is_ascii_alphanumeric();
-        is_one.then_some(ShortId([head, tail >> 16]))
+        let words = [head, tail >> 16];
+        is_one.then_some(ShortId { words, number: mix(mix(SEED, words[0]), words[1]).max(1) })
     }
 
     /// Whether it was made in a year, as [`year_of`] names it.
     #[inline]
     pub(crate) fn is_of_year(self, year: u8) -> bool {
-        self.0[0] as u8 == year
+        self.words[0] as u8 == year
     }
 
     /// The same as [`QueueId::number`].
     #[inline]
     pub(crate) fn number(self) -> u64 {
-        mix(mix(SEED, self.0[0]), self.0[1]).max(1)
+        self.number
     }
 
-    /// The same as [`QueueId::age`].
+    /// The same as [`QueueId::second`].
     #[inline]
-    pub(crate) fn age(self) -> u64 {
-        age(self.0[0])
+    pub(crate) fn second(self) -> Second {
+        Second::of(self.words[0])
     }
 
     /// The id.
     pub(crate) fn id(self) -> QueueId {
         let mut bytes = [0; MOST + 1];
         let (words, _) = bytes.as_chunks_mut::<8>();
-        for (place, word) in words.iter_mut().zip(self.0) {
+        for (place, word) in words.iter_mut().zip(self.words) {
             *place = word.to_le_bytes();
         }
         bytes[MOST] = QueueId::end(14, QueueId::is_dated(&bytes[..14]));
         QueueId(bytes)
     }
-}
-
-/// What follows the second in the first eight characters is a sequence.
-#[inline]
-fn age(head: u64) -> u64 {
-    head.swap_bytes() >> 16
 }
 
 /// What ids begin with that are made in the year of a time in milliseconds.
@@ -206,13 +206,46 @@ pub(crate) fn year_of(ms: i64) -> u8 {
     DIGITS.iter().position(|known| i64::from(*known) == digit).map_or(0, |byte| byte as u8)
 }
 
-/// Whether a number is one that [`QueueId::age`] gives for an id in sendmail's form.
-pub(crate) fn is_time(age: u64) -> bool {
-    let [_, _, year, month, day, hour, ..] = age.to_be_bytes();
-    DIGITS[usize::from(year)] < 60
-        && matches!(month, b'0'..=b'9' | b'A' | b'B')
-        && matches!(day, b'1'..=b'9' | b'A'..=b'V')
-        && matches!(hour, b'0'..=b'9' | b'A'..=b'N')
+/// The second that an id in sendmail's form names: its first six characters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Second(u64);
+
+impl Second {
+    /// Of the first eight characters, of which two are a sequence.
+    #[inline]
+    fn of(head: u64) -> Second {
+        Second(head << 16)
+    }
+
+    /// The one that an age is of.
+    pub(crate) fn of_age(age: u64) -> Second {
+        Second(age.swap_bytes())
+    }
+
+    /// A number that grows with it.
+    #[inline]
+    pub(crate) fn age(self) -> u64 {
+        self.0.swap_bytes()
+    }
+
+    /// It as a word, and of one.
+    #[inline]
+    pub(crate) fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) fn from_bits(bits: u64) -> Second {
+        Second(bits)
+    }
+
+    /// Whether it is one, and not what only stands where it does.
+    pub(crate) fn is_time(self) -> bool {
+        let [_, _, year, month, day, hour, ..] = self.0.to_le_bytes();
+        DIGITS[usize::from(year)] < 60
+            && matches!(month, b'0'..=b'9' | b'A' | b'B')
+            && matches!(day, b'1'..=b'9' | b'A'..=b'V')
+            && matches!(hour, b'0'..=b'9' | b'A'..=b'N')
+    }
 }
 
 impl ConnectionId {
@@ -267,8 +300,9 @@ mod tests {
         let id = QueueId::parse(b"6AND15V7014029").unwrap();
         let short = ShortId::at_a_glance(b"6AND15V7014029").unwrap();
         assert!(short.is_of_year(year_of(1_795_438_800_000)) && !short.is_of_year(year_of(1_700_000_000_000)));
-        assert_eq!((short.id(), short.number(), short.age()), (id, id.number(), id.age()));
-        assert!(id.age() < QueueId::parse(b"6AND16A7014029").unwrap().age());
+        assert_eq!((short.id(), short.number(), short.second()), (id, id.number(), id.second()));
+        assert!(id.second().age() < QueueId::parse(b"6AND16A7014029").unwrap().second().age());
+        assert_eq!(Second::of_age(id.second().age()), id.second());
         assert_eq!(ShortId::at_a_glance(b"6AND15V701402x"), None);
         let strange = ShortId::at_a_glance(b"6ZND15V7014029").unwrap().id();
         assert_eq!((strange, strange.utc_secs()), (QueueId::any(b"6ZND15V7014029").unwrap(), None));

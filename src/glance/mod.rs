@@ -45,6 +45,8 @@ pub(crate) struct Look {
     pub home: Home,
     /// Milliseconds, as [`LogTime::ms`].
     pub at: i64,
+    /// The same in seconds.
+    pub secs: i64,
 }
 
 /// What of an input is new to the glance, so that something can be learnt of it.
@@ -77,9 +79,23 @@ struct Begin {
     log: LineKind,
     home: Home,
     at: i64,
+    /// The same in seconds: to divide costs as much as ten other instructions.
+    secs: i64,
     end: usize,
     /// The time names no year, and is in this one where the queue id is of the same; see `queue_id::year_of`.
     year: Option<u8>,
+}
+
+impl Begin {
+    fn new(log: LineKind, home: Home, at: i64, end: usize, year: Option<u8>) -> Begin {
+        Begin { log, home, at, secs: at.div_euclid(1_000), end, year }
+    }
+
+    /// What a line that begins so says.
+    #[inline(always)]
+    fn look(self, says: Says) -> Look {
+        Look { log: self.log, says, home: self.home, at: self.at, secs: self.secs }
+    }
 }
 
 impl Glance {
@@ -191,20 +207,19 @@ impl Glance {
                 // `Nov 23 13:01:05`
                 let (home, end) = self.writer(line, 15)?;
                 let at = self.times.bsd(line, || latest(home))?;
-                Some(Begin { log: LineKind::Mail, home, at, end, year: Some(self.times.year) })
+                Some(Begin::new(LineKind::Mail, home, at, end, Some(self.times.year)))
             }
             b'0'..=b'9' => {
                 let (at, end) = self.times.iso(line)?;
                 if starts(line.get(end..)?, b" q=") {
-                    let begin =
-                        Begin { log: LineKind::MessageLog, home: Home::default(), at, end: end + 3, year: None };
+                    let begin = Begin::new(LineKind::MessageLog, Home::default(), at, end + 3, None);
                     return (source != Source::Mail).then_some(begin);
                 }
                 if source == Source::MessageLog {
                     return None;
                 }
                 let (home, end) = self.writer(line, end)?;
-                Some(Begin { log: LineKind::Mail, home, at, end, year: None })
+                Some(Begin::new(LineKind::Mail, home, at, end, None))
             }
             _ => None,
         }
@@ -218,7 +233,7 @@ impl Glance {
         }
         match begin.log {
             LineKind::Mail => self.mail(rest, begin, in_json),
-            LineKind::MessageLog => entry(rest, begin.at).filter(|_| !in_json || is_as_it_stands(rest)),
+            LineKind::MessageLog => entry(rest, begin).filter(|_| !in_json || is_as_it_stands(rest)),
         }
     }
 
@@ -231,18 +246,17 @@ impl Glance {
 
     /// A mail line from its process id on: `14029]: 6AND15V7014029: from=…`.
     #[inline(always)]
-    fn mail(&self, rest: &[u8], Begin { home, at, year, .. }: Begin, in_json: bool) -> Option<Look> {
+    fn mail(&self, rest: &[u8], begin: Begin, in_json: bool) -> Option<Look> {
         let rest = behind(rest.get(digits(rest)..)?, b"]: ")?;
         let rest = if starts(rest, b"[ID ") { behind_mark(rest)? } else { rest };
-        let look = |says| Look { log: LineKind::Mail, says, home, at };
         let (id, behind_id) = rest.split_first_chunk()?;
         let Some(text) = behind(behind_id, b": ") else {
             let is_plain = self.ordinary.is_about_nothing(rest) && (!in_json || is_as_it_stands(rest));
-            return is_plain.then_some(look(Says::Nothing));
+            return is_plain.then_some(begin.look(Says::Nothing));
         };
-        let id = ShortId::at_a_glance(id).filter(|id| year.is_none_or(|year| id.is_of_year(year)))?;
+        let id = ShortId::at_a_glance(id).filter(|id| begin.year.is_none_or(|year| id.is_of_year(year)))?;
         let (says, rest) = self.ordinary.mail(id, text)?;
-        (!in_json || is_as_it_stands(rest)).then_some(look(says))
+        (!in_json || is_as_it_stands(rest)).then_some(begin.look(says))
     }
 
     /// What a line says that was taken apart, whatever it begins with, if its text is ordinary.
@@ -286,10 +300,9 @@ fn behind_mark(text: &[u8]) -> Option<&[u8]> {
 
 /// An entry from its queue id on: `6AND15V7014029 … a=a/eom`.
 #[inline(always)]
-fn entry(rest: &[u8], at: i64) -> Option<Look> {
+fn entry(rest: &[u8], begin: Begin) -> Option<Look> {
     let id = ShortId::at_a_glance(rest.first_chunk()?).filter(|_| rest.get(14) == Some(&b' '))?;
-    let look = Look { log: LineKind::MessageLog, says: Says::Much(id), home: Home::default(), at };
-    ordinary::is_verdict(rest).then_some(look)
+    ordinary::is_verdict(rest).then_some(begin.look(Says::Much(id)))
 }
 
 /// The first bytes of what was looked at last.
@@ -314,7 +327,7 @@ const WORDS: usize = 16;
 
 impl Default for Head {
     fn default() -> Head {
-        let begin = Begin { log: LineKind::Mail, home: Home::default(), at: 0, end: 0, year: None };
+        let begin = Begin::new(LineKind::Mail, Home::default(), 0, 0, None);
         Head {
             bytes: [0; HEAD],
             count: 0,

@@ -19,8 +19,9 @@ pub(super) struct Lists {
     /// was written long ago. The lowest bit is always set: 0 is none.
     entries: Box<[u32]>,
     tag_bits: u32,
-    /// Places are multiples of this power of two.
+    /// Places are multiples of this power of two, which has so many bits below it.
     shift: u32,
+    rest: usize,
     /// The entries that are looked at next for what was overwritten.
     next: usize,
 }
@@ -37,14 +38,13 @@ impl Lists {
     pub(super) fn new(ring: usize) -> Lists {
         let count = (ring / BYTES_PER_LIST).next_power_of_two();
         let (tag_bits, shift) = bits(ring as u64);
-        Lists { entries: vec![0; count].into(), tag_bits, shift, next: 0 }
+        Lists { entries: vec![0; count].into(), tag_bits, shift, rest: (1 << shift) - 1, next: 0 }
     }
 
     /// The next place at or behind some bytes.
     #[inline(always)]
     pub(super) fn round(&self, bytes: usize) -> usize {
-        let rest = (1 << self.shift) - 1;
-        (bytes + rest) & !rest
+        (bytes + self.rest) & !self.rest
     }
 
     /// Puts a record at the end of its list; gives the place of the one before.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Input;
 use crate::peek::LineKind;
-use crate::queue_id::{self, QueueId, ShortId};
+use crate::queue_id::{QueueId, Second, ShortId};
 
 use super::lists::Lists;
 use super::names::Home;
@@ -51,8 +51,8 @@ pub(crate) struct Record<'a> {
 pub(crate) struct Key {
     /// Never [`TAKEN`].
     number: u32,
-    /// See [`QueueId::age`].
-    age: u64,
+    /// That of the message.
+    second: Second,
 }
 
 /// The records, within a number of bytes.
@@ -66,7 +66,7 @@ pub(crate) struct Passed {
     head: u64,
     /// The place of the oldest record.
     tail: u64,
-    /// The youngest message of all, and of those of which something was given up, see [`QueueId::age`].
+    /// The ages of the youngest message of all, and of those of which something was given up, see [`Second::age`].
     youngest: u64,
     lost: u64,
 }
@@ -78,7 +78,9 @@ struct Block {
     bytes: Box<[u8]>,
     /// How many of the records are entries.
     entries: u64,
-    /// The youngest message of a record.
+    /// Of the last record's message.
+    second: Second,
+    /// The age of the youngest message.
     age: u64,
 }
 
@@ -92,7 +94,7 @@ struct Header {
     before: u64,
     number: u32,
     secs: u32,
-    /// Of a mail line the age of its message, of an entry its `seq`.
+    /// Of a mail line the second of its message, of an entry its `seq`.
     word: u64,
 }
 
@@ -125,14 +127,14 @@ impl Key {
 
 impl From<&QueueId> for Key {
     fn from(id: &QueueId) -> Key {
-        Key { number: (id.number() >> 32) as u32 | 1, age: id.age() }
+        Key { number: (id.number() >> 32) as u32 | 1, second: id.second() }
     }
 }
 
 impl From<ShortId> for Key {
     #[inline]
     fn from(id: ShortId) -> Key {
-        Key { number: (id.number() >> 32) as u32 | 1, age: id.age() }
+        Key { number: (id.number() >> 32) as u32 | 1, second: id.second() }
     }
 }
 
@@ -209,7 +211,7 @@ impl Passed {
     /// be here all the same: to search for it would cost more than to keep one more of its lines.
     #[inline(always)]
     pub(crate) fn knows(&self, key: Key, home: Home) -> bool {
-        self.last(key.number).is_some_and(|header| header.home == home && header.word == key.age)
+        self.last(key.number).is_some_and(|header| header.home == home && header.word == key.second.to_bits())
     }
 
     /// The time of the last record of a message of some hosts, in seconds, where no other's came behind it.
@@ -236,7 +238,7 @@ impl Passed {
         if !self.has_place_for(record.input) {
             return u64::from(record.log == LineKind::MessageLog);
         }
-        let word = if record.log == LineKind::Mail { key.age } else { record.seq };
+        let word = if record.log == LineKind::Mail { key.second.to_bits() } else { record.seq };
         let header = Header {
             length: 0,
             kind: kind(record.log, record.input) | if record.is_read { READ } else { 0 },
@@ -246,11 +248,11 @@ impl Passed {
             secs: record.secs,
             word,
         };
-        self.add(header, key.age, bytes(record.input))
+        self.add(header, key.second, bytes(record.input))
     }
 
     #[inline(always)]
-    fn add(&mut self, header: Header, age: u64, bytes: &[u8]) -> u64 {
+    fn add(&mut self, header: Header, second: Second, bytes: &[u8]) -> u64 {
         let block = self.block_bytes as u64;
         let room = block - (self.head & (block - 1));
         let mut forgotten = 0;
@@ -262,10 +264,15 @@ impl Passed {
         let before = self.lists.push(header.number, self.head, self.tail).map_or(0, |place| place + 1);
         let (index, offset) = (self.block(self.head), self.offset(self.head));
         let block = &mut self.blocks[index];
-        // What is no id names no time.
-        if age > block.age && queue_id::is_time(age) {
-            block.age = age;
-            self.youngest = self.youngest.max(age);
+        // Most often it is the one before.
+        if second != block.second {
+            block.second = second;
+            let age = second.age();
+            // What is no id names no time.
+            if age > block.age && second.is_time() {
+                block.age = age;
+                self.youngest = self.youngest.max(age);
+            }
         }
         block.entries += u64::from(header.log() == LineKind::MessageLog);
         let header = Header { length: bytes.len() as u32, before, ..header };
@@ -286,6 +293,7 @@ impl Passed {
         if block.bytes.is_empty() {
             block.bytes = vec![0; self.block_bytes].into();
         }
+        block.second = Second::default();
         self.lost = self.lost.max(std::mem::take(&mut block.age));
         let others = (BLOCKS - 1) * self.block_bytes;
         self.tail = self.tail.max(self.head.saturating_sub(others as u64));
@@ -295,7 +303,7 @@ impl Passed {
 
     /// Whether something about the message may have been given up unread.
     pub(crate) fn may_have_lost(&self, key: Key) -> bool {
-        self.lost > 0 && key.age <= self.lost
+        self.lost > 0 && key.second.age() <= self.lost
     }
 
     /// The records of a message, the latest first, and the place of each; perhaps some of others.
@@ -396,9 +404,9 @@ impl Passed {
         (passed.youngest, passed.lost) = (stored.youngest, stored.lost);
         for StoredRecord { kind, home, number, secs, word, bytes } in stored.records {
             if passed.size(bytes.len()) <= passed.block_bytes {
-                // Of an entry the age of its message is not known any more.
-                let age = if kind & ENTRY == 0 { word } else { stored.youngest };
-                passed.add(Header { length: 0, kind, home, before: 0, number, secs, word }, age, &bytes);
+                // Of an entry it is not known any more.
+                let second = if kind & ENTRY == 0 { Second::from_bits(word) } else { Second::of_age(stored.youngest) };
+                passed.add(Header { length: 0, kind, home, before: 0, number, secs, word }, second, &bytes);
             }
         }
         passed

@@ -21,7 +21,7 @@ use super::store::{self, Store};
 use super::waits::{Wait, Waits};
 
 /// Raised with every change of what is stored.
-const FORMAT: &str = concat!("abort-reason ", env!("CARGO_PKG_VERSION"), " 13");
+const FORMAT: &str = concat!("abort-reason ", env!("CARGO_PKG_VERSION"), " 14");
 
 #[derive(Serialize, Deserialize)]
 struct Snapshot {

@@ -63,7 +63,8 @@ impl Join {
         let is_named = || line.program.is_empty() || self.programs.is_named(&self.config.mail_programs, line.program);
         let Some(stamp) = line.time.filter(|_| home != NAMELESS && is_named()) else { return false };
         let Some(time) = self.hosts.clocks_mut(home).time(stamp, id.id().utc_secs()) else { return false };
-        let look = Look { log: LineKind::Mail, says, home, at: time.ms() };
+        let at = time.ms();
+        let look = Look { log: LineKind::Mail, says, home, at, secs: at.div_euclid(1_000) };
         // Without the record around it, which may be far longer: all else that it says is known.
         let passed = self.pass_mail_line(&look, Input::Line(text), |_, _| line.pid);
         self.stats.unread += u64::from(passed);
@@ -157,7 +158,6 @@ impl Join {
         if !ring.has_place_for(input) {
             return false;
         }
-        let secs = look.at.div_euclid(1_000) as u32;
         let key = Key::from(id);
         let clocks = self.hosts.clocks(home);
         // Two hosts may have one id.
@@ -170,7 +170,7 @@ impl Join {
             LineKind::MessageLog => {
                 (clocks.mail.latest.is_some() || home == NAMELESS && self.hosts.are_named())
                     && match self.lines.last_time(key, is_of).or_else(|| known(self.slot(id, home).mail_secs)) {
-                        Some(mail_secs) => !clocks.is_known(look.at.div_euclid(1_000), mail_secs.into()),
+                        Some(mail_secs) => !clocks.is_known(look.secs, mail_secs.into()),
                         None => clocks.wants_behind_others(key),
                     }
             }
@@ -178,7 +178,7 @@ impl Join {
         if wanted {
             self.compare_logs(look, id, home);
         }
-        let record = Record { log: look.log, input, home, secs, seq: 0, is_read: false };
+        let record = Record { log: look.log, input, home, secs: look.secs as u32, seq: 0, is_read: false };
         if look.log == LineKind::Mail {
             self.lines.push(key, record);
         } else {
