@@ -3,6 +3,8 @@
 //! sendmail 8.10 and later writes `Y M D h m s N N pid`: one character each for the parts of a UTC time, one or two of
 //! a sequence in base 60, and the process id in five to seven digits (sendmail's `queue.c`, `assign_queueid`).
 
+#![allow(clippy::inline_always, reason = "an interpreter pays dearly for each call, and this is run for every record")]
+
 use serde::{Deserialize, Serialize};
 
 use crate::hash::{SEED, mix};

@@ -4,6 +4,8 @@
 //! taking it out and putting it back, so that place and weight are always those of what it holds. Places that it had
 //! before stay in `order`, and are no group's: to search for them would cost more than to pass them over.
 
+#![allow(clippy::inline_always, reason = "an interpreter pays dearly for each call, and this is run for every record")]
+
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
