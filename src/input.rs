@@ -79,7 +79,7 @@ impl<'a> Reading<'a> {
 /// Reads what was handed in; `None` if it is no JSON object or holds no line.
 pub(crate) fn read<'a>(config: &Config, input: Input<'a>) -> Option<Reading<'a>> {
     let bytes = match input {
-        Input::Line(line) => return Some(Reading { line: Cow::Borrowed(line), ..Reading::default() }),
+        Input::Line(line) => return Some(Reading { line: Cow::Borrowed(bare(line)), ..Reading::default() }),
         Input::Record(bytes) => bytes,
     };
     let mut reading = Reading::default();
@@ -97,11 +97,11 @@ pub(crate) fn read<'a>(config: &Config, input: Input<'a>) -> Option<Reading<'a>>
         match Field::of(config, key) {
             Some(Field::Line(at)) => {
                 if at < best
-                    && let Some(line) = json::string(value)
+                    && let Some((line, before)) = line(value)
                 {
                     best = at;
-                    let quote = members.position() - 1;
-                    reading.place = matches!(line, Cow::Borrowed(_)).then(|| quote - line.len()..quote);
+                    let start = members.position() - value.len() + before;
+                    reading.place = matches!(line, Cow::Borrowed(_)).then(|| start..start + line.len());
                     reading.line = line;
                 }
             }
@@ -113,6 +113,41 @@ pub(crate) fn read<'a>(config: &Config, input: Input<'a>) -> Option<Reading<'a>>
         }
     }
     (members.complete() && best < usize::MAX).then_some(reading)
+}
+
+/// The line in a string, and where in it that begins, if it stands there as it is.
+fn line(value: &[u8]) -> Option<(Cow<'_, [u8]>, usize)> {
+    let text = without_ends(value.strip_prefix(b"\"")?.strip_suffix(b"\"")?);
+    if json::is_plain(text) {
+        let line = bare(text);
+        return Some((Cow::Borrowed(line), 1 + behind_mark(text)));
+    }
+    let line = json::string(value)?;
+    Some((Cow::Owned(bare(&line).to_vec()), 0))
+}
+
+/// What stands in a string before the line ends behind it, as they are escaped: many shippers keep them.
+fn without_ends(mut text: &[u8]) -> &[u8] {
+    // Where the backslash is escaped itself, another one is left, and the whole is unescaped.
+    while let [rest @ .., b'\\', b'n' | b'r' | b't'] = text {
+        text = rest;
+    }
+    text
+}
+
+/// The mark that some systems put before UTF-8.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Where the line begins behind it.
+pub(crate) fn behind_mark(text: &[u8]) -> usize {
+    if text.starts_with(MARK) { MARK.len() } else { 0 }
+}
+
+/// A line without what is no part of it: that mark, and control characters behind it, line ends above all.
+pub(crate) fn bare(text: &[u8]) -> &[u8] {
+    let text = &text[behind_mark(text)..];
+    let end = text.iter().rposition(|byte| !byte.is_ascii_control()).map_or(0, |last| last + 1);
+    &text[..end]
 }
 
 fn source(config: &Config, value: &[u8]) -> Source {
@@ -157,6 +192,28 @@ mod tests {
             record(r#"{"time":"Nov 23 13:01:05","__REALTIME_TIMESTAMP":"1795438865022833","message":"x"}"#).unwrap();
         assert!(matches!(reading.time, Some(Stamp::Full(_))), "{reading:?}");
         assert_eq!(record(r#"{"time":"Nov 23 13:01:05 2025","message":"x"}"#).unwrap().time, None);
+    }
+
+    #[test]
+    fn what_is_no_part_of_a_line() {
+        for (value, line, place) in [
+            (r"a b\n", "a b", Some(12..15)),
+            (r"a\r\n", "a", Some(12..13)),
+            (r"\u0041\r\n\u0000", "A", None),
+            (r"a\\n", r"a\n", None),
+            (r"a\tb\n", "a\tb", None),
+            ("\u{feff}a ", "a ", Some(15..17)),
+            ("\u{feff}a\u{7f}", "a", Some(15..16)),
+            (r"\ufeffa", "a", None),
+            (r"\n", "", Some(12..12)),
+            ("", "", Some(12..12)),
+        ] {
+            let text = format!("{{\"message\":\"{value}\"}}");
+            let reading = record(&text).unwrap();
+            assert_eq!((&*reading.line, &reading.place), (line.as_bytes(), &place), "{text}");
+            assert!(place.is_none_or(|place| text.as_bytes()[place] == *reading.line), "{text}");
+        }
+        assert_eq!(*read(&Config::default(), Input::Line(b"\xef\xbb\xbfa \r\n\0")).unwrap().line, b"a "[..]);
     }
 
     #[test]

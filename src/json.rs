@@ -94,10 +94,15 @@ impl<'a> Iterator for Members<'a> {
 /// What a string says; `None` if the value is none, or can't be read.
 pub(crate) fn string(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     let inner = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    if ESCAPE.are_absent(inner) || memchr(b'\\', inner).is_none() {
+    if is_plain(inner) {
         return Some(Cow::Borrowed(inner));
     }
     serde_json::from_slice::<Text>(value).ok().map(|Text(text)| Cow::Owned(text))
+}
+
+/// Whether what stands in a string is what it says.
+pub(crate) fn is_plain(text: &[u8]) -> bool {
+    ESCAPE.are_absent(text) || memchr(b'\\', text).is_none()
 }
 
 /// The bytes of a string. Hosts that keep bytes which are no UTF-8 as half a surrogate pair write that as an escape, which

@@ -116,9 +116,10 @@ impl Shape {
             let length = if hole.is_text { END.find(rest)? } else { json::bare_length(rest)? };
             let (value, behind) = rest.split_at_checked(length)?;
             if let Field::Line(_) = hole.field {
-                let start = record.len() - rest.len();
-                reading.place = Some(start..start + length);
-                reading.line = Cow::Borrowed(value);
+                let line = input::bare(value);
+                let start = record.len() - rest.len() + input::behind_mark(value);
+                reading.place = Some(start..start + line.len());
+                reading.line = Cow::Borrowed(line);
             } else {
                 reading.note(hole.field, hole.is_text.then_some(Cow::Borrowed(value)), value);
             }
