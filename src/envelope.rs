@@ -130,6 +130,9 @@ fn behind_comma(text: &[u8]) -> Option<&[u8]> {
     memmem::find(text, b", ").map(|at| &text[at + 2..])
 }
 
+/// The address of a client that came by a UNIX socket, as `sendmail -bs` may.
+const OF_SOCKET: &[u8] = b"[[UNIX: localhost]]";
+
 /// The length of a client's name, where a text begins with one: `user@host [192.0.2.1] (may be forged)`, all but the
 /// address or the host perhaps missing. IDENT answers and host names hold none of the characters that matter here.
 pub(crate) fn client(text: &[u8]) -> Option<usize> {
@@ -139,7 +142,9 @@ pub(crate) fn client(text: &[u8]) -> Option<usize> {
     };
     let mut at = word(text);
     let bracket = if text[at..].starts_with(b" [") { at + 1 } else { at };
-    if text.get(bracket) == Some(&b'[') {
+    if text[bracket..].starts_with(OF_SOCKET) {
+        at = bracket + OF_SOCKET.len();
+    } else if text.get(bracket) == Some(&b'[') {
         let address =
             text[bracket + 1..].iter().take(64).position(|b| !(b.is_ascii_alphanumeric() || b".:".contains(b)))?;
         if text[bracket + 1 + address] != b']' {
@@ -385,6 +390,7 @@ mod tests {
             ("u@mail.example.org [192.0.2.1] (may be forged): x", 46),
             ("[IPv6:2001:db8::1]: x", 18),
             ("localhost, x", 9),
+            ("localhost [[UNIX: localhost]] to LOC after rcpt", 29),
             ("host [192.0.2.1]: VRFY x [1.2.3.4]: y", 16),
         ] {
             assert_eq!(client(text.as_bytes()), Some(length), "{text}");

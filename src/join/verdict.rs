@@ -84,11 +84,12 @@ impl<'g> Judge<'_, 'g> {
             None => (None, Class::Unexplained, Status::Unexplained),
         };
         let filter_line = reason.filter(|line| line.filter.is_some()).or_else(|| {
-            // A refusal without a name, after a filter of this connection had failed.
+            // A refusal without a name, after a filter of this connection had failed: in its place not even MAIL is taken.
+            let is_early = |line: &Evidence| matches!(line.stage, Some(Stage::Connect | Stage::Helo | Stage::Mail));
             self.facts.earlier.filter(|earlier| {
                 class == Class::OtherFilter
                     && earlier.own != Some(true)
-                    && reason.is_some_and(|line| is_in_place_of_a_filter(&line.text))
+                    && reason.is_some_and(|line| is_early(line) && is_in_place_of_a_filter(&line.text))
             })
         });
         let mut evidence: Vec<(&Evidence, Rank)> = reason.map(|line| (line, self.rank(line))).into_iter().collect();
@@ -199,6 +200,11 @@ impl<'g> Judge<'_, 'g> {
         has_recipient && self.lines.iter().any(lost) && !self.lines.iter().any(|line| self.is_own_verdict(line))
     }
 
+    /// Whether something may have ended the transaction of which nobody knows whether it is a client's words.
+    fn may_have_ended(&self) -> bool {
+        self.lines.iter().any(|line| self.role(line) == Role::MayHaveEnded)
+    }
+
     /// How many recipients had been accepted when the envelope ended.
     fn accepted(&self) -> Option<u32> {
         FromLine::parse(self.end()?.text.as_bytes())?.recipients
@@ -207,7 +213,7 @@ impl<'g> Judge<'_, 'g> {
     /// When a verdict ends a transaction.
     fn effect(&self, line: &Evidence) -> Effect {
         let (class, role) = (self.class(line), self.role(line));
-        if class != Class::PolicyRejected && role != Role::Verdict {
+        if class != Class::PolicyRejected && role != Role::Verdict || role == Role::MayHaveEnded {
             return Effect::AtOnce;
         }
         match line.stage {
@@ -270,7 +276,9 @@ impl<'g> Judge<'_, 'g> {
                 refused = refused.or(follows).or(Some(reason));
             } else if rank == Rank::Decisive {
                 let left = client_left(reason.1) && self.role(line) != Role::Text && !self.facts.collected;
-                if left && refused.or(refusal).is_none() && self.left_behind_data() {
+                let may_be_sent_away =
+                    reason.1 == Class::ClientEnded && self.may_have_ended() || self.left_behind_data();
+                if left && refused.or(refusal).is_none() && may_be_sent_away {
                     continue;
                 }
                 return refused.or(refusal).filter(|_| left).or_else(|| self.went_first(line)).or(Some(reason));
@@ -366,16 +374,21 @@ impl<'g> Judge<'_, 'g> {
         // Without a recipient no text is taken.
         let recipients = self.accepted().map_or(self.facts.entry.recipients, |accepted| accepted as usize);
         let none_left = recipients == 0 && !self.facts.collected;
-        let refuses = |line: &Evidence| self.role(line) == Role::RefusesRecipient && !self.may_refuse_any_sender(line);
-        let refused = self.ranked(Rank::Circumstantial).find(|(line, _)| refuses(line));
+        let is_of_recipient = |line: &Evidence| match self.role(line) {
+            Role::RefusesRecipient => !self.may_refuse_any_sender(line),
+            role => role == Role::MayHaveEnded && line.stage == Some(Stage::Rcpt),
+        };
+        let refused = || self.ranked(Rank::Circumstantial).filter(|(line, _)| is_of_recipient(line));
+        // A map that can't be read may have refused nobody.
+        let refused = refused().find(|(_, class)| *class != Class::MtaError).or_else(|| refused().next());
         if let Some(reason) = refused.filter(|_| none_left) {
             return Some(reason);
         }
         // Where no recipient is left, and something was refused of which nobody knows what or by whom, that may be why.
         let of_anybody = |line: &Evidence| self.role(line) == Role::Doubt || self.may_refuse_sender(line);
         let is_doubtful = none_left && self.lines.iter().any(of_anybody);
-        let may_have_ended = !self.has_text() && !is_doubtful && !self.left_behind_data();
-        self.end().filter(|_| may_have_ended).map(|line| (line, Class::ClientEnded))
+        let may_have_left = !self.has_text() && !is_doubtful && !self.left_behind_data() && !self.may_have_ended();
+        self.end().filter(|_| may_have_left).map(|line| (line, Class::ClientEnded))
     }
 
     fn outcome(&self, class: Class) -> Outcome {
@@ -459,5 +472,5 @@ fn is_in_place_of_a_filter(text: &str) -> bool {
         "rejecting commands",
         ", shutdown",
     ];
-    TEXTS.iter().any(|end| text.ends_with(end))
+    !text.starts_with("ruleset=") && TEXTS.iter().any(|end| text.ends_with(end))
 }

@@ -12,7 +12,7 @@ use crate::words::behind_start;
 
 use super::class::{Class, Rank, Stage, Timeout};
 use super::start::{Behind, Named, Start};
-use super::table::{NO_TROUBLE, Role, Rule, STANDARD_RULESETS, TABLE};
+use super::table::{NO_TROUBLE, OF_ADDRESSES, Role, Rule, STANDARD_RULESETS, TABLE};
 
 /// A rule as the matcher uses it: a row of the table, or one of the configuration.
 #[derive(Debug, Clone)]
@@ -273,13 +273,21 @@ impl Matcher {
         })
     }
 
-    /// Some `SYSERR` lines are no evidence; and a header may imitate a refusal in sendmail's line about a quarantine.
+    /// Some `SYSERR` lines are no evidence, nor is what a client wrote; and a header may imitate a refusal in sendmail's line
+    /// about a quarantine.
     fn checked(&self, index: u16, text: &[u8]) -> bool {
         let rule = self.rule(index);
-        if rule.class == Class::PolicyRejected && rule.role == Role::Cause {
+        if rule.role == Role::MayHaveEnded {
+            let said = memmem::rfind(text, b"... ").map_or(&b""[..], |at| &text[at + 4..]);
+            if OF_ADDRESSES.iter().any(|start| said.starts_with(start.as_bytes())) {
+                return false;
+            }
+        }
+        if rule.class == Class::PolicyRejected && matches!(rule.role, Role::Cause | Role::MayHaveEnded) {
             let name = text.strip_prefix(b"ruleset=").unwrap_or_default();
             let name = &name[..memchr::memchr(b',', name).unwrap_or_default()];
-            let of_its_own = STANDARD_RULESETS.iter().any(|ruleset| ruleset.as_bytes() == name);
+            let is_of_text = [&b"check_data"[..], b"check_eoh", b"check_eom"].contains(&name);
+            let of_its_own = !is_of_text && STANDARD_RULESETS.iter().any(|ruleset| ruleset.as_bytes() == name);
             let is_of_header = rule.groups.stage.is_none() && rule.stage.is_none();
             return !(is_quarantine(text) || is_of_header && of_its_own);
         }
@@ -320,7 +328,9 @@ mod tests {
         ];
         for (row, error) in TABLE.iter().flat_map(|row| errors.map(|error| (row, error))) {
             // That a recipient was refused, or something, is true of such a line.
-            let refuses = |index: u16| matches!(matcher.rule(index).role, Role::RefusesRecipient | Role::Doubt);
+            let refuses = |index: u16| {
+                matches!(matcher.rule(index).role, Role::RefusesRecipient | Role::Doubt | Role::MayHaveEnded)
+            };
             for between in ["", "(", " ", ".nouser@example.net", ": y", ", reject=550 y", " (x)"] {
                 let text = format!("{}{between}... {error}", row.example);
                 let found = matcher.find(text.as_bytes()).filter(|found| !refuses(found.rule));

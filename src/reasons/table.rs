@@ -59,6 +59,8 @@ pub enum Role {
     Text,
     /// Something was refused, and nobody knows what: nothing follows from what is not there.
     Doubt,
+    /// A refusal that ends a transaction, or a client's words that look like one: from what the client did then nothing follows.
+    MayHaveEnded,
     /// A filter had the client's connection closed over a recipient. It is not named, and may be PureMessage, which is told to
     /// stop all the same.
     ClosesConnection,
@@ -80,7 +82,7 @@ macro_rules! stages {
 /// A client as sendmail names it: its host, perhaps with an IDENT name before, its address and `(may be forged)` behind.
 macro_rules! client {
     () => {
-        r"[^\s,]*(?: ?\[[0-9A-Za-z.:]+\])?(?: \(may be forged\))?"
+        r"[^\s,]*(?: ?\[(?:[0-9A-Za-z.:]+|\[UNIX: localhost\])\])?(?: \(may be forged\))?"
     };
 }
 
@@ -247,6 +249,11 @@ pub const TABLE: &[Rule<'static>] = &[
         "Milter: unknown=<b@example.net>, reject=421, errormode=4").role(Role::Verdict).ranked(Consequence),
     row("N-08d", OtherFilter, "8.14-8.18", "Milter: unknown={address}, discard", "",
         "Milter: unknown=<b@example.net>, discard").role(Role::Verdict).ranked(Consequence),
+    // Replies that hold `... `, as a client's words may.
+    row("N-04y", RecipientsRejected, ALL, "Milter: to={address}, ", r"reject=421[ -].*\.\.\. .*",
+        "Milter: to=<b@example.net>, reject=421 4.7.0 Too many... bye").role(Role::MayHaveEnded).ranked(Circumstantial).at(Stage::Rcpt),
+    row("N-08y", OtherFilter, "8.14-8.18", "Milter: unknown=", r".*, reject=421[ -].*\.\.\. .*",
+        "Milter: unknown=<b@example.net>, reject=421 4.7.0 Too many... bye").role(Role::MayHaveEnded).ranked(Circumstantial),
     row("N-04r", RecipientsRejected, ALL, "Milter: to={address}, ", r"reject=(?:[2-5]\d\d[ -].*|Command rejected)",
         "Milter: to=<b@example.net>, reject=550 5.7.1 Command rejected").role(Role::RefusesRecipient).ranked(Circumstantial).at(Stage::Rcpt),
     row("N-05", OtherFilter, ALL, "Milter: to={address}, discard", "",
@@ -260,6 +267,10 @@ pub const TABLE: &[Rule<'static>] = &[
         "Milter: cmd=data, reject=550 5.7.1 Command rejected").role(Role::Verdict).ranked(Consequence).at(Stage::Data),
     row("N-07", OtherFilter, ALL, "Milter: data, ", concat!("(?:", reply!(), "|discard)"),
         "Milter: data, reject=554 5.7.1 Command rejected").role(Role::Verdict).ranked(Consequence),
+    row("N-06y", OtherFilter, "8.13-8.18", "Milter: cmd=data, ", r"reject=[2-5]\d\d[ -].*\.\.\. .*",
+        "Milter: cmd=data, reject=550 5.7.1 Rejected... see http://example.net/why").role(Role::MayHaveEnded).ranked(Circumstantial).at(Stage::Data),
+    row("N-07y", OtherFilter, ALL, "Milter: data, ", r"reject=[2-5]\d\d[ -].*\.\.\. .*",
+        "Milter: data, reject=550 5.7.1 Rejected... see http://example.net/why").role(Role::MayHaveEnded).ranked(Circumstantial),
     // The client (srvrsmtp.c, util.c, collect.c).
     row("S-01", PeerDisconnected, ALL, "lost input channel from {client} to ", r"(?:[^.]|\.[^.]){1,60} after (?P<stage>\S+)",
         "lost input channel from relay.example.com [192.0.2.1] to MTA after rcpt"),
@@ -328,6 +339,8 @@ pub const TABLE: &[Rule<'static>] = &[
         "ruleset=check_eoh, arg1=3, arg2=512, relay=relay.example.com [192.0.2.1], reject=554 5.7.1 refused"),
     row("S-09h", PolicyRejected, ALL, "ruleset=", concat!(r"[A-Za-z0-9][A-Za-z0-9_-]*, arg1=.*, relay=", client!(), ", (?:", reply!(), "|discard)"),
         "ruleset=CheckSubject, arg1=I love you, relay=relay.example.com [192.0.2.1], reject=553 5.7.1 refused"),
+    row("S-09y", PolicyRejected, ALL, "ruleset=", r"[A-Za-z0-9][A-Za-z0-9_-]*, arg1=.*, reject=[2-5]\d\d[ -].*\.\.\. .*",
+        "ruleset=check_data, arg1=1, relay=relay.example.com [192.0.2.1], reject=550 5.7.1 Refused... see http://example.net/why").role(Role::MayHaveEnded).ranked(Circumstantial),
     row("S-08t", FilterFailureSuspected, ALL, "Please try again later", "",
         "Please try again later").role(Role::Verdict).ranked(Circumstantial),
     row("S-08x", FilterFailureSuspected, "8.13-8.18", "closing connection", "",
@@ -363,7 +376,7 @@ pub const TABLE: &[Rule<'static>] = &[
     row("C-21", MtaError, ALL, "SYSERR(", concat!(user!(), "(?:Out of disk space for temp file|collect: Cannot write|collect: bfcommit|Cannot (?:create|reopen) (?:[^ ]*/)?df[0-9A-Za-z]|queueup: cannot)", text!()),
         "SYSERR(root): collect: Cannot write ./df6ANCgptt025619 (bfcommit, uid=0, gid=51): No space left on device"),
     // Without a map no more than the recipient is refused that it was asked for.
-    row("E-01m", MtaError, ALL, "SYSERR(", concat!(user!(), "[a-z]+ map \"[^\"]*\": ", text!()),
+    row("E-01m", MtaError, ALL, "SYSERR(", concat!(user!(), r#"(?:[a-z]+ map "[^"]*": |[a-z]+_?map_lookup|Error (?:in ldap_search|getting LDAP )|\S+ failed to [^:]{1,100} in map )"#, text!()),
         "SYSERR(root): hash map \"access\": missing map file /etc/mail/access.db: No such file or directory").role(Role::RefusesRecipient).ranked(Circumstantial),
     row("E-01", MtaError, ALL, "SYSERR(", concat!(user!(), ".", text!()),
         "SYSERR(root): Can't create transcript file ./xf6ANCgptt025619: No space left on device").ranked(Circumstantial).role(Role::Trouble),
@@ -393,6 +406,29 @@ pub(crate) const NO_TROUBLE: &[&str] = &[
     "dequeue",
     "readqf",
     "orderq",
+];
+
+/// What sendmail says of an address behind `... `: what stands before it is in a client's words.
+pub(crate) const OF_ADDRESSES: &[&str] = &[
+    "User unknown",
+    "Relaying denied",
+    "Unbalanced ",
+    "Address ",
+    "Syntax error",
+    "8-bit character",
+    "Illegal character",
+    "Invalid ",
+    "Colon illegal",
+    "Hostname required",
+    "Domain ",
+    "Real domain",
+    "List:; syntax",
+    "Cannot ",
+    "User address required",
+    "non-ASCII recipient",
+    "aliasing/forwarding",
+    "prescan: ",
+    "cataddr: ",
 ];
 
 /// sendmail's own rulesets, which check no header.
