@@ -154,6 +154,35 @@ fn a_signal_to_end_lets_go_of_what_is_held() {
     }
 }
 
+/// Whatever was read before the signal leaves, also where nobody takes it for a while.
+#[cfg(unix)]
+#[test]
+fn a_signal_to_end_loses_nothing_that_was_read() {
+    use std::io::{Read, Seek};
+
+    use rustix::process::{Pid, Signal, kill_process};
+    let folder = Folder::new();
+    let lines: String = (0..200_000).map(|n| format!("{{\"number\":{n},\"message\":\"x\"}}\n")).collect();
+    // The place in a file is one and the same here and there.
+    let mut input = std::fs::File::open(folder.file("records", &lines)).unwrap();
+    let mut child =
+        pipe().stdin(input.try_clone().unwrap()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let began = Instant::now();
+    let mut read = 0;
+    while read == 0 || input.stream_position().unwrap() != read {
+        read = input.stream_position().unwrap();
+        assert!(began.elapsed() < PATIENCE, "{read}");
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let mut written = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut written).unwrap();
+    assert!(child.wait().unwrap().success());
+    let read = usize::try_from(input.stream_position().unwrap()).unwrap();
+    assert!(read < lines.len() && written == lines[..read], "{} of {read} bytes", written.len());
+}
+
 /// `pipe` with a component made for the test.
 fn broken_pipe(folder: &Folder, bodies: &broken::Bodies) -> Command {
     let mut command = program();

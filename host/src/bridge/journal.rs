@@ -4,18 +4,21 @@
 //! since. One commit holds what requests brought, what the component made of it, and what it let go of: all of it happened
 //! or nothing, and the requests are answered accordingly.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
+use super::parcel::{Parcel, ParcelKind};
+
 /// What went in since the snapshot, in order.
 const INPUT: TableDefinition<'_, u64, (u64, u64, &[u8])> = TableDefinition::new("input");
 /// Events that the component keeps, by ticket: whether they have left, and their bytes.
 const KEPT: TableDefinition<'_, u64, (bool, &[u8])> = TableDefinition::new("kept");
-/// What the destination has not accepted yet, in order: each the events of a request, and whether nobody would take them.
-const OUTBOX: TableDefinition<'_, u64, (bool, &[u8])> = TableDefinition::new("outbox");
+/// What the destination has not accepted yet, in order: each the events of a request, and what they are, see [`Parcel`].
+const OUTBOX: TableDefinition<'_, u64, (u8, &[u8])> = TableDefinition::new("outbox");
 /// Names of the requests that were taken, and the same in order.
 const TAKEN: TableDefinition<'_, &[u8], u64> = TableDefinition::new("taken");
 const TAKEN_ORDER: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("taken_order");
@@ -23,7 +26,7 @@ const TAKEN_ORDER: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("taken
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 
 /// Raised with every change of what is stored.
-const FORMAT: &[u8] = b"abort-reason journal 1";
+const FORMAT: &[u8] = b"abort-reason journal 2";
 /// How many requests are remembered, to recognise those that come again.
 const REMEMBERED: u64 = 20_000;
 /// Bytes of the file that redb keeps in memory.
@@ -77,11 +80,9 @@ pub(super) struct Kept {
 pub(super) struct Change {
     pub input: Vec<Input>,
     pub keep: Vec<Kept>,
-    pub left: Vec<u64>,
+    pub left: BTreeSet<u64>,
     pub release: Vec<u64>,
-    pub outbox: Vec<Vec<u8>>,
-    /// Events for the dead-letter file, in the same way.
-    pub dead: Vec<Vec<u8>>,
+    pub outbox: Vec<Parcel>,
     /// Entries of the outbox that the destination has accepted.
     pub accepted: Vec<u64>,
     /// Names of the requests that were taken.
@@ -100,7 +101,6 @@ impl Change {
             && self.left.is_empty()
             && self.release.is_empty()
             && self.outbox.is_empty()
-            && self.dead.is_empty()
             && self.accepted.is_empty()
             && self.taken.is_empty()
             && self.snapshot.is_none()
@@ -137,9 +137,7 @@ pub(super) struct Outbox(Shared);
 #[derive(Debug, PartialEq)]
 pub(super) struct Entry {
     pub number: u64,
-    /// Nobody would take it.
-    pub dead: bool,
-    pub events: Vec<u8>,
+    pub parcel: Parcel,
 }
 
 /// The store. A failure of the disk closes it, whoever met it; who writes it opens it again.
@@ -284,8 +282,9 @@ impl Outbox {
             let read = database.begin_read()?;
             let first = read.open_table(OUTBOX)?.range(last + 1..)?.next().transpose()?;
             Ok(first.map(|(number, value)| {
-                let (dead, events) = value.value();
-                Entry { number: number.value(), dead, events: events.to_vec() }
+                let (kind, events) = value.value();
+                let parcel = Parcel { kind: ParcelKind::of(kind), events: events.to_vec() };
+                Entry { number: number.value(), parcel }
             }))
         })
     }
@@ -324,9 +323,8 @@ fn write(database: &Database, change: &Change, mut next: Next, mut sizes: Sizes)
             }
         }
         let mut outbox = write.open_table(OUTBOX)?;
-        let alive = change.outbox.iter().map(|events| (false, events));
-        for (dead, events) in alive.chain(change.dead.iter().map(|events| (true, events))) {
-            outbox.insert(next.outbox, (dead, events.as_slice()))?;
+        for Parcel { kind, events } in &change.outbox {
+            outbox.insert(next.outbox, (*kind as u8, events.as_slice()))?;
             next.outbox += 1;
             sizes.outbox += events.len() as u64;
         }
@@ -425,11 +423,15 @@ mod tests {
         Kept { ticket, left, event: event.into() }
     }
 
+    fn plain(events: &[u8]) -> Parcel {
+        Parcel { events: events.to_vec(), ..Parcel::default() }
+    }
+
     #[test]
     fn a_failure_closes_it_until_it_is_opened_again() {
         let folder = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(folder.path()).unwrap();
-        let change = Change { outbox: vec![b"first".to_vec()], ..Change::default() };
+        let change = Change { outbox: vec![plain(b"first")], ..Change::default() };
         journal.commit(&change).unwrap();
         // As a read of the outbox meets it.
         let failed = journal.outbox().0.with(|_| Err::<(), _>(JournalError::Store("the disk".to_owned())));
@@ -449,7 +451,7 @@ mod tests {
         let change = Change {
             input: vec![input.clone()],
             keep: vec![kept(1, false, "abort"), kept(2, true, "line"), kept(3, false, "entry")],
-            outbox: vec![b"first".to_vec(), b"second".to_vec()],
+            outbox: vec![plain(b"first"), plain(b"second")],
             taken: vec![b"name".to_vec()],
             next_ticket: Some(4),
             now_ms: Some(7),
@@ -457,7 +459,7 @@ mod tests {
         };
         journal.commit(&change).unwrap();
         assert_eq!(journal.last_outgoing(), 2);
-        let change = Change { release: vec![2], left: vec![3, 9], accepted: vec![1], ..Change::default() };
+        let change = Change { release: vec![2], left: BTreeSet::from([3, 9]), accepted: vec![1], ..Change::default() };
         journal.commit(&change).unwrap();
         journal.reopen().unwrap();
         drop(journal);
@@ -465,10 +467,7 @@ mod tests {
         assert_eq!(journal.state().unwrap(), State { snapshot: None, input: vec![input], next_ticket: 4, now_ms: 7 });
         assert_eq!(journal.all_kept().unwrap(), [kept(1, false, "abort"), kept(3, true, "entry")]);
         assert_eq!((journal.kept(2).unwrap(), journal.kept(1).unwrap()), (None, Some(kept(1, false, "abort"))));
-        assert_eq!(
-            journal.outbox().after(0).unwrap(),
-            Some(Entry { number: 2, dead: false, events: b"second".to_vec() })
-        );
+        assert_eq!(journal.outbox().after(0).unwrap(), Some(Entry { number: 2, parcel: plain(b"second") }));
         assert_eq!(journal.sizes, Sizes { input: 6 + 64, kept: 10, outbox: 6 });
         assert!(journal.has_taken(b"name").unwrap() && !journal.has_taken(b"other").unwrap());
         journal.commit(&Change { snapshot: Some(b"state".to_vec()), accepted: vec![2], ..Change::default() }).unwrap();
@@ -476,11 +475,16 @@ mod tests {
         let mut journal = Journal::open(folder.path()).unwrap();
         let state = State { snapshot: Some(b"state".to_vec()), input: Vec::new(), next_ticket: 4, now_ms: 7 };
         assert_eq!(journal.state().unwrap(), state);
-        journal.commit(&Change { outbox: vec![b"third".to_vec()], ..Change::default() }).unwrap();
+        journal
+            .commit(&Change {
+                outbox: vec![Parcel { kind: ParcelKind::Later, ..plain(b"third") }],
+                ..Change::default()
+            })
+            .unwrap();
         assert_eq!(journal.last_outgoing(), 3);
         assert_eq!(
             journal.outbox().after(2).unwrap(),
-            Some(Entry { number: 3, dead: false, events: b"third".to_vec() })
+            Some(Entry { number: 3, parcel: Parcel { kind: ParcelKind::Later, ..plain(b"third") } })
         );
     }
 }

@@ -12,8 +12,9 @@ use tracing::error;
 
 use super::journal::{Change, Input, Journal, Kept};
 use super::metrics::Metrics;
+use super::parcel::{Outgoing, ParcelKind};
 use super::quiet::Quiet;
-use super::request::{Incoming, Kind, Outgoing, Request};
+use super::request::{Incoming, Kind, Request};
 use super::wire;
 use crate::sandbox::{Component, Disposition, Limits, Output, Sandbox, SandboxError};
 
@@ -169,7 +170,7 @@ impl Keeper {
         if self.give(Given::default(), now_ms, &mut change, &mut outgoing)? {
             self.failed_advances = 0;
             change.now_ms = (!change.input.is_empty()).then_some(now_ms);
-            change.outbox = outgoing.into_requests();
+            change.outbox = outgoing.into_parcels();
         } else {
             self.failed_advances += 1;
             self.escalate(self.failed_advances, PATIENCE_WITH_TIME)?;
@@ -218,12 +219,12 @@ impl Keeper {
     fn attempt(&mut self, requests: &[Request], accepted: &[u64]) -> Result<Option<Change>> {
         let now_ms = self.now_ms();
         let mut change = change_for(requests, accepted);
-        let (mut outgoing, mut dead) = (Outgoing::default(), Outgoing::default());
+        let mut outgoing = Outgoing::default();
         let mut batch = Given::default();
         for Incoming { event, kind } in requests.iter().flat_map(|request| &request.events) {
             match kind {
-                Kind::Broken => dead.push(event),
-                Kind::Other => outgoing.push(event),
+                Kind::Broken => outgoing.push(ParcelKind::Dead, event),
+                Kind::Other => outgoing.push(ParcelKind::Plain, event),
                 Kind::Log(json) => {
                     if batch.is_full() && !self.give(std::mem::take(&mut batch), now_ms, &mut change, &mut outgoing)? {
                         return Ok(None);
@@ -238,7 +239,7 @@ impl Keeper {
         if !self.give(batch, now_ms, &mut change, &mut outgoing)? {
             return Ok(None);
         }
-        (change.outbox, change.dead) = (outgoing.into_requests(), dead.into_requests());
+        change.outbox = outgoing.into_parcels();
         (change.next_ticket, change.now_ms) = (Some(self.next_ticket), Some(now_ms));
         let input: u64 = change.input.iter().map(|input| input.lines.len() as u64).sum();
         if self.journal.sizes.input + input > self.snapshot_at {
@@ -273,7 +274,7 @@ impl Keeper {
         for ((event, disposition), ticket) in originals.iter().zip(dispositions).zip(first_ticket..) {
             let forward = disposition.contains(Disposition::FORWARD);
             if forward {
-                outgoing.push(event);
+                outgoing.push(ParcelKind::Plain, event);
             }
             if disposition.contains(Disposition::KEEP) {
                 change.keep.push(Kept { ticket, left: forward, event: event.clone() });
@@ -287,19 +288,19 @@ impl Keeper {
     /// Lets requests pass without the component.
     fn pass(&mut self, requests: &[Request], accepted: &[u64]) -> Result<()> {
         let mut change = change_for(requests, accepted);
-        let (mut outgoing, mut dead) = (Outgoing::default(), Outgoing::default());
+        let mut outgoing = Outgoing::default();
         let mut logs = 0;
         for Incoming { event, kind } in requests.iter().flat_map(|request| &request.events) {
             match kind {
-                Kind::Broken => dead.push(event),
-                Kind::Other => outgoing.push(event),
+                Kind::Broken => outgoing.push(ParcelKind::Dead, event),
+                Kind::Other => outgoing.push(ParcelKind::Plain, event),
                 Kind::Log(_) => {
-                    outgoing.push(event);
+                    outgoing.push(ParcelKind::Plain, event);
                     logs += 1;
                 }
             }
         }
-        (change.outbox, change.dead) = (outgoing.into_requests(), dead.into_requests());
+        change.outbox = outgoing.into_parcels();
         self.commit(&change)?;
         self.metrics.passed_without.inc_by(logs);
         Ok(())
@@ -311,18 +312,23 @@ impl Keeper {
         for output in made.outputs {
             let ticket = output.ticket;
             self.metrics.issued(&output.data);
-            let original = match ticket.checked_sub(first_ticket).and_then(|index| events.get(index as usize)) {
-                Some(event) => Some(event.clone()),
-                None if ticket == 0 => None,
+            // Whether something about it may have left before: a record of the component's own is a later word, mostly.
+            let (original, has_left) = match ticket.checked_sub(first_ticket).and_then(|at| events.get(at as usize)) {
+                Some(event) => (Some(event.clone()), find(&mut change.keep, ticket).is_some_and(|kept| kept.left)),
+                None if ticket == 0 => (None, true),
                 None => match find(&mut change.keep, ticket) {
-                    Some(kept) => Some(kept.event.clone()),
-                    None => self.journal.kept(ticket).inspect_err(|_| self.sandbox = None)?.map(|kept| kept.event),
+                    Some(kept) => (Some(kept.event.clone()), kept.left),
+                    None => match self.journal.kept(ticket).inspect_err(|_| self.sandbox = None)? {
+                        Some(kept) => (Some(kept.event), kept.left || change.left.contains(&ticket)),
+                        None => (None, true),
+                    },
                 },
             };
+            let kind = if has_left { ParcelKind::Later } else { ParcelKind::Plain };
             match original {
-                Some(original) => outgoing.push(&wire::changed(&original, &output.data)),
+                Some(original) => outgoing.push(kind, &wire::changed(&original, &output.data)),
                 None => match wire::own(&output.data) {
-                    Some(event) => outgoing.push(&event),
+                    Some(event) => outgoing.push(kind, &event),
                     None => {
                         self.metrics.unusable_outputs.inc();
                     }
@@ -330,7 +336,7 @@ impl Keeper {
             }
             match find(&mut change.keep, ticket) {
                 Some(kept) => kept.left = true,
-                None if ticket != 0 && ticket < first_ticket => change.left.push(ticket),
+                None if ticket != 0 && ticket < first_ticket => _ = change.left.insert(ticket),
                 None => {}
             }
         }

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `settings` | the keys: file, options, environment |
 //! | `wire` | Vector's events, and the JSON that a component sees of them |
-//! | `request` | requests that came in, and those that go out |
+//! | `request`, `parcel` | requests that came in, and those that go out |
 //! | `server` | the end that Vector calls |
 //! | `worker` | the thread that owns component and journal; groups requests |
 //! | `keeper` | the component and the journal as one |
@@ -60,6 +60,7 @@ mod destination;
 mod journal;
 mod keeper;
 mod metrics;
+mod parcel;
 mod quiet;
 mod request;
 mod sender;

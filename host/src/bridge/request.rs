@@ -1,15 +1,10 @@
-//! A request of Vector's sink, looked at; and the requests that the destination is given.
+//! A request of Vector's sink, looked at.
 
 use abort_reason_explain::LONGEST_LINE;
-use bytes::{BufMut, Bytes};
-use prost::encoding::{WireType, encode_key, encode_varint};
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::wire::{self, Looked};
-
-/// What the destination is given at a time, at most; one event more, however large.
-const MOST_EVENTS: usize = 1_000;
-const MOST_BYTES: usize = 1 << 20;
 
 /// Bytes of a request whose events all stand beside their JSON, which is up to six times as long.
 const SMALL: usize = 4 << 20;
@@ -74,56 +69,9 @@ impl Request {
     }
 }
 
-/// Puts events together to requests, each the bytes of a `PushEventsRequest`.
-#[derive(Debug, Default)]
-pub(super) struct Outgoing {
-    requests: Vec<Vec<u8>>,
-    events: usize,
-}
-
-impl Outgoing {
-    pub(super) fn push(&mut self, event: &Bytes) {
-        let room = self.requests.last().is_some_and(|last| self.events < MOST_EVENTS && last.len() < MOST_BYTES);
-        if !room {
-            self.requests.push(Vec::new());
-            self.events = 0;
-        }
-        if let Some(last) = self.requests.last_mut() {
-            encode_key(1, WireType::LengthDelimited, last);
-            encode_varint(event.len() as u64, last);
-            last.put_slice(event);
-            self.events += 1;
-        }
-    }
-
-    pub(super) fn into_requests(self) -> Vec<Vec<u8>> {
-        self.requests
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use prost::Message;
-
-    use super::super::wire::vector::PushEventsRequest;
     use super::*;
-
-    #[test]
-    fn events_come_out_as_they_went_in() {
-        let event = |size: usize| Bytes::from(vec![b'x'; size]);
-        let mut outgoing = Outgoing::default();
-        let sizes: Vec<usize> = (0..2_500).chain([3 << 20, 0, 1]).collect();
-        sizes.iter().for_each(|size| outgoing.push(&event(*size)));
-        let requests = outgoing.into_requests();
-        assert!(requests.len() > 4);
-        let mut back = Vec::new();
-        for request in requests {
-            let decoded = PushEventsRequest::decode(&request[..]).unwrap();
-            assert!(decoded.events.len() <= MOST_EVENTS);
-            back.extend(decoded.events.iter().map(Bytes::len));
-        }
-        assert_eq!(back, sizes);
-    }
 
     #[test]
     fn a_request_is_known_by_its_events_where_they_have_ids() {

@@ -18,6 +18,7 @@ use super::dead::DeadLetters;
 use super::destination::{Destination, Rejection};
 use super::journal::{Entry, Outbox};
 use super::metrics::Metrics;
+use super::parcel::{Parcel, ParcelKind};
 use super::quiet::Quiet;
 use super::wire::vector::PushEventsRequest;
 use super::wire::{self, Looked};
@@ -48,6 +49,7 @@ impl Sender {
     /// Sends until it is told to stop. Ends otherwise only where it can't go on.
     pub(super) async fn run(mut self, mut stop: watch::Receiver<Stop>) {
         let mut last = 0;
+        let mut next: Option<Entry> = None;
         let told = Told::default();
         let parked = Parked::default();
         let mut under_way = JoinSet::new();
@@ -55,7 +57,12 @@ impl Sender {
             self.outgoing.mark_unchanged();
             let stage = *stop.borrow_and_update();
             while stage != Stop::Finish && under_way.len() < self.concurrency + parked.count() {
-                match self.outbox.after(last) {
+                match next.take().map_or_else(|| self.outbox.after(last), |entry| Ok(Some(entry))) {
+                    // A store that goes by the name of an event is to end with the last word on it.
+                    Ok(Some(entry)) if entry.parcel.kind == ParcelKind::Later && under_way.len() > parked.count() => {
+                        next = Some(entry);
+                        break;
+                    }
                     Ok(Some(entry)) => {
                         last = entry.number;
                         let delivery = Delivery {
@@ -66,7 +73,7 @@ impl Sender {
                             parked: parked.clone(),
                             stop: stop.clone(),
                         };
-                        under_way.spawn(async move { delivery.deliver(&entry).await.then_some(entry.number) });
+                        under_way.spawn(async move { delivery.deliver(&entry.parcel).await.then_some(entry.number) });
                     }
                     Ok(None) => break,
                     Err(error) => {
@@ -169,11 +176,11 @@ impl Told {
 
 impl Delivery {
     /// Whether the entry is settled; otherwise it stays in the journal.
-    async fn deliver(&self, entry: &Entry) -> bool {
-        let Ok(PushEventsRequest { events }) = PushEventsRequest::decode(entry.events.as_slice()) else {
-            return self.bury(&[Bytes::copy_from_slice(&entry.events)], "damaged in the journal").await;
+    async fn deliver(&self, parcel: &Parcel) -> bool {
+        let Ok(PushEventsRequest { events }) = PushEventsRequest::decode(parcel.events.as_slice()) else {
+            return self.bury(&[Bytes::copy_from_slice(&parcel.events)], "damaged in the journal").await;
         };
-        if entry.dead {
+        if parcel.kind == ParcelKind::Dead {
             for event in &events {
                 let cause = match wire::look(event) {
                     Looked::Broken(cause) => cause,

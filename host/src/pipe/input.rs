@@ -4,12 +4,16 @@
 //! the input, the input waits.
 
 use std::io::{self, Read};
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use abort_reason_explain::LONGEST_LINE;
 use memchr::{memchr, memchr_iter, memrchr};
+#[cfg(unix)]
+use rustix::event::{PollFd, PollFlags, poll};
 
 /// Bytes read at a time, at most.
 const READ: usize = 256 * 1024;
@@ -64,11 +68,11 @@ pub(super) struct Input {
 }
 
 impl Input {
-    /// Begins to read `source`, and to listen for signals that ask to end.
-    pub(super) fn start(source: impl Read + Send + 'static) -> io::Result<Input> {
+    /// Begins to read standard input, until it ends or a signal asks to.
+    pub(super) fn start() -> io::Result<Input> {
         let (sender, messages) = sync_channel(WAITING);
-        listen_for_signals(sender.clone())?;
-        thread::Builder::new().name("input".into()).spawn(move || read_all(source, &sender))?;
+        let mut source = Source::open()?;
+        thread::Builder::new().name("input".into()).spawn(move || read_all(&mut source, &sender))?;
         Ok(Input { messages, next: None })
     }
 
@@ -111,10 +115,10 @@ impl From<Message> for Arrival {
     }
 }
 
-fn read_all(mut source: impl Read, sender: &SyncSender<Message>) {
+fn read_all(source: &mut impl Read, sender: &SyncSender<Message>) {
     let mut cutter = Cutter::default();
     let last = loop {
-        match cutter.read(&mut source) {
+        match cutter.read(source) {
             Ok(0) => break Message::End,
             Ok(_) => {
                 while let Some(block) = cutter.cut() {
@@ -180,25 +184,48 @@ impl Cutter {
     }
 }
 
-/// SIGTERM, SIGINT and SIGHUP end the input, so that what is held leaves before the process does. A second one ends the
-/// process at once, as it may be waiting for its reader.
-#[cfg(unix)]
-fn listen_for_signals(sender: SyncSender<Message>) -> io::Result<()> {
-    crate::signals::ask_to_end(&std::sync::Arc::default())?;
-    let mut signals = signal_hook::iterator::Signals::new(crate::signals::to_end())?;
-    let listening = move || {
-        if signals.forever().next().is_some() {
-            let _ = sender.send(Message::End);
-        }
-    };
-    thread::Builder::new().name("signals".into()).spawn(listening)?;
-    Ok(())
+/// Standard input, which SIGTERM, SIGINT and SIGHUP end, so that what is held leaves before the process does: what was read
+/// before them is not lost. A second one ends the process at once, as it may be waiting for its reader.
+struct Source {
+    /// Readable once there was a signal.
+    #[cfg(unix)]
+    ended: UnixStream,
 }
 
-#[cfg(not(unix))]
-#[allow(clippy::needless_pass_by_value, clippy::unnecessary_wraps)]
-fn listen_for_signals(_sender: SyncSender<Message>) -> io::Result<()> {
-    Ok(())
+impl Source {
+    #[cfg(unix)]
+    fn open() -> io::Result<Source> {
+        crate::signals::ask_to_end(&std::sync::Arc::default())?;
+        let (ended, end) = UnixStream::pair()?;
+        for signal in crate::signals::to_end() {
+            signal_hook::low_level::pipe::register(signal, end.try_clone()?)?;
+        }
+        Ok(Source { ended })
+    }
+
+    #[cfg(not(unix))]
+    fn open() -> io::Result<Source> {
+        Ok(Source {})
+    }
+
+    /// Waits for something to read; whether it has ended by a signal.
+    #[cfg(unix)]
+    fn has_ended(&self) -> io::Result<bool> {
+        let stdin = rustix::stdio::stdin();
+        let mut ready = [PollFd::new(&self.ended, PollFlags::IN), PollFd::new(&stdin, PollFlags::IN)];
+        poll(&mut ready, None)?;
+        Ok(!ready[0].revents().is_empty())
+    }
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        #[cfg(unix)]
+        if self.has_ended()? {
+            return Ok(0);
+        }
+        io::stdin().lock().read(buffer)
+    }
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub fn run(options: &cli::Pipe) -> Result<()> {
     let component = Component::load_cached(&path, None).map_err(|error| failed(&error))?;
     let limits = Limits { memory_bytes, call_timeout: options.call_timeout };
     let mut guard = Guard::new(component, settings.json(), limits).map_err(|error| failed(&error))?;
-    let input = Input::start(io::stdin()).map_err(|error| reading(&error))?;
+    let input = Input::start().map_err(|error| reading(&error))?;
     let mut out = Sink::new(io::stdout().lock());
     let done = work(&mut guard, input, &mut out);
     let (failures, passed) = guard.failures();

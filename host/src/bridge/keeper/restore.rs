@@ -4,11 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use bytes::Bytes;
 use tracing::{error, warn};
 
 use super::super::journal::{Change, Kept, State};
-use super::super::request::Outgoing;
+use super::super::parcel::{Outgoing, ParcelKind};
 use super::super::wire;
 use super::{BATCH, Keeper, Made, Result, drain};
 use crate::sandbox::{Disposition, Event, Sandbox, SandboxError, Source};
@@ -74,20 +73,20 @@ impl Keeper {
         let mut left = BTreeSet::new();
         for output in made.outputs.into_iter().filter(|output| output.ticket != 0) {
             if let Some(kept) = self.journal.kept(output.ticket)?.filter(|kept| !kept.left) {
-                outgoing.push(&wire::changed(&kept.event, &output.data));
+                outgoing.push(ParcelKind::Plain, &wire::changed(&kept.event, &output.data));
                 left.insert(kept.ticket);
             }
         }
         for ticket in made.released {
             if let Some(kept) = self.journal.kept(ticket)? {
                 if !kept.left && !left.contains(&ticket) {
-                    outgoing.push(&kept.event);
+                    outgoing.push(ParcelKind::Plain, &kept.event);
                 }
                 change.release.push(ticket);
             }
         }
-        change.left = left.into_iter().collect();
-        change.outbox = outgoing.into_requests();
+        change.left = left;
+        change.outbox = outgoing.into_parcels();
         self.journal.commit(&change)?;
         Ok(())
     }
@@ -119,22 +118,25 @@ impl Keeper {
         for (kept, disposition) in kept.iter().zip(made.dispositions) {
             let forward = disposition.contains(Disposition::FORWARD);
             if forward && !kept.left {
-                outgoing.push(&kept.event);
+                outgoing.push(ParcelKind::Plain, &kept.event);
             }
             if !disposition.contains(Disposition::KEEP) || released.contains(&kept.ticket) {
                 change.release.push(kept.ticket);
             } else if forward || issued.contains(&kept.ticket) {
-                change.left.push(kept.ticket);
+                change.left.insert(kept.ticket);
             }
         }
-        let originals: BTreeMap<u64, &Bytes> = kept.iter().map(|kept| (kept.ticket, &kept.event)).collect();
+        let originals: BTreeMap<u64, &Kept> = kept.iter().map(|kept| (kept.ticket, kept)).collect();
         for output in &made.outputs {
-            match originals.get(&output.ticket) {
-                Some(original) => outgoing.push(&wire::changed(original, &output.data)),
-                None => wire::own(&output.data).iter().for_each(|event| outgoing.push(event)),
+            let original = originals.get(&output.ticket);
+            let has_left = original.is_none_or(|kept| kept.left);
+            let kind = if has_left { ParcelKind::Later } else { ParcelKind::Plain };
+            match original {
+                Some(kept) => outgoing.push(kind, &wire::changed(&kept.event, &output.data)),
+                None => wire::own(&output.data).iter().for_each(|event| outgoing.push(kind, event)),
             }
         }
-        change.outbox = outgoing.into_requests();
+        change.outbox = outgoing.into_parcels();
         change.snapshot = Some(snapshot);
         self.journal.commit(&change)?;
         self.sandbox = Some(sandbox);
@@ -147,7 +149,7 @@ impl Keeper {
         let mut passed = 0;
         for kept in self.journal.all_kept()? {
             if !kept.left {
-                outgoing.push(&kept.event);
+                outgoing.push(ParcelKind::Plain, &kept.event);
                 passed += 1;
             }
             change.release.push(kept.ticket);
@@ -156,7 +158,7 @@ impl Keeper {
         self.sandbox = self.fresh();
         let snapshot = self.snapshot();
         let sandbox = self.sandbox.take();
-        change.outbox = outgoing.into_requests();
+        change.outbox = outgoing.into_parcels();
         change.snapshot = Some(snapshot.unwrap_or_default());
         self.journal.commit(&change)?;
         self.sandbox = sandbox;
