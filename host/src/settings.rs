@@ -13,6 +13,8 @@ use crate::text::visible;
 mod meaning;
 mod memory;
 
+pub(crate) use memory::Room;
+
 /// A file longer than this is no configuration.
 const LONGEST: u64 = 4 * 1024 * 1024;
 
@@ -60,19 +62,27 @@ impl Loaded {
     /// The same for a component with so much memory: limits that would not fit are lowered, and that is said.
     #[must_use]
     pub fn within(mut self, memory_bytes: usize) -> Loaded {
-        let Some(limits) = memory::fitted(&self.config.limits, memory_bytes) else { return self };
-        let (join_bytes, passed_bytes, seen_ids) = (limits.join_bytes, limits.passed_bytes, limits.seen_ids);
-        for (key, bound) in [("join_bytes", join_bytes), ("passed_bytes", passed_bytes), ("seen_ids", seen_ids)] {
-            self.value["limits"][key] = json!(bound);
+        let room = Room { memory: memory_bytes, disk: None };
+        if let Some(told) = fit(&mut self.config, &mut self.value, room) {
+            let mib = memory_bytes >> 20;
+            say(&format!(
+                "{mib} MiB are too little for the limits of the configuration: {told}\nGive more by --memory-limit, or \
+                 lower `limits`."
+            ));
         }
-        say(&format!(
-            "{} MiB are too little for the limits of the configuration: going on with join_bytes {join_bytes}, \
-             passed_bytes {passed_bytes}, seen_ids {seen_ids}\nGive more by --memory-limit, or lower `limits`.",
-            memory_bytes >> 20
-        ));
-        self.config.limits = limits;
         self
     }
+}
+
+/// Lowers the limits of a configuration that would not fit; gives what they are then.
+pub(crate) fn fit(config: &mut Config, value: &mut Value, room: Room) -> Option<String> {
+    let limits = memory::fitted(&config.limits, room)?;
+    let (join_bytes, passed_bytes, seen_ids) = (limits.join_bytes, limits.passed_bytes, limits.seen_ids);
+    for (key, bound) in [("join_bytes", join_bytes), ("passed_bytes", passed_bytes), ("seen_ids", seen_ids)] {
+        value["limits"][key] = json!(bound);
+    }
+    config.limits = limits;
+    Some(format!("going on with join_bytes {join_bytes}, passed_bytes {passed_bytes}, seen_ids {seen_ids}"))
 }
 
 /// `abort-reason check`: says whether a configuration is valid, and what it does.

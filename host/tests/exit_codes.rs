@@ -158,3 +158,49 @@ fn a_wrong_configuration_is_78() {
     run(program().arg("check").arg(&file)).failed(78, &["not UTF-8"]);
     run_with(program().args(["check", "-"]), b"nonsense: 1").failed(78, &["standard input", "nonsense: unknown key"]);
 }
+
+/// What would run, and do harm without a word.
+#[test]
+fn a_bridge_is_checked_against_itself() {
+    let folder = Folder::new();
+    let check = |text: &str| {
+        let file = folder.file("bridge.yaml", text);
+        let mut command = program();
+        command.args(["bridge", "--check", "--component"]).arg(component());
+        command.arg("--state-dir").arg(folder.path("state")).arg("--config").arg(file);
+        run(&mut command)
+    };
+    for (listen, forward) in [
+        ("127.0.0.1:6000", "http://127.0.0.1:6000"),
+        ("127.0.0.1:6000", "http://localhost:6000/"),
+        ("\"[::]:6000\"", "http://[::1]:6000"),
+    ] {
+        let text = format!("listen: {listen}\nforward: {forward}\n");
+        check(&text).failed(78, &["is where the bridge itself listens"]);
+    }
+    check("listen: 127.0.0.1:6000\nforward: http://127.0.0.1:6001\n").ok();
+}
+
+/// Limits that don't fit into what the bridge has are lowered, as `pipe` does, where the component is its own.
+#[test]
+fn a_bridge_lowers_limits_that_do_not_fit() {
+    let folder = Folder::new();
+    let here = folder.path("abort-reason");
+    std::fs::copy(env!("CARGO_BIN_EXE_abort-reason"), &here).unwrap();
+    std::fs::copy(component(), folder.path("abort_reason.component.wasm")).unwrap();
+    let check = |text: &str| {
+        let file = folder.file("bridge.yaml", format!("forward: http://127.0.0.1:6001\n{text}"));
+        let mut command = std::process::Command::new(&here);
+        command.env_remove("ABORT_REASON_COMPONENT").args(["bridge", "--check", "--state-dir"]);
+        run(command.arg(folder.path("state")).arg("--config").arg(file)).ok()
+    };
+    assert!(!check("").text().contains("do not fit"));
+    for (text, join_bytes) in [
+        ("memory_limit_mib: 64\n", "join_bytes 16"),
+        ("journal_max_bytes: 16777216\n", "join_bytes 2097152,"),
+        ("transform: {limits: {join_bytes: 8589934592}}\n", "join_bytes 1"),
+    ] {
+        let ran = check(text);
+        assert!(ran.text().contains("do not fit") && ran.text().contains(join_bytes), "{text}: {}", ran.text());
+    }
+}

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use tracing::error;
+use tracing::{error, warn};
 
 use super::journal::{Change, Input, Journal, Kept};
 use super::metrics::Metrics;
@@ -75,6 +75,7 @@ pub(super) struct Keeper {
     failed_advances: u32,
     failed_groups: u32,
     quiet: Quiet,
+    crowded: Quiet,
     next_ticket: u64,
     began: Instant,
     /// The component's time at `began`.
@@ -103,6 +104,7 @@ impl Keeper {
             failed_advances: 0,
             failed_groups: 0,
             quiet: Quiet::default(),
+            crowded: Quiet::default(),
             next_ticket: 1,
             began: Instant::now(),
             base_ms: wall,
@@ -132,6 +134,12 @@ impl Keeper {
         self.forget_repeated(&mut requests)?;
         if self.journal.sizes.kept >= self.most_bytes {
             // The component is greedy. It lets go of what it keeps as time passes; until then, it is given nothing more.
+            if self.crowded.tell() {
+                warn!(
+                    "What the component keeps fills the journal (journal_max_bytes): what comes passes without it until it \
+                     has let go of something."
+                );
+            }
             self.advance(&[])?;
             return self.pass(&requests, accepted);
         }

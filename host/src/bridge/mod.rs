@@ -79,14 +79,19 @@ const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
 /// How long requests under way may take to be answered when the bridge stops.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What is said where [`Settings::fitted`] is something.
+const LOWERED: &str = "The limits of `transform` do not fit into memory_limit_mib and journal_max_bytes";
+
 /// Runs `abort-reason bridge`.
 pub fn run(options: &cli::Bridge) -> Result<()> {
     let settings = settings::load(options)?;
     let recipe = recipe(&settings)?;
     server_builder(&settings)?;
     if options.check {
-        let said = b"The configuration is valid, and the component takes it.\n";
-        return std::io::stdout().write_all(said).map_err(|error| Failure::writing("standard output", &error));
+        let fitted = settings.fitted.as_ref().map_or_else(String::new, |told| format!("{LOWERED}: {told}.\n"));
+        let said = format!("The configuration is valid, and the component takes it.\n{fitted}");
+        let written = std::io::stdout().write_all(said.as_bytes());
+        return written.map_err(|error| Failure::writing("standard output", &error));
     }
     start_log(settings.log_format);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -210,6 +215,9 @@ struct Running {
 
 impl Running {
     async fn start(settings: &Settings, recipe: &Arc<Recipe>, metrics: &Metrics, began: Instant) -> Result<Running> {
+        if let Some(told) = &settings.fitted {
+            warn!("{LOWERED}: {told}.");
+        }
         let destination = Destination::open(settings)?;
         let journal = Journal::open(&settings.state_dir).map_err(|error| no_journal(settings, &error))?;
         let listener = bind(settings.listen, "listen").await?;

@@ -3,7 +3,7 @@
 //! The doc comments of the keys are the help of the options: plain text, no Markdown.
 #![allow(clippy::doc_markdown)]
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::cli;
 use crate::failure::{Exit, Failure, Result};
 use crate::sandbox::Limits;
-use crate::settings::read;
+use crate::settings::{Room, fit, read};
 
 /// The keys as they may be given. An option comes before its environment variable, and that before the file.
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
@@ -177,6 +177,8 @@ pub(super) struct Settings {
     pub transform: String,
     pub api_listen: Option<SocketAddr>,
     pub journal_max_bytes: u64,
+    /// What the limits of the configuration are now, where they did not fit.
+    pub fitted: Option<String>,
     pub dead_letter_file: PathBuf,
     pub max_request_bytes: usize,
     pub max_concurrent_requests: usize,
@@ -215,8 +217,11 @@ impl Keys {
         let forward = match self.forward.as_deref() {
             Some("-") => Forward::Stdout,
             Some(address) if address.starts_with("http://") || address.starts_with("https://") => {
-                tonic::transport::Endpoint::from_shared(address.to_owned())
+                let endpoint = tonic::transport::Endpoint::from_shared(address.to_owned())
                     .map_err(|error| invalid(&format!("`forward: {address}`: {error}")))?;
+                if is_of(listen, endpoint.uri()) {
+                    return Err(invalid(&format!("`forward: {address}` is where the bridge itself listens")));
+                }
                 Forward::Vector(address.to_owned())
             }
             Some(other) => match other.strip_prefix("file:") {
@@ -230,10 +235,7 @@ impl Keys {
             None => return Err(invalid("`forward` is missing: where do events go?")),
         };
         let state_dir = self.state_dir.unwrap_or_else(|| "/var/lib/abort-reason".into());
-        let transform = Value::Object(self.transform.unwrap_or_default());
-        if self.component.is_none() {
-            Config::from_value(&transform).map_err(|error| invalid(&format!("`transform`: {error}")))?;
-        }
+        let mut transform = Value::Object(self.transform.unwrap_or_default());
         let within = |name: &str, value: u64, range: std::ops::RangeInclusive<u64>| {
             if range.contains(&value) {
                 Ok(value)
@@ -245,6 +247,16 @@ impl Keys {
             within(name, value.unwrap_or(default).into(), 1..=longest).map(Duration::from_secs)
         };
         let memory_mib = within("memory_limit_mib", self.memory_limit_mib.unwrap_or(512).into(), 16..=4096)?;
+        let journal_max_bytes =
+            within("journal_max_bytes", self.journal_max_bytes.unwrap_or(1 << 30), (1 << 20)..=(1 << 50))?;
+        let memory_bytes = (memory_mib as usize) << 20;
+        let mut fitted = None;
+        if self.component.is_none() {
+            let config = Config::from_value(&transform);
+            let mut config = config.map_err(|error| invalid(&format!("`transform`: {error}")))?;
+            let room = Room { memory: memory_bytes, disk: Some(journal_max_bytes) };
+            fitted = fit(&mut config, &mut transform, room);
+        }
         Ok(Settings {
             listen,
             tls: tls("tls", self.tls_crt_file, self.tls_key_file, self.tls_ca_file.as_deref(), invalid)?,
@@ -266,11 +278,8 @@ impl Keys {
             component: self.component,
             transform: transform.to_string(),
             api_listen: self.api_listen,
-            journal_max_bytes: within(
-                "journal_max_bytes",
-                self.journal_max_bytes.unwrap_or(1 << 30),
-                (1 << 20)..=(1 << 50),
-            )?,
+            journal_max_bytes,
+            fitted,
             max_request_bytes: within(
                 "max_request_bytes",
                 self.max_request_bytes.unwrap_or(100 << 20).into(),
@@ -283,12 +292,24 @@ impl Keys {
             )? as usize,
             drain_timeout: seconds("drain_timeout_secs", self.drain_timeout_secs, 10, 3600)?,
             limits: Limits {
-                memory_bytes: (memory_mib as usize) << 20,
+                memory_bytes,
                 call_timeout: seconds("call_timeout_secs", self.call_timeout_secs, 30, 3600)?,
             },
             log_format: self.log_format.unwrap_or_default(),
         })
     }
+}
+
+/// Whether an address is the one on which this listens: events that came back would be taken for repeated ones.
+fn is_of(listen: SocketAddr, uri: &axum::http::Uri) -> bool {
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let here = |ip: IpAddr| ip == listen.ip() || listen.ip().is_unspecified() && ip.is_loopback();
+    let is_here = if host == "localhost" {
+        listen.ip().is_loopback() || listen.ip().is_unspecified()
+    } else {
+        host.parse().is_ok_and(here)
+    };
+    uri.port_u16() == Some(listen.port()) && is_here
 }
 
 /// Reads certificates.
