@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -41,7 +41,8 @@ pub(super) enum Destination {
 
 /// A destination that takes a JSON object a line.
 pub(super) enum Text {
-    File(File),
+    /// Opened for each request: who rotates it may rename it.
+    File(PathBuf),
     Stdout,
 }
 
@@ -50,7 +51,13 @@ impl Destination {
     pub(super) fn open(settings: &Settings) -> Result<Destination> {
         match &settings.forward {
             Forward::Vector(address) => vector(address, settings).map(Destination::Vector),
-            Forward::File(path) => file(path).map(|file| Destination::Text(Arc::new(Mutex::new(Text::File(file))))),
+            Forward::File(path) => {
+                file(path).map_err(|error| {
+                    Failure::new(Exit::CantCreate, format!("cannot write to {}: {error}", path.display()))
+                        .hint("Check `forward: file:PATH` and the permissions of its folder.")
+                })?;
+                Ok(Destination::Text(Arc::new(Mutex::new(Text::File(path.clone())))))
+            }
             Forward::Stdout => Ok(Destination::Text(Arc::new(Mutex::new(Text::Stdout)))),
         }
     }
@@ -142,11 +149,8 @@ fn causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn file(path: &Path) -> Result<File> {
-    OpenOptions::new().create(true).append(true).open(path).map_err(|error| {
-        Failure::new(Exit::CantCreate, format!("cannot write to {}: {error}", path.display()))
-            .hint("Check `forward: file:PATH` and the permissions of its folder.")
-    })
+fn file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
 }
 
 impl Text {
@@ -164,7 +168,7 @@ impl Text {
                 let mut out = io::stdout().lock();
                 out.write_all(&lines).and_then(|()| out.flush())
             }
-            Text::File(file) => append(file, &lines),
+            Text::File(path) => file(path).and_then(|mut file| append(&mut file, &lines)),
         };
         written.map_err(|error| unwritten(&error))
     }
@@ -172,4 +176,22 @@ impl Text {
 
 fn unwritten(cause: &dyn std::fmt::Display) -> Rejection {
     Rejection::ForNow { kind: "write".to_owned(), cause: cause.to_string(), doubtful: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_may_be_renamed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, old) = (folder.path().join("aborts"), folder.path().join("aborts.1"));
+        let mut text = Text::File(path.clone());
+        let mut write = |event: &str| text.write(&[wire::own(event.as_bytes()).unwrap()]).unwrap();
+        write("{\"n\":1}");
+        std::fs::rename(&path, &old).unwrap();
+        write("{\"n\":2}");
+        let read = |path| std::fs::read_to_string(path).unwrap();
+        assert_eq!([read(old), read(path)], ["{\"n\":1}\n", "{\"n\":2}\n"]);
+    }
 }

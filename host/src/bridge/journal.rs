@@ -12,6 +12,10 @@ use bytes::Bytes;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
 use super::parcel::{Parcel, ParcelKind};
+pub(super) use error::{JournalError, Result};
+
+mod error;
+mod opening;
 
 /// What went in since the snapshot, in order.
 const INPUT: TableDefinition<'_, u64, (u64, u64, &[u8])> = TableDefinition::new("input");
@@ -31,31 +35,6 @@ const FORMAT: &[u8] = b"abort-reason journal 2";
 const REMEMBERED: u64 = 20_000;
 /// Bytes of the file that redb keeps in memory.
 const CACHE: usize = 64 << 20;
-
-/// Why the journal can't be used.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum JournalError {
-    /// Another process has it open.
-    #[error("another process uses it")]
-    InUse,
-    /// It was written by another version.
-    #[error("it was written by another version of abort-reason")]
-    Format,
-    /// The store, or the disk below it.
-    #[error("{0}")]
-    Store(String),
-}
-
-impl<E: Into<redb::Error>> From<E> for JournalError {
-    fn from(error: E) -> JournalError {
-        match error.into() {
-            redb::Error::DatabaseAlreadyOpen => JournalError::InUse,
-            other => JournalError::Store(other.to_string()),
-        }
-    }
-}
-
-pub(super) type Result<T> = std::result::Result<T, JournalError>;
 
 /// One call that changed the component: `push` of JSON objects, a line each, or `advance` where there are none.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -182,9 +161,13 @@ pub(super) struct State {
 impl Journal {
     /// Opens the journal in a folder, which is made if need be.
     pub(super) fn open(folder: &Path) -> Result<Journal> {
-        std::fs::create_dir_all(folder).map_err(|error| JournalError::Store(error.to_string()))?;
+        let unusable = |error: std::io::Error| JournalError::Store(error.to_string());
+        std::fs::create_dir_all(folder).map_err(unusable)?;
         let file = folder.join("journal.redb");
-        let (database, next, sizes) = start(&file)?;
+        if !file.exists() {
+            opening::create(folder, &file)?;
+        }
+        let (database, next, sizes) = opening::start(&file)?;
         Ok(Journal { file, database: Shared(Arc::new(RwLock::new(Some(database)))), next, sizes })
     }
 
@@ -193,7 +176,7 @@ impl Journal {
         let mut database = self.database.0.write().unwrap_or_else(PoisonError::into_inner);
         // The file is locked until this is gone.
         *database = None;
-        let (opened, next, sizes) = start(&self.file)?;
+        let (opened, next, sizes) = opening::start(&self.file)?;
         *database = Some(opened);
         (self.next, self.sizes) = (next, sizes);
         Ok(())
@@ -351,38 +334,6 @@ fn weight(lines: usize) -> u64 {
     lines as u64 + 64
 }
 
-/// Opens the file, and sees what is there.
-fn start(file: &Path) -> Result<(Database, Next, Sizes)> {
-    let database = Database::builder().set_cache_size(CACHE).create(file)?;
-    let start = database.begin_write()?;
-    let (next, sizes);
-    {
-        let mut meta = start.open_table(META)?;
-        let format = meta.get("format")?.map(|value| value.value().to_vec());
-        match format {
-            None => drop(meta.insert("format", FORMAT)?),
-            Some(format) if format == FORMAT => {}
-            Some(_) => return Err(JournalError::Format),
-        }
-        start.open_table(TAKEN)?;
-        let (input, kept, outbox) = (start.open_table(INPUT)?, start.open_table(KEPT)?, start.open_table(OUTBOX)?);
-        let taken = start.open_table(TAKEN_ORDER)?;
-        next = Next {
-            input: input.last()?.map_or(1, |(key, _)| key.value() + 1),
-            // What was accepted is never taken for what comes.
-            outbox: number(&meta, "next_outbox")?.max(1),
-            taken: taken.last()?.map_or(1, |(key, _)| key.value() + 1),
-        };
-        sizes = Sizes {
-            input: sum(input.iter()?.map(|entry| entry.map(|(_, value)| weight(value.value().2.len()) as usize)))?,
-            kept: sum(kept.iter()?.map(|entry| entry.map(|(_, value)| value.value().1.len())))?,
-            outbox: sum(outbox.iter()?.map(|entry| entry.map(|(_, value)| value.value().1.len())))?,
-        };
-    }
-    start.commit()?;
-    Ok((database, next, sizes))
-}
-
 /// Remembers names of requests, and forgets the oldest.
 fn take(write: &WriteTransaction, names: &[Vec<u8>], mut next: u64) -> Result<u64> {
     if names.is_empty() {
@@ -405,14 +356,6 @@ fn take(write: &WriteTransaction, names: &[Vec<u8>], mut next: u64) -> Result<u6
 fn number(meta: &impl ReadableTable<&'static str, &'static [u8]>, name: &str) -> Result<u64> {
     let bytes = meta.get(name)?.map(|value| value.value().to_vec()).unwrap_or_default();
     Ok(bytes.try_into().map_or(0, u64::from_le_bytes))
-}
-
-fn sum(sizes: impl Iterator<Item = std::result::Result<usize, redb::StorageError>>) -> Result<u64> {
-    let mut sum = 0;
-    for size in sizes {
-        sum += size? as u64;
-    }
-    Ok(sum)
 }
 
 #[cfg(test)]
@@ -440,6 +383,16 @@ mod tests {
         journal.reopen().unwrap();
         journal.commit(&change).unwrap();
         assert_eq!(journal.last_outgoing(), 2);
+    }
+
+    #[test]
+    fn what_was_half_made_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("journal.new"), b"\0\0\0").unwrap();
+        drop(Journal::open(folder.path()).unwrap());
+        assert!(!folder.path().join("journal.new").exists());
+        std::fs::write(folder.path().join("journal.redb"), vec![0; 1 << 20]).unwrap();
+        assert!(matches!(Journal::open(folder.path()), Err(JournalError::Damaged(_))));
     }
 
     #[test]

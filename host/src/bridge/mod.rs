@@ -391,9 +391,14 @@ fn no_journal(settings: &Settings, error: &JournalError) -> Failure {
         JournalError::Format => {
             "Start the version that wrote it and let it deliver all, or choose another `state_dir`."
         }
+        JournalError::Damaged(_) => "Move journal.redb away to begin anew; what waited in it is lost.",
         JournalError::Store(_) => "Check `state_dir`, its permissions, and the room on its disk.",
     };
-    let exit = if matches!(error, JournalError::Store(_)) { Exit::CantCreate } else { Exit::Unavailable };
+    let exit = if matches!(error, JournalError::Store(_) | JournalError::Damaged(_)) {
+        Exit::CantCreate
+    } else {
+        Exit::Unavailable
+    };
     Failure::new(exit, format!("cannot use the journal in {folder}: {error}")).hint(hint)
 }
 
