@@ -36,6 +36,8 @@ pub struct Config {
     pub mode: Mode,
     /// What becomes of records that carry no reason.
     pub others: Others,
+    /// Which host wrote a mail line, where two are named.
+    pub host_from: HostFrom,
     /// Whether messages that passed without any entry, because the filter was down, are issued as records.
     pub unlogged: bool,
     /// Whether ordinary lines are told by a few bytes, and read only if their message matters. Without it the records are
@@ -89,6 +91,16 @@ spelled! {
     }
 }
 
+spelled! {
+    /// Which host wrote a mail line, where the line and the record around it name one each.
+    HostFrom {
+        /// The one that the line names: the record may be of a host that collects logs of others.
+        Line = "line",
+        /// The one that the record names, as those of entries do: the shipper may know its host by another name than syslog.
+        Record = "record",
+    }
+}
+
 /// Bounds of memory. The worst case is the sum of the bytes, 24 bytes for each of `seen_ids`, and `text_bytes` for each of
 /// 256 lines that came in parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +146,7 @@ impl Default for Config {
             lookback_secs: 3_600.0,
             mode: Mode::Hold,
             others: Others::Pass,
+            host_from: HostFrom::Line,
             unlogged: false,
             glance: true,
             profile: Profile::Native,
@@ -197,6 +210,7 @@ const KEYS: &[&str] = &[
     "reissue",
     "message_fields",
     "host_fields",
+    "host_from",
     "program_fields",
     "pid_fields",
     "time_fields",
@@ -241,6 +255,7 @@ impl Config {
                 "reissue" => config.reissue = boolean(key, value)?,
                 "message_fields" => config.message_fields = filled(key, value)?,
                 "host_fields" => config.host_fields = strings(key, value)?,
+                "host_from" => config.host_from = word(key, value, HostFrom::ALL, HostFrom::as_str)?,
                 "program_fields" => config.program_fields = strings(key, value)?,
                 "pid_fields" => config.pid_fields = strings(key, value)?,
                 "time_fields" => config.time_fields = strings(key, value)?,

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::case::Taken;
-use crate::config::{Config, Others};
+use crate::config::{Config, HostFrom, Others};
 use crate::entry::Entry;
 use crate::event::{Batch, Disposition, Input, Output, Source, What};
 use crate::glance::{Glance, Unseen};
@@ -33,7 +33,9 @@ impl Engine {
     /// An engine with a configuration.
     pub fn new(config: &Config) -> Engine {
         let join = Join::new(config);
-        let glance = config.glance.then(|| Glance::new(join.matcher()));
+        // By what a line begins with only the host is known that it names itself.
+        let has_glance = config.glance && config.host_from == HostFrom::Line;
+        let glance = has_glance.then(|| Glance::new(join.matcher()));
         Engine { join, glance }
     }
 
@@ -79,7 +81,7 @@ impl Engine {
         }
         let entry = if source == Source::Mail { None } else { Entry::parse(&reading.line) };
         if source != Source::MessageLog
-            && let Some(line) = mail_line(&reading, source, entry.is_some())
+            && let Some(line) = mail_line(&reading, source, entry.is_some(), self.join.config().host_from)
         {
             let keep = self.mail_line(&line, &reading.line, unseen, ticket);
             return Disposition { keep, ..self.pass(What::MailLine) };
@@ -260,13 +262,18 @@ impl std::error::Error for RestoreError {}
 
 /// The mail line of a reading: with its own prefix, or bare, with what the record's other fields say. What is an entry by
 /// its form is none, whichever program wrote it, unless the host knows better.
-fn mail_line<'a>(reading: &'a Reading<'_>, source: Source, is_entry: bool) -> Option<MailLine<'a>> {
+fn mail_line<'a>(
+    reading: &'a Reading<'_>,
+    source: Source,
+    is_entry: bool,
+    host_from: HostFrom,
+) -> Option<MailLine<'a>> {
     let mut line = match MailLine::parse(&reading.line) {
         Some(line) => line,
         None if source == Source::Mail || reading.program.is_some() && !is_entry => MailLine::of_text(&reading.line),
         None => return None,
     };
-    if line.host.is_empty() {
+    if line.host.is_empty() || host_from == HostFrom::Record && reading.host.is_some() {
         line.host = reading.host.as_deref().unwrap_or_default();
     }
     if line.program.is_empty() {

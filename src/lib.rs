@@ -70,7 +70,7 @@ mod words;
 mod zone;
 
 pub use case::{Kind, Outcome, Status, WhyNot};
-pub use config::{Config, ConfigError, Limits, Mode, Others};
+pub use config::{Config, ConfigError, HostFrom, Limits, Mode, Others};
 pub use engine::{Engine, RestoreError};
 pub use event::{Batch, Disposition, Input, Output, Revision, Source, What};
 pub use join::Watermark;

@@ -1,6 +1,6 @@
 //! What a configuration means, in sentences: one for each key, the defaults among them.
 
-use abort_reason::{Config, Mode, Others, Profile};
+use abort_reason::{Config, HostFrom, Mode, Others, Profile};
 use serde_json::{Map, Value};
 
 /// One line for each key; those that the configuration leaves to their default say so.
@@ -46,6 +46,14 @@ fn sentences(config: &Config, rules: usize) -> Vec<(&'static str, String)> {
                 Others::Pass => "records that carry no reason pass on unchanged".into(),
                 Others::Drop => "records that carry no reason end here".into(),
             },
+        ),
+        (
+            "host_from",
+            match config.host_from {
+                HostFrom::Line => "a mail line is of the host that it names itself",
+                HostFrom::Record => "a mail line is of the host that the record around it names",
+            }
+            .into(),
         ),
         (
             "unlogged",
