@@ -2,16 +2,16 @@
 //!
 //! Every record goes in with a ticket. What the component keeps is kept here, too, until the ticket comes back: if the
 //! component fails, a fresh one is given those records again, then the batch under way. If that fails again, the batch
-//! passes unchanged. The bound on what the component keeps is the core's, and so it is for the copies here.
+//! passes unchanged. The copies here are bounded as well, since a record may be far longer than what the core keeps of it.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use abort_reason_explain::LONGEST_LINE;
 use serde::Serialize;
 
 use super::input::Block;
+use super::kept::{Kept, State};
 use super::sink::Sink;
 use crate::failure::say;
 use crate::sandbox::{Component, Disposition, Event, Limits, Output, Sandbox, SandboxError, Source};
@@ -26,6 +26,9 @@ const PATIENCE: u32 = 4;
 const REST_CALLS: u64 = 10;
 const REST_MS: u64 = 10_000;
 
+/// Of the memory that the component may use, one part in so many may be copies of what it keeps and what has left already.
+const COPIES: usize = 4;
+
 /// The component, guarded.
 pub(super) struct Guard {
     component: Component,
@@ -38,26 +41,10 @@ pub(super) struct Guard {
     clean: bool,
     /// When a fresh one is tried.
     again_ms: u64,
-    kept: BTreeMap<u64, Kept>,
+    kept: Kept,
     last_ticket: u64,
     now_ms: u64,
     counts: Counts,
-}
-
-/// A record that the component keeps.
-struct Kept {
-    line: Vec<u8>,
-    state: State,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// It has not left yet.
-    Owed,
-    /// It has left unchanged; it may explain another record.
-    Forwarded,
-    /// It, or a record about it, was issued.
-    Issued,
 }
 
 /// What happened on this side of the component.
@@ -87,7 +74,7 @@ impl Guard {
             failed_in_a_row: 0,
             clean: true,
             again_ms: 0,
-            kept: BTreeMap::new(),
+            kept: Kept::new(limits.memory_bytes / COPIES),
             last_ticket: 0,
             now_ms: 0,
             counts: Counts::default(),
@@ -127,7 +114,7 @@ impl Guard {
                 && disposition.contains(Disposition::KEEP)
             {
                 let state = if disposition.contains(Disposition::FORWARD) { State::Forwarded } else { State::Owed };
-                self.kept.insert(*ticket, Kept { line: line.to_vec(), state });
+                self.kept.add(*ticket, line, state);
             }
         }
         // Each output stands behind the event at which it was issued, however the input was cut into blocks.
@@ -220,13 +207,11 @@ impl Guard {
             let Some(batch) = self.attempt(out, |sandbox| sandbox.poll(BATCH as u32))? else { return Ok(outputs) };
             let empty = batch.outputs.is_empty() && batch.released.is_empty();
             for output in batch.outputs {
-                if let Some(kept) = self.kept.get_mut(&output.ticket) {
-                    kept.state = State::Issued;
-                }
+                self.kept.mark(output.ticket, State::Issued);
                 outputs.push(output);
             }
             for ticket in batch.released {
-                self.kept.remove(&ticket);
+                self.kept.remove(ticket);
             }
             if !batch.more || empty {
                 return Ok(outputs);
@@ -286,30 +271,24 @@ impl Guard {
     /// Gives a fresh component the records that the old one kept. What has left already does not leave again: not what
     /// was forwarded, and what was issued is not handed in.
     fn teach(&mut self, out: &mut Sink<impl Write>) -> io::Result<Attempt<()>> {
-        self.kept.retain(|_, kept| kept.state != State::Issued);
-        let tickets: Vec<u64> = self.kept.keys().copied().collect();
-        for tickets in tickets.chunks(BATCH) {
-            let events: Vec<Event> = tickets
-                .iter()
-                .map(|ticket| Event {
-                    source: Source::Auto,
-                    ticket: *ticket,
-                    data: trimmed(&self.kept[ticket].line).to_vec(),
-                })
-                .collect();
+        for tickets in self.kept.unissued().chunks(BATCH) {
+            let line = |ticket| self.kept.get(ticket).map_or(&b""[..], |kept| &kept.line);
+            let event =
+                |ticket: &u64| Event { source: Source::Auto, ticket: *ticket, data: trimmed(line(*ticket)).to_vec() };
+            let events: Vec<Event> = tickets.iter().map(event).collect();
             let Some(sandbox) = self.sandbox.as_mut() else { return Ok(Ok(())) };
             let dispositions = match sandbox.push(&events, self.now_ms) {
                 Ok(dispositions) => dispositions,
                 Err(error) => return Ok(Err(error)),
             };
             for (ticket, disposition) in tickets.iter().zip(dispositions) {
-                let Some(kept) = self.kept.get_mut(ticket) else { continue };
+                let Some(kept) = self.kept.get(*ticket) else { continue };
                 if disposition.contains(Disposition::FORWARD) && kept.state == State::Owed {
                     out.pass(&kept.line)?;
-                    kept.state = State::Forwarded;
+                    self.kept.mark(*ticket, State::Forwarded);
                 }
                 if !disposition.contains(Disposition::KEEP) {
-                    self.kept.remove(ticket);
+                    self.kept.remove(*ticket);
                 }
             }
         }
@@ -318,9 +297,9 @@ impl Guard {
 
     /// Lets what is still owed pass unchanged, and forgets the rest.
     fn give_up_kept(&mut self, out: &mut Sink<impl Write>) -> io::Result<()> {
-        for kept in std::mem::take(&mut self.kept).into_values().filter(|kept| kept.state == State::Owed) {
+        for line in self.kept.give_up() {
             self.counts.passed_after_failure += 1;
-            out.pass(&kept.line)?;
+            out.pass(&line)?;
         }
         Ok(())
     }

@@ -17,6 +17,7 @@ use sink::Sink;
 
 mod guard;
 mod input;
+mod kept;
 mod sink;
 
 /// How often time is let pass, at most: a component that asks for more gets it later.
