@@ -83,6 +83,7 @@ impl Change {
             && self.accepted.is_empty()
             && self.taken.is_empty()
             && self.snapshot.is_none()
+            && self.now_ms.is_none()
     }
 }
 

@@ -186,6 +186,13 @@ impl Keeper {
         self.commit(&change)
     }
 
+    /// Whether the journal can be written again, after it could not.
+    pub(super) fn probe(&mut self) -> Result<()> {
+        self.ensure()?;
+        let now_ms = Some(self.now_ms());
+        self.commit(&Change { now_ms, ..Change::default() })
+    }
+
     /// How long the component can be left alone, if it waits for anything.
     pub(super) fn due(&mut self) -> Option<Duration> {
         let now_ms = self.now_ms();
@@ -320,23 +327,14 @@ impl Keeper {
         for output in made.outputs {
             let ticket = output.ticket;
             self.metrics.issued(&output.data);
-            // Whether something about it may have left before: a record of the component's own is a later word, mostly.
-            let (original, has_left) = match ticket.checked_sub(first_ticket).and_then(|at| events.get(at as usize)) {
-                Some(event) => (Some(event.clone()), find(&mut change.keep, ticket).is_some_and(|kept| kept.left)),
-                None if ticket == 0 => (None, true),
-                None => match find(&mut change.keep, ticket) {
-                    Some(kept) => (Some(kept.event.clone()), kept.left),
-                    None => match self.journal.kept(ticket).inspect_err(|_| self.sandbox = None)? {
-                        Some(kept) => (Some(kept.event), kept.left || change.left.contains(&ticket)),
-                        None => (None, true),
-                    },
-                },
-            };
-            let kind = if has_left { ParcelKind::Later } else { ParcelKind::Plain };
-            match original {
-                Some(original) => outgoing.push(kind, &wire::changed(&original, &output.data)),
+            match self.told_of(ticket, first_ticket, events, change)? {
+                Some((original, has_left)) => {
+                    let kind = if has_left { ParcelKind::Later } else { ParcelKind::Plain };
+                    outgoing.push(kind, &wire::changed(&original, &output.data));
+                }
                 None => match wire::own(&output.data) {
-                    Some(event) => outgoing.push(kind, &event),
+                    // It may be a later word on what was given back.
+                    Some(event) => outgoing.push(ParcelKind::Later, &event),
                     None => {
                         self.metrics.unusable_outputs.inc();
                     }
@@ -355,6 +353,25 @@ impl Keeper {
         }
         change.release.extend(released.into_iter().filter(|ticket| *ticket < first_ticket));
         Ok(())
+    }
+
+    /// The event that an output with this ticket tells of, and whether something about it has left before.
+    fn told_of(
+        &mut self,
+        ticket: u64,
+        first_ticket: u64,
+        events: &[Bytes],
+        change: &mut Change,
+    ) -> Result<Option<(Bytes, bool)>> {
+        let kept = find(&mut change.keep, ticket).map(|kept| (kept.event.clone(), kept.left));
+        if let Some(event) = ticket.checked_sub(first_ticket).and_then(|at| events.get(at as usize)) {
+            return Ok(Some((event.clone(), kept.is_some_and(|(_, left)| left))));
+        }
+        if kept.is_some() || ticket == 0 {
+            return Ok(kept);
+        }
+        let kept = self.journal.kept(ticket).inspect_err(|_| self.sandbox = None)?;
+        Ok(kept.map(|kept| (kept.event, kept.left || change.left.contains(&ticket))))
     }
 
     /// Makes a change durable. Where that fails, the component goes back to where the journal is.

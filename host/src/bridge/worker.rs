@@ -101,7 +101,9 @@ impl Worker {
             if !group.requests.is_empty() {
                 done = self.take(group, &mut accepted);
             } else if idle || stop {
-                done = self.keeper.advance(&accepted).inspect(|()| accepted.clear());
+                // That time passes may need no write.
+                let writes = if refusing { self.keeper.probe() } else { Ok(()) };
+                done = writes.and_then(|()| self.keeper.advance(&accepted)).inspect(|()| accepted.clear());
             }
             if accepted.is_empty() {
                 noted = Instant::now();
