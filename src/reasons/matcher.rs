@@ -255,8 +255,15 @@ impl Matcher {
             }
             let mut behind = Behind::new(behind);
             for index in &group.rules {
-                if let Some((filter, stage)) = self.rule(*index).fit(&mut behind) {
-                    return self.checked(*index, text).then_some(Match { rule: *index, filter, stage });
+                let rule = self.rule(*index);
+                if let Some((filter, stage)) = rule.fit(&mut behind) {
+                    if self.checked(*index, text) {
+                        return Some(Match { rule: *index, filter, stage });
+                    }
+                    // What may be a client's words may be another row's.
+                    if rule.role != Role::MayHaveEnded {
+                        return None;
+                    }
                 }
             }
         }

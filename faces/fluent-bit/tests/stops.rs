@@ -12,7 +12,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::str::Lines;
 use std::time::Duration;
 
 use proptest::prelude::Rng;
@@ -31,29 +30,6 @@ fn whole(lines: &[String]) -> Vec<String> {
     lines.iter().filter(|line| line.ends_with('}')).cloned().collect()
 }
 
-/// Both logs grow, at times the one and at times the other by more; gives the number of lines.
-fn grow<'t>(random: &mut TestRng, running: &Running, mail: &mut Lines<'t>, entries: &mut Lines<'t>) -> usize {
-    let mut written = 0;
-    for (file, lines) in [("maillog", mail), ("message_log", entries)] {
-        let burst = random.next_u32() % BURST;
-        let text: String = lines.take(burst as usize).map(|line| format!("{line}\n")).collect();
-        written += text.lines().count();
-        running.append(file, text.as_bytes());
-    }
-    written
-}
-
-fn rotate(running: &Running) {
-    for file in ["maillog", "message_log"] {
-        let path = running.folder.path().join(file);
-        let old = path.with_extension("1");
-        // There may be none yet.
-        let _ = fs::rename(&old, path.with_extension("2"));
-        fs::rename(&path, old).expect("a rotation");
-        running.write(file, b"");
-    }
-}
-
 fn growing_logs(name: &str, rotations: usize) {
     let Some(program) = fluent_bit() else { return };
     let stops: usize = std::env::var("STOPS").ok().and_then(|stops| stops.parse().ok()).unwrap_or(8);
@@ -70,20 +46,29 @@ fn growing_logs(name: &str, rotations: usize) {
     let entries_of_all: BTreeSet<&str> = entries.clone().filter(|line| !line.ends_with("/abort")).collect();
     let (mut written, mut stopped, mut rotated) = (0, 0, 0);
     while written < all {
+        if rotated < rotations && written * (rotations + 1) > all * (rotated + 1) {
+            rotated += 1;
+            // What a Fluent Bit has not read of a file before it is stopped and the file is renamed, it never reads.
+            std::thread::sleep(Duration::from_secs(3));
+            for file in ["maillog", "message_log"] {
+                let path = running.folder.path().join(file);
+                fs::rename(&path, path.with_extension(rotated.to_string())).expect("a rotation");
+                running.write(file, b"");
+            }
+        }
         // The logs grow side by side, with the mail log ahead at times and `message_log` at others.
-        written += grow(&mut random, &running, &mut mail, &mut entries);
+        for (file, lines) in [("maillog", &mut mail), ("message_log", &mut entries)] {
+            let burst = random.next_u32() % BURST;
+            let text: String = lines.take(burst as usize).map(|line| format!("{line}\n")).collect();
+            written += text.lines().count();
+            running.append(file, text.as_bytes());
+        }
         std::thread::sleep(PAUSE);
         if stopped < stops && written * (stops + 1) > all * (stopped + 1) {
             let signal = ["TERM", "HUP", "KILL"][stopped % 3];
             running.signal(signal);
             if signal != "HUP" {
                 running.ended();
-                if rotated < rotations {
-                    // What was written while it is down stands in a renamed file.
-                    written += grow(&mut random, &running, &mut mail, &mut entries);
-                    rotated += 1;
-                    rotate(&running);
-                }
                 running.go_on(&program);
             }
             stopped += 1;

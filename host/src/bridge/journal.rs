@@ -5,6 +5,7 @@
 //! or nothing, and the requests are answered accordingly.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -165,8 +166,10 @@ impl Journal {
         let unusable = |error: std::io::Error| JournalError::Store(error.to_string());
         std::fs::create_dir_all(folder).map_err(unusable)?;
         let file = folder.join("journal.redb");
-        if !file.exists() {
-            opening::create(folder, &file)?;
+        match std::fs::symlink_metadata(&file) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => opening::create(folder, &file)?,
+            Err(error) => return Err(unusable(error)),
         }
         let (database, next, sizes) = opening::start(&file)?;
         Ok(Journal { file, database: Shared(Arc::new(RwLock::new(Some(database)))), next, sizes })

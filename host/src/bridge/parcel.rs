@@ -35,35 +35,50 @@ impl ParcelKind {
 /// Puts events together to requests, each the bytes of a `PushEventsRequest`.
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
-    parcels: Vec<Parcel>,
+    plain: Pile,
+    later: Pile,
+    dead: Pile,
+}
+
+/// Requests of one kind.
+#[derive(Debug, Default)]
+struct Pile {
+    requests: Vec<Vec<u8>>,
+    /// Of the last one.
     events: usize,
 }
 
 impl Outgoing {
-    /// Adds an event to those of its kind before it, if it follows such a one. A later word may stand behind what is plain.
     pub(super) fn push(&mut self, kind: ParcelKind, event: &Bytes) {
-        let has_room = self.parcels.last().is_some_and(|last| {
-            self.events < MOST_EVENTS
-                && last.events.len() < MOST_BYTES
-                && (last.kind == ParcelKind::Dead) == (kind == ParcelKind::Dead)
-        });
-        if !has_room {
-            self.parcels.push(Parcel { kind, ..Parcel::default() });
-            self.events = 0;
-        }
-        if let Some(Parcel { kind: of_all, events }) = self.parcels.last_mut() {
-            if kind == ParcelKind::Later {
-                *of_all = kind;
-            }
-            encode_key(1, WireType::LengthDelimited, events);
-            encode_varint(event.len() as u64, events);
-            events.put_slice(event);
-            self.events += 1;
+        match kind {
+            ParcelKind::Plain => self.plain.push(event),
+            ParcelKind::Later => self.later.push(event),
+            ParcelKind::Dead => self.dead.push(event),
         }
     }
 
+    /// The requests: what is a later word stands behind all that it may be about.
     pub(super) fn into_parcels(self) -> Vec<Parcel> {
-        self.parcels
+        let Outgoing { plain, later, dead } = self;
+        let kinds = [(ParcelKind::Plain, plain), (ParcelKind::Later, later), (ParcelKind::Dead, dead)];
+        let parcel = |kind| move |events| Parcel { kind, events };
+        kinds.into_iter().flat_map(|(kind, pile)| pile.requests.into_iter().map(parcel(kind))).collect()
+    }
+}
+
+impl Pile {
+    fn push(&mut self, event: &Bytes) {
+        let has_room = |last: &Vec<u8>| self.events < MOST_EVENTS && last.len() < MOST_BYTES;
+        if !self.requests.last().is_some_and(has_room) {
+            self.requests.push(Vec::new());
+            self.events = 0;
+        }
+        if let Some(last) = self.requests.last_mut() {
+            encode_key(1, WireType::LengthDelimited, last);
+            encode_varint(event.len() as u64, last);
+            last.put_slice(event);
+            self.events += 1;
+        }
     }
 }
 

@@ -56,7 +56,7 @@ impl Sender {
         loop {
             self.outgoing.mark_unchanged();
             let stage = *stop.borrow_and_update();
-            while stage != Stop::Finish && under_way.len() < self.concurrency + parked.count() {
+            while stage != Stop::Finish && under_way.len() < self.concurrency + parked.count().min(MOST_PARKED) {
                 match next.take().map_or_else(|| self.outbox.after(last), |entry| Ok(Some(entry))) {
                     // A store that goes by the name of an event is to end with the last word on it.
                     Ok(Some(entry)) if entry.parcel.kind == ParcelKind::Later && under_way.len() > parked.count() => {
@@ -119,20 +119,27 @@ struct Parked(Arc<(AtomicUsize, Notify)>);
 
 impl Parked {
     fn count(&self) -> usize {
-        self.0.0.load(Ordering::Relaxed).min(MOST_PARKED)
+        self.0.0.load(Ordering::Relaxed)
     }
 
-    fn add(&self) {
+    /// Parks a delivery until what this gives is dropped.
+    fn enter(&self) -> Place {
         self.0.0.fetch_add(1, Ordering::Relaxed);
         self.0.1.notify_one();
-    }
-
-    fn remove(&self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        Place(self.clone())
     }
 
     async fn changed(&self) {
         self.0.1.notified().await;
+    }
+}
+
+/// A delivery is parked.
+struct Place(Parked);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -177,8 +184,9 @@ impl Told {
 impl Delivery {
     /// Whether the entry is settled; otherwise it stays in the journal.
     async fn deliver(&self, parcel: &Parcel) -> bool {
+        let mut parked = None;
         let Ok(PushEventsRequest { events }) = PushEventsRequest::decode(parcel.events.as_slice()) else {
-            return self.bury(&[Bytes::copy_from_slice(&parcel.events)], "damaged in the journal").await;
+            return self.bury(&[Bytes::copy_from_slice(&parcel.events)], "damaged in the journal", &mut parked).await;
         };
         if parcel.kind == ParcelKind::Dead {
             for event in &events {
@@ -186,7 +194,7 @@ impl Delivery {
                     Looked::Broken(cause) => cause,
                     _ => "no destination would take it",
                 };
-                if !self.bury(std::slice::from_ref(event), cause).await {
+                if !self.bury(std::slice::from_ref(event), cause, &mut parked).await {
                     return false;
                 }
             }
@@ -204,9 +212,10 @@ impl Delivery {
                     parts.push(events);
                 }
                 End::Rejected(cause) => {
-                    if !self.bury(&events, &cause).await {
+                    if !self.bury(&events, &cause, &mut parked).await {
                         return false;
                     }
+                    parked = None;
                 }
                 End::Doubtful => doubtful.push_back(events),
             }
@@ -216,18 +225,19 @@ impl Delivery {
 
     /// Tries single events again and again by turns, until none is left; false if it is time to end before.
     async fn insist(&self, mut doubtful: VecDeque<Vec<Bytes>>) -> bool {
+        let mut parked = (!doubtful.is_empty()).then(|| self.parked.enter());
         while let Some(event) = doubtful.pop_front() {
             match self.attempt(&event).await {
                 Ok(()) => {}
                 Err(Rejection::ForGood(cause)) => {
-                    if !self.bury(&event, &cause).await {
+                    if !self.bury(&event, &cause, &mut parked).await {
                         return false;
                     }
                 }
                 Err(Rejection::ForNow { .. }) => {
                     doubtful.push_back(event);
                     let turns = u32::try_from(doubtful.len()).unwrap_or(u32::MAX);
-                    if self.wait((LONGEST_WAIT / turns).max(FIRST_WAIT), true).await {
+                    if self.wait((LONGEST_WAIT / turns).max(FIRST_WAIT)).await {
                         return false;
                     }
                 }
@@ -265,7 +275,7 @@ impl Delivery {
                 Err(Rejection::ForNow { doubtful, .. }) => {
                     doubts += u32::from(doubtful);
                     // Attempts of several deliveries do not all come at one time.
-                    if self.wait(wait.mul_f64(0.5 + jitter() / 2.0), false).await {
+                    if self.wait(wait.mul_f64(0.5 + jitter() / 2.0)).await {
                         return End::Stopped;
                     }
                     wait = (wait * 2).min(LONGEST_WAIT);
@@ -278,24 +288,18 @@ impl Delivery {
     }
 
     /// Waits; true if it is time to end.
-    async fn wait(&self, time: Duration, parked: bool) -> bool {
-        if parked {
-            self.parked.add();
-        }
+    async fn wait(&self, time: Duration) -> bool {
         let mut stop = self.stop.clone();
         let told = async { stop.wait_for(|stop| *stop == Stop::Finish).await.map(drop) };
-        let stopped = tokio::time::timeout(time, told).await.is_ok();
-        if parked {
-            self.parked.remove();
-        }
-        stopped
+        tokio::time::timeout(time, told).await.is_ok()
     }
 
     /// Puts events aside; what can't be written is tried again. False if it is time to end before.
-    async fn bury(&self, events: &[Bytes], cause: &str) -> bool {
+    async fn bury(&self, events: &[Bytes], cause: &str, parked: &mut Option<Place>) -> bool {
         while let Err(error) = self.dead.write(events.iter().map(|event| (event, cause))) {
             error!(cause = %error, "The dead-letter file can't be written; the event waits.");
-            if self.wait(LONGEST_WAIT, true).await {
+            parked.get_or_insert_with(|| self.parked.enter());
+            if self.wait(LONGEST_WAIT).await {
                 return false;
             }
         }

@@ -3,7 +3,7 @@
 //! The doc comments of the keys are the help of the options: plain text, no Markdown.
 #![allow(clippy::doc_markdown)]
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -303,13 +303,13 @@ impl Keys {
 /// Whether an address is the one on which this listens: events that came back would be taken for repeated ones.
 fn is_of(listen: SocketAddr, uri: &axum::http::Uri) -> bool {
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let here = |ip: IpAddr| ip == listen.ip() || listen.ip().is_unspecified() && ip.is_loopback();
-    let is_here = if host == "localhost" {
-        listen.ip().is_loopback() || listen.ip().is_unspecified()
-    } else {
-        host.parse().is_ok_and(here)
-    };
-    uri.port_u16() == Some(listen.port()) && is_here
+    let ip = if host == "localhost" { Ok(Ipv4Addr::LOCALHOST.into()) } else { host.parse::<IpAddr>() };
+    let to_any = |ip: IpAddr| ip.is_loopback() || ip.is_unspecified();
+    let is_here = ip.is_ok_and(|ip| {
+        ip == listen.ip() || listen.ip().is_unspecified() && to_any(ip) || ip.is_unspecified() && to_any(listen.ip())
+    });
+    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+    port == listen.port() && is_here
 }
 
 /// Reads certificates.

@@ -187,9 +187,11 @@ impl Cutter {
 /// Standard input, which SIGTERM, SIGINT and SIGHUP end, so that what is held leaves before the process does: what was read
 /// before them is not lost. A second one ends the process at once, as it may be waiting for its reader.
 struct Source {
-    /// Readable once there was a signal.
+    /// Readable once there was a signal, as long as its other end is there.
     #[cfg(unix)]
     ended: UnixStream,
+    #[cfg(unix)]
+    _end: UnixStream,
 }
 
 impl Source {
@@ -200,7 +202,7 @@ impl Source {
         for signal in crate::signals::to_end() {
             signal_hook::low_level::pipe::register(signal, end.try_clone()?)?;
         }
-        Ok(Source { ended })
+        Ok(Source { ended, _end: end })
     }
 
     #[cfg(not(unix))]

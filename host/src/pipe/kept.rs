@@ -60,6 +60,9 @@ impl Kept {
     pub(super) fn mark(&mut self, ticket: u64, state: State) {
         if let Some(record) = self.records.get_mut(&ticket) {
             record.state = state;
+            if state != State::Owed {
+                self.from = self.from.min(ticket);
+            }
         }
     }
 
@@ -96,7 +99,11 @@ mod tests {
         kept.add(100, b"12", State::Forwarded);
         assert_eq!(kept.unissued(), [1, 4, 100]);
         assert_eq!(kept.give_up().count(), 2);
-        kept.add(101, b"1234567890", State::Forwarded);
-        assert_eq!(kept.unissued(), [101]);
+        kept.add(101, b"123456789", State::Owed);
+        kept.add(102, b"12", State::Forwarded);
+        assert!(kept.get(102).is_none());
+        kept.mark(101, State::Forwarded);
+        kept.add(103, b"12", State::Forwarded);
+        assert_eq!(kept.unissued(), [103]);
     }
 }

@@ -15,12 +15,12 @@ pub(super) fn create(folder: &Path, file: &Path) -> Result<()> {
     let unusable = |error: std::io::Error| JournalError::Store(error.to_string());
     let folder = File::open(folder).map_err(unusable)?;
     match folder.try_lock() {
-        Ok(()) => {}
+        // Some disks have no locks, and the store does without them as well.
+        Ok(()) | Err(TryLockError::Error(_)) => {}
         Err(TryLockError::WouldBlock) => return Err(JournalError::InUse),
-        Err(TryLockError::Error(error)) => return Err(unusable(error)),
     }
     // Another process may have been faster.
-    if file.exists() {
+    if std::fs::symlink_metadata(file).is_ok() {
         return Ok(());
     }
     let new = file.with_extension("new");
@@ -29,7 +29,10 @@ pub(super) fn create(folder: &Path, file: &Path) -> Result<()> {
         _ => {}
     }
     drop(start(&new)?);
-    std::fs::rename(&new, file).and_then(|()| folder.sync_all()).map_err(unusable)
+    std::fs::rename(&new, file).map_err(unusable)?;
+    // Not every file system can.
+    let _ = folder.sync_all();
+    Ok(())
 }
 
 /// Opens the file, and sees what is there.
