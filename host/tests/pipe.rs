@@ -183,6 +183,19 @@ fn a_signal_to_end_loses_nothing_that_was_read() {
     assert!(read < lines.len() && written == lines[..read], "{} of {read} bytes", written.len());
 }
 
+/// As under `nohup`, and more.
+#[cfg(unix)]
+#[test]
+fn signals_that_are_ignored_end_nothing() {
+    let folder = Folder::new();
+    let program = env!("CARGO_BIN_EXE_abort-reason");
+    let mut command = Command::new("sh");
+    let script = "trap '' HUP INT TERM; exec \"$0\" pipe --component \"$1\"";
+    command.args(["-c", script, program]).arg(common::component());
+    command.stdin(std::fs::File::open(folder.file("records", "{\"a\":1}\nb\n")).unwrap());
+    assert_eq!(common::run(&mut command).ok().text(), "{\"a\":1}\nb\n");
+}
+
 /// `pipe` with a component made for the test.
 fn broken_pipe(folder: &Folder, bodies: &broken::Bodies) -> Command {
     let mut command = program();

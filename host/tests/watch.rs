@@ -203,8 +203,10 @@ impl Terminal {
     }
 
     fn resize(&mut self, rows: u16, columns: u16) {
+        // What is drawn for the new size comes behind both.
+        let mut shown = self.shown.lock().unwrap();
+        shown.0.screen_mut().set_size(rows, columns);
         tcsetwinsize(&self.master, Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
-        self.shown.lock().unwrap().0.screen_mut().set_size(rows, columns);
     }
 
     fn screen(&self) -> String {
