@@ -193,7 +193,7 @@ fn signals_that_are_ignored_end_nothing() {
     let script = "trap '' HUP INT TERM; exec \"$0\" pipe --component \"$1\"";
     command.args(["-c", script, program]).arg(common::component());
     command.stdin(std::fs::File::open(folder.file("records", "{\"a\":1}\nb\n")).unwrap());
-    assert_eq!(common::run(&mut command).ok().text(), "{\"a\":1}\nb\n");
+    assert_eq!(run(&mut command).ok().text(), "{\"a\":1}\nb\n");
 }
 
 /// `pipe` with a component made for the test.
