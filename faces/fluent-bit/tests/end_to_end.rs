@@ -202,3 +202,31 @@ fn reloaded() {
     assert_eq!(classes(&running.lines("issued")), expected, "after");
     assert_eq!(running.stop(), Vec::<String>::new());
 }
+
+/// The report that a first tick would bring killed Fluent Bit 5.1.1 at its start.
+#[test]
+fn with_reports() {
+    let Some(program) = fluent_bit() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let (module, config) = (folder.path().join("reports.wasm"), folder.path().join("reports.yaml"));
+    fs::write(&config, "fluent_bit: {report_secs: 1}\n").expect("a configuration");
+    let mut command = Command::new(host::module_path().with_file_name("abort-reason"));
+    command.args(["configure", "--face", "fluent-bit", "--config"]).arg(&config);
+    command.arg("--module").arg(host::module_path()).arg("--output").arg(&module);
+    assert!(command.status().is_ok_and(|status| status.success()));
+    let file = folder.path().display();
+    let output = format!(
+        "    - name: file\n      match: abort_reason.tick\n      path: {file}\n      file: reports\n      format: plain\n"
+    );
+    let mut running = Running::start_with(&program, &module, &output);
+    let reports = || fs::read_to_string(folder.path().join("reports")).unwrap_or_default().lines().count();
+    for start in 1..=2 {
+        let before = reports();
+        wait(|| reports() > before + 1);
+        assert!(reports() > before + 1, "start {start}");
+        running.signal("TERM");
+        running.ended();
+        running.go_on(&program);
+    }
+    assert_eq!(running.stop(), Vec::<String>::new());
+}
