@@ -2,7 +2,7 @@
 //!
 //! Every record goes in with a ticket. What the component keeps is kept here, too, until the ticket comes back: if the
 //! component fails, a fresh one is given those records again, then the batch under way. If that fails again, the batch
-//! passes unchanged. The copies here are bounded as well, since a record may be far longer than what the core keeps of it.
+//! passes unchanged. Of what has left already, the copies are bounded as well: a record may be far longer than its line.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
