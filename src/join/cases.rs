@@ -121,7 +121,7 @@ impl Join {
             let case = Case { ticket, ..new_case(kind, name, record, entry, reading) };
             let index = self.add_held(home, &mut group, case);
             if kind == Kind::Abort && (self.stateless || self.config.mode == Mode::Annotate) {
-                self.issue_provisional(&entry.id, &mut group, index);
+                self.issue_at_once(&entry.id, &mut group, index);
             }
             self.reconsider(home, &entry.id, &mut group, None);
             // Most have their reason when they come.

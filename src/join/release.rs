@@ -111,14 +111,15 @@ impl Join {
         self.hosts.name(self.seen.host(id)?)
     }
 
-    /// Issues a case that goes on waiting for its reason.
-    pub(super) fn issue_provisional(&mut self, id: &QueueId, group: &mut Group, index: usize) {
+    /// Issues a case at once: for good if all is known, or else as provisional, and it goes on waiting for its reason.
+    pub(super) fn issue_at_once(&mut self, id: &QueueId, group: &mut Group, index: usize) {
         let mut verdict = self.judge(id, group, &group.cases[index], self.aligned(group)[index]);
+        if verdict.told().settled {
+            let (record, told) = (self.write(id, group, index, &verdict, 0), verdict.told());
+            return self.issue_as(id, group, index, record, told);
+        }
         verdict.status = Status::Provisional;
         let (record, told) = (self.write(id, group, index, &verdict, 0), verdict.told());
-        if told.settled {
-            return;
-        }
         if let CaseState::Held { revision, told: before, .. } = &mut group.cases[index].state {
             *revision = 1;
             *before = Some(told);
@@ -237,7 +238,7 @@ impl Join {
         Some((self.store.take_at(id, place)?, index))
     }
 
-    /// Issues all aborts that wait, as provisional: they go on waiting for their reasons.
+    /// Issues all aborts that wait.
     #[inline(never)]
     pub(super) fn let_go(&mut self) {
         let held: Vec<(u64, QueueId)> = self.waits.all().collect();
@@ -245,11 +246,7 @@ impl Join {
             let Some((mut group, index)) = self.take_case(&id, seq) else { continue };
             let case = &group.cases[index];
             if case.kind == Kind::Abort && matches!(case.state, CaseState::Held { told: None, .. }) {
-                self.issue_provisional(&id, &mut group, index);
-                // What is said for good needs no second word.
-                if matches!(group.cases[index].state, CaseState::Held { told: None, .. }) {
-                    self.issue(&id, &mut group, index);
-                }
+                self.issue_at_once(&id, &mut group, index);
             }
             self.put(id, group);
         }

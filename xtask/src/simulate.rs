@@ -24,7 +24,7 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
         10_000_000 + now.as_secs() % 1_000_000_000
     });
     test::prepare()?;
-    let [half, part] = [seconds / 2, seconds / 8].map(|seconds| seconds.max(1).to_string());
+    let [half, part] = [seconds / 2, seconds / 10].map(|seconds| seconds.max(1).to_string());
     let mut native = cargo("run");
     native.args(["--locked", "--release", "--package", "abort-reason-simulator"]).env("SIMULATE_SECONDS", half);
     let mut steps = vec![("The native engine, and explain", native)];
@@ -32,6 +32,7 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
         ("The component", "abort-reason-host", "simulated", "the_component"),
         ("The package for JavaScript", "abort-reason-host", "simulated", "for_javascript"),
         ("The bridge", "abort-reason-host", "simulated", "the_bridge"),
+        ("The filter, its slots and journal", "abort-reason-filter", "worlds", "nothing_is_lost"),
         ("The module for Fluent Bit", "abort-reason-fluent-bit", "corpus", "in_simulated_worlds"),
     ] {
         let mut test = cargo("test");

@@ -11,7 +11,9 @@
 use std::cell::UnsafeCell;
 use std::fmt::Write;
 
-use crate::filter::{Answer, Filter};
+use abort_reason_filter::Answer;
+
+use crate::face::Face;
 use crate::settings::Settings;
 
 /// Bytes for the record of a call: where the call fails, the host's copy of it is written over.
@@ -25,7 +27,7 @@ const CONTROL_ROOM: u32 = 0;
 
 /// All state of the module.
 struct Module {
-    filter: Option<Filter>,
+    face: Option<Face>,
     /// The last answer, with its NUL; in a control call what is told.
     answer: Vec<u8>,
     /// Where the record of the call is kept that is under way, if one is, and its length.
@@ -38,7 +40,7 @@ struct Module {
     rescued: [u8; RESCUE_ROOM],
     rescued_from: usize,
     rescued_to: usize,
-    /// Bytes of the host's heap were told to the filter.
+    /// Bytes of the host's heap were told to the face.
     heap_told: bool,
     record: [u8; RECORD_ROOM],
 }
@@ -85,7 +87,7 @@ struct Shared(UnsafeCell<Module>);
 unsafe impl Sync for Shared {}
 
 static MODULE: Shared = Shared(UnsafeCell::new(Module {
-    filter: None,
+    face: None,
     answer: Vec::new(),
     under_way: None,
     length: 0,
@@ -134,23 +136,23 @@ extern "C" fn abort_reason(
     if !module.heap_told && !tag.is_null() {
         module.heap_told = true;
         let bytes = heap_behind(tag);
-        module.filter.iter_mut().for_each(|filter| filter.has_heap(bytes));
+        module.face.iter_mut().for_each(|face| face.has_heap(bytes));
     }
     // SAFETY: as above.
     let bytes = (!record.is_null()).then(|| unsafe { std::slice::from_raw_parts(record, record_length) });
     module.under_way = Some(bytes.map_or(Kept::Nowhere, |bytes| module.keep(bytes)));
-    let Some(filter) = &mut module.filter else {
+    let Some(face) = &mut module.face else {
         module.under_way = None;
         return given(record);
     };
-    let answer = match bytes {
-        Some(bytes) => filter.call(text, sec, nsec, bytes),
-        None => filter.not_passed(text, sec, nsec, record_length),
-    };
-    let answer = match answer {
+    let answer = match face.call(text, sec, nsec, bytes, record_length) {
         Answer::Given => record,
         Answer::Nothing => &raw const NOTHING,
         Answer::Record(answer) => module.answer_with(answer),
+        Answer::Report => {
+            let report = face.report("");
+            module.answer_with(report)
+        }
     };
     module.under_way = None;
     answer
@@ -194,7 +196,7 @@ impl Module {
         let told = String::from_utf8_lossy(&told);
         let answer = match told.split_once('\n').unwrap_or((&told, "")) {
             ("configure", text) => self.configure(text),
-            ("show", _) => Ok(self.filter.as_ref().map(|filter| filter.configuration().to_owned()).unwrap_or_default()),
+            ("show", _) => Ok(self.face.as_ref().map(|face| face.configuration().to_owned()).unwrap_or_default()),
             _ => Err("unknown".to_owned()),
         };
         let answer = match answer {
@@ -211,10 +213,10 @@ impl Module {
             let module = unsafe { &mut *MODULE.0.get() };
             let _ = write!(module.failure, "{told}");
         }));
-        let filter = Filter::new(settings);
+        let face = Face::new(settings);
         self.tick.length = 0;
-        let _ = self.tick.write_str(filter.tick_tag());
-        self.filter = Some(filter);
+        let _ = self.tick.write_str(face.tick_tag());
+        self.face = Some(face);
         Ok(String::new())
     }
 
@@ -281,13 +283,13 @@ impl Module {
     /// What the failed filter still holds, and then, once, the report of the failure.
     fn left_over(&mut self) -> Option<Vec<u8>> {
         let failure = String::from_utf8_lossy(&self.failure.bytes[..self.failure.length]).into_owned();
-        let filter = self.filter.as_mut()?;
+        let face = self.face.as_mut()?;
         if self.state == State::Failed {
             self.state = State::Asked;
-            let report = filter.report(if failure.is_empty() { "out of stack or memory" } else { &failure });
-            filter.give_up();
+            let report = face.report(if failure.is_empty() { "out of stack or memory" } else { &failure });
+            face.give_up();
             return Some(report);
         }
-        filter.next_waiting()
+        face.next_waiting()
     }
 }

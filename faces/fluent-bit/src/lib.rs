@@ -4,14 +4,11 @@
 //! | module | what it is for |
 //! |---|---|
 //! | `abi` | the exported functions and all `unsafe` code: pointers in, a pointer out |
-//! | `filter` | one call: what goes out in place of the record that came in |
+//! | `face` | a call in the words of [`Filter`](abort_reason_filter::Filter), which decides what goes out |
 //! | `settings` | the configuration that is baked into the module |
-//! | `slots` | what waits to leave, and whether slots come |
+//! | `tags` | what a record's tag says of it |
 //! | `system` | the file and the clock that Fluent Bit gives a module |
 //! | `report` | the record with the counters |
-//!
-//! Fluent Bit takes at most one record out for each that goes in, and never asks again. So every call whose own record
-//! ends here (a consumed mail line, an abort that has to wait, a tick) is a *slot*, in which a record that waited leaves.
 
 // Nothing that a record can reach is taken for granted.
 #![cfg_attr(
@@ -20,9 +17,8 @@
 )]
 
 mod abi;
-mod filter;
+mod face;
 mod report;
 mod settings;
-mod slots;
 mod system;
 mod tags;

@@ -1,75 +1,49 @@
 //! The record with the counters, in answer to a tick.
 
 use abort_reason::Stats;
+use abort_reason_filter::{Counts, Filter, Health};
 use serde::Serialize;
 use serde_json::json;
+
+use crate::system::System;
 
 /// The module's version.
 #[allow(clippy::disallowed_macros, reason = "the compiler's environment, not the host's")]
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What the filter has counted beside the engine.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-pub(crate) struct Counts {
-    /// Records too long to be looked at.
-    pub too_long: u64,
+/// What is told of the host.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Host {
     /// Records that Fluent Bit did not pass on to the module.
     pub not_passed: u64,
-    /// Mail lines not looked at because too many records waited for a slot.
-    pub skipped: u64,
-    /// Later words on records that had left, given up because no slots came.
-    pub dropped: u64,
+    /// What is wrong with its heap.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub heap_trouble: String,
 }
 
-/// How the filter is.
-#[derive(Debug, Default, Serialize)]
-pub(crate) struct Health<'a> {
-    /// The age of the module's state by the ticks.
-    pub state_age_secs: u64,
-    /// Aborts can't wait, for whatever reason.
-    pub stateless_host: bool,
-    /// No second tag has come: as far as that shows, the host makes a new module for every chunk.
-    pub one_for_each_chunk: bool,
-    /// Slots come.
-    pub slots: bool,
-    /// Records that wait for one.
-    pub waiting: usize,
-    pub journal: Journal,
-    /// What is wrong with the host's heap.
+#[derive(Serialize)]
+struct Report<'a> {
+    version: &'static str,
+    #[serde(flatten)]
+    health: &'a Health,
+    #[serde(flatten)]
+    host: &'a Host,
+    #[serde(flatten)]
+    counts: &'a Counts,
+    #[serde(flatten)]
+    stats: &'a Stats,
     #[serde(skip_serializing_if = "str::is_empty")]
-    pub heap_trouble: &'a str,
-    /// How the filter failed.
-    #[serde(skip_serializing_if = "str::is_empty")]
-    pub failure: &'a str,
+    failure: &'a str,
 }
 
-/// How the journal is.
-#[derive(Debug, Default, Serialize)]
-pub(crate) struct Journal {
-    pub bytes: u64,
-    /// Bytes of it that could not be read.
-    pub lost_bytes: u64,
-    /// Why it can't be written.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub trouble: Option<String>,
-    /// For so many seconds aborts can't wait, since the journal does not have all that is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub incomplete_secs: Option<u64>,
+/// Writes the record, with how the filter failed, if it did.
+pub(crate) fn write(filter: &Filter<System>, host: &Host, failure: &str) -> Vec<u8> {
+    let (counts, stats) = filter.counts();
+    json_of(&Report { version: VERSION, health: &filter.health(), host, counts, stats, failure })
 }
 
-/// Writes the record.
-pub(crate) fn write(health: &Health<'_>, counts: &Counts, stats: &Stats) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct Report<'a> {
-        version: &'static str,
-        #[serde(flatten)]
-        health: &'a Health<'a>,
-        #[serde(flatten)]
-        counts: &'a Counts,
-        #[serde(flatten)]
-        stats: &'a Stats,
-    }
-    json!({ "abort_reason": Report { version: VERSION, health, counts, stats } }).to_string().into_bytes()
+fn json_of(report: &Report<'_>) -> Vec<u8> {
+    json!({ "abort_reason": report }).to_string().into_bytes()
 }
 
 /// What is wrong with a heap of so many bytes.
@@ -90,6 +64,8 @@ pub(crate) fn not_passed(length: usize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use abort_reason_filter::Journal;
+
     use super::*;
 
     /// Each field stands in the first column of `docs/output.md`.
@@ -103,8 +79,11 @@ mod tests {
             rows.flat_map(|cell| cell.split('`').skip(1).step_by(2)).any(|word| word == name)
         };
         let journal = Journal { trouble: Some("x".to_owned()), incomplete_secs: Some(1), ..Journal::default() };
-        let health = Health { journal, heap_trouble: "x", failure: "x", ..Health::default() };
-        let report = write(&health, &Counts::default(), &Stats::default());
+        let (health, counts) = (Health { journal, ..Health::default() }, Counts::default());
+        let (host, stats) = (Host { heap_trouble: "x".to_owned(), ..Host::default() }, Stats::default());
+        let report =
+            Report { version: VERSION, health: &health, host: &host, counts: &counts, stats: &stats, failure: "x" };
+        let report = json_of(&report);
         let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
         for name in report["abort_reason"].as_object().unwrap().keys() {
             assert!(is_told(page, name), "{name}");

@@ -1,27 +1,37 @@
 //! What Fluent Bit lets a module ask of the system: a file in the first of its `accessible_paths`, and the time. Natively
 //! only tests run here, and they have neither.
 
+use abort_reason_filter::Host;
 #[cfg(target_family = "wasm")]
-mod here {
-    pub(crate) use abort_reason_journal::wasi::{File, now_ms};
+use abort_reason_journal::wasi;
 
-    /// The file with a name; none is wanted where that is empty.
-    pub(crate) fn file(name: &str) -> Option<File> {
-        (!name.is_empty()).then(|| File::new(name))
+/// The system, with the name of the journal's file; none is wanted where that is empty.
+#[derive(Debug)]
+#[cfg_attr(not(target_family = "wasm"), allow(dead_code, reason = "there are no files"))]
+pub(crate) struct System(pub String);
+
+#[cfg(target_family = "wasm")]
+impl Host for System {
+    type Disk = wasi::File;
+
+    fn disk(&self) -> Option<wasi::File> {
+        (!self.0.is_empty()).then(|| wasi::File::new(&self.0))
+    }
+
+    fn now_ms(&self) -> Option<u64> {
+        wasi::now_ms()
     }
 }
 
 #[cfg(not(target_family = "wasm"))]
-mod here {
-    pub(crate) type File = std::convert::Infallible;
+impl Host for System {
+    type Disk = std::convert::Infallible;
 
-    pub(crate) fn file(_: &str) -> Option<File> {
+    fn disk(&self) -> Option<Self::Disk> {
         None
     }
 
-    pub(crate) fn now_ms() -> Option<u64> {
+    fn now_ms(&self) -> Option<u64> {
         None
     }
 }
-
-pub(crate) use here::{File, file, now_ms};

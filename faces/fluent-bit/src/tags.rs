@@ -1,46 +1,55 @@
 //! What a record's tag says of it.
 
+use abort_reason_filter::MailLines;
+
 use crate::settings::Settings;
 
-/// What kind of tag the last one was: tags come in rows.
-#[derive(Debug, Default)]
+/// The last tag, and of what kind it was.
+#[derive(Debug)]
 pub(crate) struct TagMemo {
     tag: Vec<u8>,
     kind: TagKind,
-    /// How many times the tag was another one. Records come in chunks of one tag.
-    pub changes: u64,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Whose records have a tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TagKind {
-    #[default]
-    Other,
     Tick,
-    Evidence,
+    /// A log's.
+    Of(MailLines),
+}
+
+impl Default for TagMemo {
+    fn default() -> TagMemo {
+        TagMemo { tag: Vec::new(), kind: TagKind::Of(MailLines::Pass) }
+    }
 }
 
 impl TagMemo {
+    /// The kind of the last tag.
     #[inline]
-    pub(crate) fn kind(&mut self, tag: &[u8], settings: &Settings) -> TagKind {
-        if same(&self.tag, tag) {
-            return self.kind;
-        }
-        self.note(tag, settings)
+    pub(crate) fn kind(&self) -> TagKind {
+        self.kind
     }
 
+    /// Whether a tag is the one of before: records come in chunks of one tag.
+    #[inline]
+    pub(crate) fn is_same(&self, tag: &[u8]) -> bool {
+        same(&self.tag, tag)
+    }
+
+    /// Takes another one.
     #[inline(never)]
-    fn note(&mut self, tag: &[u8], settings: &Settings) -> TagKind {
+    pub(crate) fn note(&mut self, tag: &[u8], settings: &Settings) {
         self.kind = if tag == settings.tick_tag.as_bytes() {
             TagKind::Tick
         } else if tag.starts_with(settings.evidence_prefix.as_bytes()) {
-            TagKind::Evidence
+            TagKind::Of(MailLines::End)
         } else {
-            TagKind::Other
+            TagKind::Of(MailLines::Pass)
         };
-        self.changes += 1;
         self.tag.clear();
         self.tag.extend_from_slice(tag);
-        self.kind
     }
 }
 

@@ -1,18 +1,14 @@
-//! One call of Fluent Bit: what goes out in place of the record that came in.
+//! What goes out in place of a record that came in.
 
-use abort_reason::{Disposition, Engine, Input, Output, Source, What};
+use abort_reason::{Config, Disposition, Engine, Input, Output, Source, Stats, What};
 use abort_reason_journal::{Memory, Remembered};
 
-use crate::report::{self, Counts, Health, Journal};
-use crate::settings::Settings;
+use crate::health::{Counts, Health, Journal};
 use crate::slots::Slots;
-use crate::system::{self, File};
-use crate::tags::{TagKind, TagMemo};
+use crate::{Answer, Host, Incoming, MailLines};
 
 /// Longer records pass without being looked at.
 const LONGEST: usize = 1 << 20;
-/// With a smaller heap of the host's, records that are not extraordinary don't arrive.
-const LEAST_HEAP: usize = 1 << 20;
 /// Bytes of records that wait for a slot; beyond, no mail line is read until there is room, and no second word is kept where
 /// none comes.
 const MOST_WAITING: usize = 16 << 20;
@@ -24,30 +20,26 @@ const FIRST_TICKS: u64 = 2_000;
 /// More records than this since the last tick are a stream.
 const BUSY: u64 = 500;
 
-/// What goes out.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// The record that came in, by the pointer that was given.
-    Given,
-    /// Nothing.
-    Nothing,
-    /// This record.
-    Record(Vec<u8>),
-}
-
 /// The filter: an engine, and the slots in which its records leave.
 #[derive(Debug)]
-pub(crate) struct Filter {
-    settings: Settings,
+pub struct Filter<H: Host> {
+    host: H,
     engine: Engine,
-    tag: TagMemo,
     slots: Slots,
+    /// What the journal says of a process to which slots came.
+    note: String,
+    /// Seconds between two reports; 0 for none.
+    report_secs: u64,
     /// What outlives the process.
-    memory: Memory<File>,
+    memory: Memory<H::Disk>,
     /// The journal was opened, or that was tried: not before the first call, since a stored module is no process yet.
     opened: bool,
     /// The process before had slots, so this one will.
     had_slots: bool,
+    /// How many times records of another stream came.
+    streams: u64,
+    /// A report is wanted with the next tick.
+    wants_report: bool,
     /// Aborts can't wait.
     stateless: bool,
     sequence: u64,
@@ -55,9 +47,6 @@ pub(crate) struct Filter {
     ticks: Option<Ticks>,
     since_tick: u64,
     counts: Counts,
-    /// What is wrong with the host's heap, and whether it was told.
-    heap_trouble: String,
-    heap_told: bool,
 }
 
 /// When ticks came, in milliseconds.
@@ -75,52 +64,49 @@ fn is_first_word(output: &Output) -> bool {
     output.tells.is_none_or(|tells| tells.number == 0 && output.ticket != 0)
 }
 
-impl Filter {
-    pub(crate) fn new(settings: Settings) -> Filter {
-        let mut engine = Engine::new(&settings.core);
+impl<H: Host> Filter<H> {
+    /// A filter with a configuration. `note` names what slots come by, and `report_secs` are between two reports, 0 for none.
+    pub fn new(config: &Config, note: &str, report_secs: u64, host: H) -> Filter<H> {
+        let mut engine = Engine::new(config);
         engine.warm_up();
-        // Until a second tag shows that this instance outlives a chunk.
+        // Until a second stream shows that this filter outlives a chunk.
         engine.set_stateless(true);
         Filter {
+            host,
             engine,
-            tag: TagMemo::default(),
             slots: Slots::default(),
-            memory: Memory::new((settings.core.lookback_secs * 1_000.0) as u64),
+            note: note.to_owned(),
+            report_secs,
+            memory: Memory::new((config.lookback_secs * 1_000.0) as u64),
             opened: false,
             had_slots: false,
+            streams: 0,
+            wants_report: false,
             stateless: true,
             sequence: 0,
             now: 0,
             ticks: None,
             since_tick: 0,
             counts: Counts::default(),
-            heap_trouble: String::new(),
-            heap_told: false,
-            settings,
         }
     }
 
-    /// The tag of the ticks.
-    pub(crate) fn tick_tag(&self) -> &str {
-        &self.settings.tick_tag
-    }
-
-    /// Records come in a heap of the host's with so many bytes.
+    /// Records of another stream follow. A second one shows that this filter outlives a chunk of records.
     #[inline(never)]
-    pub(crate) fn has_heap(&mut self, bytes: usize) {
-        if bytes < LEAST_HEAP {
-            self.heap_trouble = report::small_heap(bytes);
-        }
+    pub fn next_stream(&mut self) {
+        self.streams += 1;
+        self.update();
+        self.engine.set_stateless(self.stateless);
     }
 
-    /// The text of the configuration.
-    pub(crate) fn configuration(&self) -> &str {
-        &self.settings.text
+    /// There is something to tell, as soon as ticks come: one of many filters, each made for one chunk, has nothing to say.
+    pub fn ask_for_report(&mut self) {
+        self.wants_report = true;
     }
 
-    /// Answers a call.
+    /// Answers what came in.
     #[inline]
-    pub(crate) fn call(&mut self, tag: &[u8], sec: u32, nsec: u32, record: &[u8]) -> Answer {
+    pub fn answer(&mut self, incoming: Incoming<'_>) -> Answer {
         if !self.opened {
             self.opened = true;
             self.open();
@@ -131,16 +117,20 @@ impl Filter {
             }
             self.sequence = self.sequence.max(self.memory.last_number());
         }
-        let kind = self.kind(tag);
-        if kind == TagKind::Tick {
-            return self.tick(u64::from(sec) * 1_000 + u64::from(nsec) / 1_000_000);
+        match incoming {
+            Incoming::Tick(time) => self.tick(time),
+            Incoming::Record(mail_lines, record) => self.record(mail_lines, record),
         }
+    }
+
+    #[inline]
+    fn record(&mut self, mail_lines: MailLines, record: &[u8]) -> Answer {
         self.since_tick += 1;
         if record.len() > LONGEST {
             self.counts.too_long += 1;
             return Answer::Given;
         }
-        if self.slots.bytes() > MOST_WAITING && kind == TagKind::Other && !record.ends_with(b"/abort\"}") {
+        if self.slots.bytes() > MOST_WAITING && mail_lines == MailLines::Pass && !record.ends_with(b"/abort\"}") {
             // It takes no record with it: nothing is lost but reasons.
             self.counts.skipped += 1;
             return Answer::Given;
@@ -164,15 +154,15 @@ impl Filter {
             return Answer::Record(own);
         }
         let of_mail_log = matches!(disposition.what, What::MailLine | What::Other);
-        if kind == TagKind::Evidence && of_mail_log || held { self.slot() } else { Answer::Given }
+        if mail_lines == MailLines::End && of_mail_log || held { self.slot() } else { Answer::Given }
     }
 
     /// Opens the journal, at the start or, where that failed, later: what the process before had is handed in again, by
-    /// [`Filter::call`].
+    /// [`Filter::answer`].
     #[inline(never)]
     fn open(&mut self) {
-        if let Some(file) = system::file(&self.settings.state_file) {
-            self.memory.open(file, self.sequence);
+        if let Some(disk) = self.host.disk() {
+            self.memory.open(disk, self.sequence);
         }
         let waiting = self.memory.waiting();
         for (number, record) in self.slots.waiting() {
@@ -182,13 +172,13 @@ impl Filter {
             self.slots.add(number, number, record);
         }
         self.sequence = self.sequence.max(self.memory.last_number());
-        if self.memory.has_note(&self.settings.tick_tag) {
+        if self.memory.has_note(&self.note) {
             self.had_slots = true;
         } else if self.had_slots {
-            self.memory.leave_note(&self.settings.tick_tag);
+            self.memory.leave_note(&self.note);
         }
         if self.had_slots {
-            self.slots.expect(system::now_ms());
+            self.slots.expect(self.host.now_ms());
         }
         self.update();
     }
@@ -213,7 +203,7 @@ impl Filter {
     #[inline(never)]
     fn is_secure(&mut self, held: bool, noted: bool) -> bool {
         let is_safe = self.memory.flush() && noted;
-        self.stateless |= !is_safe || held && !self.slots.come(system::now_ms());
+        self.stateless |= !is_safe || held && !self.slots.come(self.host.now_ms());
         !self.stateless
     }
 
@@ -221,33 +211,11 @@ impl Filter {
     /// for few calls in calls.
     #[inline(never)]
     fn update(&mut self) {
-        self.stateless = self.is_one_of_many() || !self.slots.come(system::now_ms()) || !self.memory.is_safe();
-    }
-
-    /// What a tag is for. A second one shows that this instance outlives a chunk.
-    #[inline]
-    fn kind(&mut self, tag: &[u8]) -> TagKind {
-        let changes = self.tag.changes;
-        let kind = self.tag.kind(tag, &self.settings);
-        if self.tag.changes != changes {
-            self.update();
-            self.engine.set_stateless(self.stateless);
-        }
-        kind
-    }
-
-    /// Answers a call whose record the host did not pass.
-    #[inline(never)]
-    pub(crate) fn not_passed(&mut self, tag: &[u8], sec: u32, nsec: u32, length: usize) -> Answer {
-        if self.kind(tag) == TagKind::Tick {
-            return self.tick(u64::from(sec) * 1_000 + u64::from(nsec) / 1_000_000);
-        }
-        self.counts.not_passed += 1;
-        Answer::Record(report::not_passed(length))
+        self.stateless = self.is_one_of_many() || !self.slots.come(self.host.now_ms()) || !self.memory.is_safe();
     }
 
     /// The next of what is held or waits, whether or not it is time: for a filter that has failed.
-    pub(crate) fn give_up(&mut self) {
+    pub fn give_up(&mut self) {
         // What is in the journal comes again after a restart.
         self.memory.abandon();
         self.engine.finish();
@@ -256,7 +224,7 @@ impl Filter {
 
     /// The record that has waited longest.
     #[inline(never)]
-    pub(crate) fn next_waiting(&mut self) -> Option<Vec<u8>> {
+    pub fn next_waiting(&mut self) -> Option<Vec<u8>> {
         self.slots.next()
     }
 
@@ -270,7 +238,7 @@ impl Filter {
     #[inline(never)]
     fn tick(&mut self, time: u64) -> Answer {
         // The clock of the records may be set.
-        let time = system::now_ms().unwrap_or(time);
+        let time = self.host.now_ms().unwrap_or(time);
         let busy = std::mem::take(&mut self.since_tick) > BUSY;
         let mut ticks = self.ticks.unwrap_or(Ticks { first: time, last: time, reported: 0 });
         let mut passed = time.saturating_sub(ticks.last);
@@ -279,7 +247,7 @@ impl Filter {
             passed = passed.min(BUSY_TICK);
         }
         self.now += passed;
-        for number in self.slots.tick(system::now_ms()) {
+        for number in self.slots.tick(self.host.now_ms()) {
             self.memory.go(number);
         }
         self.opened &= !self.memory.tick(self.now);
@@ -295,21 +263,17 @@ impl Filter {
             self.ticks = Some(ticks);
             return Answer::Nothing;
         }
-        // One of many instances would have nothing else to say.
-        let heap_news = !self.heap_told && !self.heap_trouble.is_empty() && !self.is_one_of_many();
-        self.heap_told |= heap_news;
-        if self.memory.news() || heap_news {
+        let is_wanted = self.wants_report && !self.is_one_of_many();
+        self.wants_report &= !is_wanted;
+        if self.memory.news() || is_wanted {
             ticks.reported = time;
             self.ticks = Some(ticks);
-            return Answer::Record(self.report(""));
+            return Answer::Report;
         }
         let mut answer = self.slot();
-        if answer == Answer::Nothing
-            && self.settings.report_secs > 0
-            && time >= ticks.reported + self.settings.report_secs * 1_000
-        {
+        if answer == Answer::Nothing && self.report_secs > 0 && time >= ticks.reported + self.report_secs * 1_000 {
             ticks.reported = time;
-            answer = Answer::Record(self.report(""));
+            answer = Answer::Report;
         }
         self.ticks = Some(ticks);
         answer
@@ -317,7 +281,7 @@ impl Filter {
 
     /// Whether this instance may be one of many, each made for one chunk.
     fn is_one_of_many(&self) -> bool {
-        self.tag.changes < 2 && !self.had_slots
+        self.streams < 2 && !self.had_slots
     }
 
     /// Remembers for the next process that slots come to one that outlives a chunk.
@@ -326,19 +290,18 @@ impl Filter {
             return;
         }
         self.had_slots = true;
-        self.memory.leave_note(&self.settings.tick_tag);
+        self.memory.leave_note(&self.note);
     }
 
-    /// The record with the counters.
-    #[inline(never)]
-    pub(crate) fn report(&self, failure: &str) -> Vec<u8> {
+    /// How it is.
+    pub fn health(&self) -> Health {
         let (bytes, lost_bytes) = self.memory.bytes();
         let incomplete_secs = self.memory.incomplete_secs();
-        let health = Health {
+        Health {
             state_age_secs: self.ticks.map_or(0, |ticks| (ticks.last - ticks.first) / 1_000),
             stateless_host: self.stateless,
             one_for_each_chunk: self.is_one_of_many(),
-            slots: self.slots.come(system::now_ms()),
+            slots: self.slots.come(self.host.now_ms()),
             waiting: self.slots.len(),
             journal: Journal {
                 bytes,
@@ -346,10 +309,12 @@ impl Filter {
                 trouble: self.memory.trouble().map(|trouble| trouble.to_string()),
                 incomplete_secs: Some(incomplete_secs).filter(|secs| *secs > 0),
             },
-            heap_trouble: &self.heap_trouble,
-            failure,
-        };
-        report::write(&health, &self.counts, self.engine.stats())
+        }
+    }
+
+    /// What it has counted, and the engine.
+    pub fn counts(&self) -> (&Counts, &Stats) {
+        (&self.counts, self.engine.stats())
     }
 
     /// Takes what the engine issues; gives back what answers the record with this ticket.
@@ -387,101 +352,23 @@ impl Filter {
         let mut next = Some(first);
         while let Some(output) = next {
             next = self.engine.poll();
-            self.memory.leave(output.ticket);
-            if own.is_none() && ticket != 0 && output.ticket == ticket {
+            let left = output.ticket;
+            if own.is_none() && ticket != 0 && left == ticket {
                 own = Some(output.data);
+                self.memory.leave(left);
                 continue;
             }
             // Where no slots come, second words on what has left would pile up: nothing of the user's is in them.
             if self.slots.bytes() > MOST_WAITING && self.stateless && !is_first_word(&output) {
                 self.counts.dropped += 1;
+                self.memory.leave(left);
                 continue;
             }
-            let place = if output.ticket == 0 { self.sequence + 1 } else { output.ticket };
+            let place = if left == 0 { self.sequence + 1 } else { left };
+            // Behind it in the journal: a disk that fills may take the one and not the other.
             self.add(place, output.data);
+            self.memory.leave(left);
         }
         own
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Answer, Filter};
-    use crate::settings::Settings;
-
-    /// Settings without a journal: there are no files here.
-    fn settings(text: &str) -> Settings {
-        let mut settings = Settings::from_json(text).unwrap();
-        settings.state_file.clear();
-        settings
-    }
-
-    fn record(line: &str) -> Vec<u8> {
-        format!("{{\"log\":{}}}", serde_json::Value::from(line)).into_bytes()
-    }
-
-    /// Whether an abort is explained by a line that looks ordinary, after many that are.
-    fn explained(configuration: &str, text: &str) -> bool {
-        let mut filter = Filter::new(settings(configuration));
-        filter.call(b"abort_reason.tick", 0, 0, b"{}");
-        let ordinary = "from=<a@example.org>, size=9, class=0, nrcpts=1, msgid=<x@y>, relay=x [192.0.2.1]";
-        let mut call = |tag: &str, line: &str| filter.call(tag.as_bytes(), 0, 0, &record(line));
-        for n in 0..200 {
-            call("maillog", &format!("Nov 23 13:01:05 mx1 sendmail[9]: 6AND15V7{n:06}: {ordinary}"));
-            call("pmx", &format!("2026-11-23T13:01:05 q=6AND15V7{n:06} f=<a@example.org> tm=0.10 a=a/eom"));
-        }
-        call("maillog", &format!("Nov 23 13:01:05 mx1 sendmail[14029]: 6AND15V7014029: {text}"));
-        call("pmx", "2026-11-23T13:01:05 q=6AND15V7014029 f=<a@example.org> tm=0.10 a=c/abort");
-        (0..40).any(|second| match filter.tick(1_000 * second) {
-            Answer::Record(record) => String::from_utf8_lossy(&record).contains(r#""rule":"U-1""#),
-            _ => false,
-        })
-    }
-
-    #[test]
-    fn a_second_tag_is_noticed_in_any_call() {
-        let mut filter = Filter::new(settings(""));
-        filter.call(b"abort_reason.tick", 0, 0, b"{}");
-        filter.not_passed(b"maillog", 0, 0, 9);
-        let abort = record("2026-11-23T13:01:05 q=6AND15V7014029 f=<a@b> tm=0.10 a=c/abort");
-        assert_eq!(filter.call(b"maillog", 0, 0, &abort), Answer::Nothing, "it waits for its reason");
-    }
-
-    #[test]
-    fn nothing_leaves_by_the_first_ticks() {
-        let mut filter = Filter::new(settings(r#"{"fluent_bit": {"report_secs": 1}}"#));
-        let reports = |filter: &mut Filter, time| matches!(filter.tick(time), Answer::Record(_));
-        assert!(!reports(&mut filter, 100_000) && !reports(&mut filter, 101_999));
-        // Nor is a clock that is set back waited for.
-        assert!(reports(&mut filter, 40_000));
-    }
-
-    #[test]
-    fn the_report_tells_why_aborts_leave_at_once() {
-        let mut filter = Filter::new(settings(""));
-        let says = |filter: &Filter| {
-            let report: serde_json::Value = serde_json::from_slice(&filter.report("")).unwrap();
-            ["stateless_host", "one_for_each_chunk", "slots"].map(|name| report["abort_reason"][name] == true)
-        };
-        filter.call(b"maillog", 0, 0, b"{}");
-        assert_eq!(says(&filter), [true, true, false]);
-        // No ticks.
-        filter.call(b"pmx", 0, 0, b"{}");
-        assert_eq!(says(&filter), [true, false, false]);
-        filter.call(b"abort_reason.tick", 0, 0, b"{}");
-        assert_eq!(says(&filter), [false, false, true]);
-    }
-
-    #[test]
-    fn what_a_rule_of_the_user_may_match_is_never_ordinary() {
-        for (start, rest, text) in [
-            ("Milter ({filter}) gave ", "up", "Milter (PureMessage) gave up"),
-            ("from=<x>, ", "gone", "from=<x>, gone"),
-            ("to=<x>, delay=0, ", r"stat=Sent \\(y\\)", "to=<x>, delay=0, stat=Sent (y)"),
-        ] {
-            let rule = format!(r#"{{"id": "U-1", "class": "filter_closed", "start": "{start}", "rest": "{rest}"}}"#);
-            assert!(explained(&format!(r#"{{"rules": [{rule}]}}"#), text), "{text}");
-            assert!(!explained("", text), "{text}");
-        }
     }
 }

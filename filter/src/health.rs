@@ -1,0 +1,46 @@
+//! What a filter tells of itself.
+
+use serde::Serialize;
+
+/// What the filter has counted beside the engine.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Counts {
+    /// Records too long to be looked at.
+    pub too_long: u64,
+    /// Mail lines not looked at because too many records waited for a slot.
+    pub skipped: u64,
+    /// Later words on records that had left, given up because no slots came.
+    pub dropped: u64,
+}
+
+/// How the filter is.
+#[derive(Debug, Default, Serialize)]
+pub struct Health {
+    /// The age of the filter's state by the ticks.
+    pub state_age_secs: u64,
+    /// Aborts can't wait, for whatever reason.
+    pub stateless_host: bool,
+    /// Records of a second stream have not come: as far as that shows, the host makes a new filter for every chunk.
+    pub one_for_each_chunk: bool,
+    /// Slots come.
+    pub slots: bool,
+    /// Records that wait for one.
+    pub waiting: usize,
+    /// How the journal is.
+    pub journal: Journal,
+}
+
+/// How the journal is.
+#[derive(Debug, Default, Serialize)]
+pub struct Journal {
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Bytes of it that could not be read.
+    pub lost_bytes: u64,
+    /// Why it can't be written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+    /// For so many seconds aborts can't wait, since the journal does not have all that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incomplete_secs: Option<u64>,
+}

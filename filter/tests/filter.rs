@@ -1,0 +1,111 @@
+//! What leaves when: slots that come or don't, reports, and what nothing is held for.
+
+use abort_reason_filter::{Answer, Filter, Incoming, MailLines};
+use host::{Machine, line, record, with_slots};
+
+#[allow(dead_code, reason = "each test uses a part")]
+mod host;
+
+const FIELDS: &str = r#"{"message_fields": ["log"], "filter_names": ["PureMessage"]}"#;
+const ABORT: &str = "2026-11-23T13:01:05 q=6AND15V7014029 f=<a@b> tm=1.00 a=c/abort";
+const TIMEOUT: &str =
+    "Nov 23 13:01:05 mx1 sendmail[14029]: 6AND15V7014029: Milter (PureMessage): timeout before data read, where=eom";
+const END: &str =
+    "Nov 23 13:01:05 mx1 sendmail[14029]: 6AND15V7014029: from=<a@b>, size=0, class=0, nrcpts=1, relay=x [192.0.2.1]";
+
+fn text(answer: &Answer) -> &str {
+    match answer {
+        Answer::Record(record) => str::from_utf8(record).unwrap(),
+        _ => "",
+    }
+}
+
+fn tick(machine: &Machine, filter: &mut Filter<Machine>) -> Answer {
+    machine.passes(1_000);
+    filter.answer(Incoming::Tick(0))
+}
+
+#[test]
+fn an_abort_leaves_with_its_reason_in_the_first_slot() {
+    let machine = Machine::new();
+    let mut filter = with_slots(&machine, FIELDS);
+    assert_eq!(line(&mut filter, ABORT), Answer::Nothing);
+    assert_eq!(line(&mut filter, TIMEOUT), Answer::Nothing);
+    // The end of the message: what has waited leaves in place of this very line.
+    let left = line(&mut filter, END);
+    assert!(text(&left).contains(r#""class":"filter_timeout""#), "{left:?}");
+    assert_eq!(line(&mut filter, "Nov 23 13:01:06 mx1 sendmail[9]: 6AND15V7014030: from=x"), Answer::Nothing);
+}
+
+#[test]
+fn the_next_process_goes_on() {
+    let machine = Machine::new();
+    let mut filter = with_slots(&machine, FIELDS);
+    line(&mut filter, TIMEOUT);
+    line(&mut filter, ABORT);
+    drop(filter);
+    let mut filter = machine.start(FIELDS, 0);
+    let left = line(&mut filter, END);
+    assert!(text(&left).contains(r#""class":"filter_timeout""#), "{left:?}");
+}
+
+#[test]
+fn nothing_is_held_by_one_of_many() {
+    let machine = Machine::new();
+    let mut filter = machine.start(FIELDS, 0);
+    filter.next_stream();
+    assert!(text(&line(&mut filter, ABORT)).contains(r#""why_not":"stateless_host""#));
+    assert!(filter.health().stateless_host && filter.health().one_for_each_chunk && !filter.health().slots);
+    // A second stream, and no ticks.
+    filter.next_stream();
+    assert!(filter.health().stateless_host && !filter.health().one_for_each_chunk);
+    filter.next_stream();
+    filter.answer(Incoming::Tick(0));
+    assert!(!filter.health().stateless_host && filter.health().slots);
+}
+
+#[test]
+fn where_no_journal_is_wanted_aborts_wait_all_the_same() {
+    let machine = Machine { disk: None, ..Machine::new() };
+    let mut filter = with_slots(&machine, FIELDS);
+    assert_eq!(line(&mut filter, ABORT), Answer::Nothing);
+}
+
+#[test]
+fn nothing_is_held_while_the_disk_fails() {
+    let machine = Machine::new();
+    machine.disk.as_ref().unwrap().files.borrow_mut().is_shut = true;
+    let mut filter = machine.start(FIELDS, 0);
+    filter.next_stream();
+    filter.answer(Incoming::Tick(0));
+    filter.next_stream();
+    assert!(text(&line(&mut filter, ABORT)).contains(r#""why_not":"stateless_host""#));
+    tick(&machine, &mut filter);
+    assert_eq!(tick(&machine, &mut filter), Answer::Report, "it says so");
+    assert!(filter.health().journal.trouble.is_some());
+}
+
+#[test]
+fn reports_come_in_their_time_and_not_at_first() {
+    let machine = Machine::new();
+    let mut filter = machine.start(FIELDS, 10);
+    filter.next_stream();
+    let answers: Vec<bool> = (0..25).map(|_| tick(&machine, &mut filter) == Answer::Report).collect();
+    let at: Vec<usize> = answers.iter().enumerate().filter(|(_, report)| **report).map(|(at, _)| at).collect();
+    assert_eq!(at, [2, 12, 22]);
+    // One that is asked for comes with the next tick, where there is more than one stream.
+    filter.ask_for_report();
+    assert_ne!(tick(&machine, &mut filter), Answer::Report);
+    filter.next_stream();
+    assert_eq!(tick(&machine, &mut filter), Answer::Report);
+    assert_ne!(tick(&machine, &mut filter), Answer::Report);
+}
+
+#[test]
+fn what_is_too_long_passes() {
+    let machine = Machine::new();
+    let mut filter = with_slots(&machine, FIELDS);
+    let long = record(&format!("{TIMEOUT}{}", "x".repeat(1 << 20)));
+    assert_eq!(filter.answer(Incoming::Record(MailLines::End, &long)), Answer::Given);
+    assert_eq!(filter.counts().0.too_long, 1);
+}
