@@ -33,6 +33,11 @@ fn patient() -> String {
     format!(r#"{{{NAMES}, "hold_secs": 86400, "lookback_secs": 86400}}"#)
 }
 
+/// Lets nothing wait, and says later what it has found out.
+fn annotating() -> String {
+    patient().replacen('{', r#"{"mode": "annotate", "#, 1)
+}
+
 /// The configuration of a way of shipping.
 pub fn hasty(shipping: &Shipping) -> String {
     format!(r#"{{{NAMES}, "hold_secs": {}}}"#, shipping.hold_secs)
@@ -98,6 +103,11 @@ pub fn native(world: &World, shipping: &Shipping) -> Result<Tally> {
     let in_full_mixed = run(&config(&in_full(&patient()))?, &shipping.interleaved(world))?;
     alike(&in_full_mixed, &mixed).named("told at a glance")?;
 
+    let steps = shipping.interleaved(world);
+    let annotated = run(&config(&annotating())?, &steps)?;
+    at_once(world, &steps, &annotated).named("annotated")?;
+    exactly(world, &annotated).named("annotated, the last words")?;
+
     let apart = Shipping::apart(world);
     let steps = shipping.interleaved(&apart);
     let taken_apart = run(&config(&patient())?, &steps)?;
@@ -124,6 +134,25 @@ pub fn native(world: &World, shipping: &Shipping) -> Result<Tally> {
     let tight = run(&config(&tiny())?, &steps)?;
     honestly(world, &tight).named("with little memory")?;
     Ok(Tally { records: world.truth.len(), unread: mixed_unread })
+}
+
+/// Each abort leaves behind its own entry, whatever else waits.
+fn at_once(world: &World, steps: &[Step<'_>], run: &Run) -> Result {
+    let aborts: BTreeSet<&str> =
+        world.truth.iter().filter(|truth| truth.kind == "abort").map(|truth| truth.entry.as_str()).collect();
+    let mut came = BTreeSet::new();
+    for (number, step) in steps.iter().enumerate() {
+        let record: Value = serde_json::from_str(step.record).map_err(|error| error.to_string())?;
+        let Some(entry) = record["message"].as_str().filter(|entry| aborts.contains(entry)) else { continue };
+        let leaves = |(behind, issued): &(usize, String)| {
+            *behind == number + 1 && issued.starts_with(&step.record[..step.record.len() - 1])
+        };
+        // Of one that is read again all is said.
+        if came.insert(entry.to_owned()) && !run.issued.iter().any(leaves) {
+            return Err(format!("it waits: {entry}"));
+        }
+    }
+    Ok(())
 }
 
 /// The last revision of each object, with the entry that it is about.
