@@ -44,7 +44,7 @@ impl Engine {
     pub fn push(&mut self, source: Source, input: Input<'_>, ticket: u64, now_ms: u64) -> Disposition {
         self.join.begin(ticket, now_ms);
         match self.at_a_glance(source, input) {
-            Some(log) => self.pass(log.into()),
+            Some(log) => Disposition { unread: true, ..self.pass(log.into()) },
             None => self.read(source, input, ticket),
         }
     }
@@ -60,7 +60,7 @@ impl Engine {
 
     /// What does not matter, as it came.
     fn pass(&self, what: What) -> Disposition {
-        Disposition { forward: self.join.config().others == Others::Pass, keep: false, what }
+        Disposition { forward: self.join.config().others == Others::Pass, ..Disposition::past(what) }
     }
 
     /// Reads what came in.

@@ -41,6 +41,8 @@ pub struct Disposition {
     pub keep: bool,
     /// What it was.
     pub what: What,
+    /// It was told at a glance: a record that was is like others that were read, and whole as they are.
+    pub unread: bool,
 }
 
 /// What a record was, each by the counter of [`Stats`](crate::Stats) that it is in.
@@ -61,7 +63,7 @@ pub enum What {
 impl Disposition {
     /// Of what no engine takes in.
     pub(crate) const fn past(what: What) -> Disposition {
-        Disposition { forward: true, keep: false, what }
+        Disposition { forward: true, keep: false, what, unread: false }
     }
 }
 

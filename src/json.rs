@@ -130,7 +130,7 @@ impl<'de> Deserialize<'de> for Text {
 }
 
 /// Whether a text is a whole JSON object in UTF-8.
-pub(crate) fn is_object(text: &[u8]) -> bool {
+pub fn is_object(text: &[u8]) -> bool {
     Members::new(text).is_some()
         && std::str::from_utf8(text).is_ok()
         && serde_json::from_slice::<IgnoredAny>(text).is_ok()

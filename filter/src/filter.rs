@@ -4,6 +4,7 @@ use abort_reason::{Config, Disposition, Engine, Input, Output, Source, Stats, Wh
 use abort_reason_journal::{Memory, Remembered};
 
 use crate::health::{Counts, Health, Journal};
+use crate::mend;
 use crate::slots::Slots;
 use crate::{Answer, Host, Incoming, MailLines};
 
@@ -43,10 +44,22 @@ pub struct Filter<H: Host> {
     /// Aborts can't wait.
     stateless: bool,
     sequence: u64,
+    look: Look,
     now: u64,
     ticks: Option<Ticks>,
     since_tick: u64,
     counts: Counts,
+}
+
+/// How the last record was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// By a few bytes: it is as whole as those that were read before.
+    Glance,
+    /// It was read, and may be no JSON.
+    Read,
+    /// The same, and it is not to be looked at again.
+    Last,
 }
 
 /// When ticks came, in milliseconds.
@@ -56,6 +69,12 @@ struct Ticks {
     last: u64,
     /// The last with a report.
     reported: u64,
+}
+
+/// Whether a record may be an abort's.
+fn is_abort(record: &[u8]) -> bool {
+    const CALLBACK: &[u8] = b"/abort";
+    record.windows(CALLBACK.len()).any(|part| part == CALLBACK)
 }
 
 /// Whether what is issued tells of an entry for the first time, so that the entry is in it and nowhere else. A message
@@ -84,6 +103,7 @@ impl<H: Host> Filter<H> {
             wants_report: false,
             stateless: true,
             sequence: 0,
+            look: Look::Glance,
             now: 0,
             ticks: None,
             since_tick: 0,
@@ -119,7 +139,10 @@ impl<H: Host> Filter<H> {
         }
         match incoming {
             Incoming::Tick(time) => self.tick(time),
-            Incoming::Record(mail_lines, record) => self.record(mail_lines, record),
+            Incoming::Record(mail_lines, record) => match self.record(mail_lines, record) {
+                Answer::Given if self.look != Look::Glance => self.give_back(mail_lines, record),
+                answer => answer,
+            },
         }
     }
 
@@ -128,16 +151,23 @@ impl<H: Host> Filter<H> {
         self.since_tick += 1;
         if record.len() > LONGEST {
             self.counts.too_long += 1;
+            self.look = Look::Last;
             return Answer::Given;
         }
-        if self.slots.bytes() > MOST_WAITING && mail_lines == MailLines::Pass && !record.ends_with(b"/abort\"}") {
+        if self.slots.bytes() > MOST_WAITING && mail_lines == MailLines::Pass && !is_abort(record) {
             // It takes no record with it: nothing is lost but reasons.
             self.counts.skipped += 1;
+            self.look = Look::Last;
             return Answer::Given;
         }
         self.sequence += 1;
         let ticket = self.sequence;
         let disposition = self.engine.push(Source::Auto, Input::Record(record), ticket, self.now);
+        self.look = match disposition {
+            Disposition { unread: true, .. } => Look::Glance,
+            Disposition { keep: true, .. } | Disposition { what: What::MailLine, .. } => Look::Last,
+            _ => Look::Read,
+        };
         let held = !disposition.forward;
         let noted = !disposition.keep || self.memory.keep(ticket, held, record);
         let mut own = self.collect(ticket);
@@ -155,6 +185,18 @@ impl<H: Host> Filter<H> {
         }
         let of_mail_log = matches!(disposition.what, What::MailLine | What::Other);
         if mail_lines == MailLines::End && of_mail_log || held { self.slot() } else { Answer::Given }
+    }
+
+    /// Gives a record back. One that is no JSON is mended, and read once more if it may tell of an abort.
+    #[inline(never)]
+    fn give_back(&mut self, mail_lines: MailLines, record: &[u8]) -> Answer {
+        let Some(mended) = mend::mended(record) else { return Answer::Given };
+        self.counts.mended += 1;
+        let may_tell = self.look == Look::Read;
+        match if may_tell { self.record(mail_lines, &mended) } else { Answer::Given } {
+            Answer::Given => Answer::Record(mended),
+            answer => answer,
+        }
     }
 
     /// Opens the journal, at the start or, where that failed, later: what the process before had is handed in again, by
@@ -270,13 +312,13 @@ impl<H: Host> Filter<H> {
             self.ticks = Some(ticks);
             return Answer::Report;
         }
-        let mut answer = self.slot();
-        if answer == Answer::Nothing && self.report_secs > 0 && time >= ticks.reported + self.report_secs * 1_000 {
+        // However many wait: nobody would know of them.
+        let is_due = self.report_secs > 0 && time >= ticks.reported + self.report_secs * 1_000;
+        if is_due {
             ticks.reported = time;
-            answer = Answer::Report;
         }
         self.ticks = Some(ticks);
-        answer
+        if is_due { Answer::Report } else { self.slot() }
     }
 
     /// Whether this instance may be one of many, each made for one chunk.

@@ -7,6 +7,8 @@ use serde::Serialize;
 pub struct Counts {
     /// Records too long to be looked at.
     pub too_long: u64,
+    /// Records that were no JSON and were given back as they can be.
+    pub mended: u64,
     /// Mail lines not looked at because too many records waited for a slot.
     pub skipped: u64,
     /// Later words on records that had left, given up because no slots came.

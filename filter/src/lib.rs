@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `filter` | what goes out in place of a record that came in |
 //! | `slots` | what waits to leave, and whether slots come |
+//! | `mend` | records that are no JSON |
 //! | `health` | what a filter tells of itself |
 //!
 //! Every call whose own record ends here (a consumed mail line, an abort that has to wait, a tick) is a *slot*, in which a
@@ -18,6 +19,7 @@
 
 mod filter;
 mod health;
+mod mend;
 mod slots;
 
 use abort_reason_journal::Disk;
@@ -49,7 +51,7 @@ pub enum Incoming<'r> {
 /// What goes out.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The record that came in.
+    /// The record that came in, which is a JSON object.
     Given,
     /// Nothing.
     Nothing,

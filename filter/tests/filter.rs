@@ -109,3 +109,46 @@ fn what_is_too_long_passes() {
     assert_eq!(filter.answer(Incoming::Record(MailLines::End, &long)), Answer::Given);
     assert_eq!(filter.counts().0.too_long, 1);
 }
+
+/// Fluent Bit writes such records, and ends where it gets one back.
+#[test]
+fn what_is_no_json_does_not_go_back_as_it_came() {
+    let machine = Machine::new();
+    let mut filter = with_slots(&machine, FIELDS);
+    let mut pass = |record: &str| filter.answer(Incoming::Record(MailLines::Pass, record.as_bytes()));
+    let with = |line: &str| format!(r#"{{"log":"{line}","p":nan}}"#);
+    assert_eq!(text(&pass(r#"{"x":inf}"#)), r#"{"x":null}"#);
+    let other = "Nov 23 13:01:05 mx1 dovecot: x";
+    assert_eq!(text(&pass(&with(other))), with(other).replace("nan", "null"));
+    assert_eq!(text(&pass(&with(TIMEOUT))), with(TIMEOUT).replace("nan", "null"));
+    assert_eq!(text(&pass(&with(&ABORT.replace("c/abort", "a/eom")))), "", "it is held, with the failure");
+    // An abort among them waits for its reason as any other.
+    assert_eq!(pass(&with(ABORT)), Answer::Nothing);
+    let left = text(&pass(r#"{"log":"x","y":-nan}"#)).to_owned();
+    assert_eq!(left, r#"{"log":"x","y":null}"#);
+    // Entries that are told at a glance are like others that were read.
+    for n in 0..20 {
+        let entry = format!("2026-11-23T13:01:05 q=6AND15V70{n:05} f=<a@b> tm=1.00 a=a/eom");
+        assert_eq!(text(&pass(&with(&entry))), with(&entry).replace("nan", "null"));
+        assert_eq!(pass(&format!(r#"{{"log":"{entry}"}}"#)), Answer::Given);
+    }
+    assert!(text(&pass(r#"{"log":"x""#)).contains(r#""record":"{\"log\":\"x\"""#));
+    assert_eq!(filter.counts().0.mended, 27);
+}
+
+#[test]
+fn reports_come_though_much_waits() {
+    let machine = Machine::new();
+    let mut filter = machine.start(FIELDS, 5);
+    filter.next_stream();
+    filter.answer(Incoming::Tick(0));
+    filter.next_stream();
+    for n in 0..100 {
+        let abort = ABORT.replace("014029", &format!("{n:06}"));
+        assert_eq!(line(&mut filter, &abort), Answer::Nothing);
+    }
+    machine.passes(100_000);
+    let answers: Vec<Answer> = (0..30).map(|_| tick(&machine, &mut filter)).collect();
+    let reports = answers.iter().filter(|answer| **answer == Answer::Report).count();
+    assert!(reports >= 5 && answers.iter().any(|answer| text(answer).contains("/abort")), "{reports}");
+}

@@ -5,6 +5,7 @@
 
 use crate::event::Source;
 use crate::input::Reading;
+use crate::json;
 use crate::words::{Any, begins, ends};
 
 use super::few::Few;
@@ -86,7 +87,7 @@ impl Frames {
             return false;
         }
         let (Some(before), Some(behind)) = (record.get(..place.start), record.get(place.end..)) else { return false };
-        if self.0.has(|frame| *frame.before == *before && *frame.behind == *behind) {
+        if self.0.has(|frame| *frame.before == *before && *frame.behind == *behind) || !json::is_object(record) {
             return false;
         }
         self.0.add(Frame {
