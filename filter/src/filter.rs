@@ -18,7 +18,7 @@ const MOST_WAITING: usize = 16 << 20;
 const BUSY_TICK: u64 = 1_000;
 /// Milliseconds from the first tick in which nothing leaves by ticks.
 const FIRST_TICKS: u64 = 2_000;
-/// More records than this since the last tick are a stream.
+/// More records than this since the last tick, and what was made of them, are a stream.
 const BUSY: u64 = 500;
 
 /// The filter: an engine, and the slots in which its records leave.
@@ -47,7 +47,8 @@ pub struct Filter<H: Host> {
     look: Look,
     now: u64,
     ticks: Option<Ticks>,
-    since_tick: u64,
+    /// The last number that was given before the last tick.
+    ticked: u64,
     counts: Counts,
 }
 
@@ -106,7 +107,7 @@ impl<H: Host> Filter<H> {
             look: Look::Glance,
             now: 0,
             ticks: None,
-            since_tick: 0,
+            ticked: 0,
             counts: Counts::default(),
         }
     }
@@ -137,18 +138,31 @@ impl<H: Host> Filter<H> {
             }
             self.sequence = self.sequence.max(self.memory.last_number());
         }
-        match incoming {
-            Incoming::Tick(time) => self.tick(time),
-            Incoming::Record(mail_lines, record) => match self.record(mail_lines, record) {
-                Answer::Given if self.look != Look::Glance => self.give_back(mail_lines, record),
-                answer => answer,
-            },
+        let (mail_lines, mut record) = match incoming {
+            Incoming::Tick(time) => return self.tick(time),
+            Incoming::Record(mail_lines, record) => (mail_lines, record),
+        };
+        // A record that is no JSON is mended, and taken once more if it may tell of an abort. A loop, since a call in the call
+        // would take from the host's short stack.
+        let mut mended: Option<Vec<u8>> = None;
+        loop {
+            match (self.record(mail_lines, record), &mended) {
+                (Answer::Given, Some(_)) => break,
+                (Answer::Given, None) if self.look != Look::Glance => {}
+                (answer, _) => return answer,
+            }
+            mended = mend::mended(record);
+            let (Some(instead), Look::Read) = (&mended, self.look) else { break };
+            record = instead;
         }
+        mended.map_or(Answer::Given, |mended| {
+            self.counts.mended += 1;
+            Answer::Record(mended)
+        })
     }
 
     #[inline]
     fn record(&mut self, mail_lines: MailLines, record: &[u8]) -> Answer {
-        self.since_tick += 1;
         if record.len() > LONGEST {
             self.counts.too_long += 1;
             self.look = Look::Last;
@@ -185,18 +199,6 @@ impl<H: Host> Filter<H> {
         }
         let of_mail_log = matches!(disposition.what, What::MailLine | What::Other);
         if mail_lines == MailLines::End && of_mail_log || held { self.slot() } else { Answer::Given }
-    }
-
-    /// Gives a record back. One that is no JSON is mended, and read once more if it may tell of an abort.
-    #[inline(never)]
-    fn give_back(&mut self, mail_lines: MailLines, record: &[u8]) -> Answer {
-        let Some(mended) = mend::mended(record) else { return Answer::Given };
-        self.counts.mended += 1;
-        let may_tell = self.look == Look::Read;
-        match if may_tell { self.record(mail_lines, &mended) } else { Answer::Given } {
-            Answer::Given => Answer::Record(mended),
-            answer => answer,
-        }
     }
 
     /// Opens the journal, at the start or, where that failed, later: what the process before had is handed in again, by
@@ -281,7 +283,7 @@ impl<H: Host> Filter<H> {
     fn tick(&mut self, time: u64) -> Answer {
         // The clock of the records may be set.
         let time = self.host.now_ms().unwrap_or(time);
-        let busy = std::mem::take(&mut self.since_tick) > BUSY;
+        let busy = self.sequence - std::mem::replace(&mut self.ticked, self.sequence) > BUSY;
         let mut ticks = self.ticks.unwrap_or(Ticks { first: time, last: time, reported: 0 });
         let mut passed = time.saturating_sub(ticks.last);
         ticks.last = time.max(ticks.last);

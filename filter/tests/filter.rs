@@ -133,7 +133,7 @@ fn what_is_no_json_does_not_go_back_as_it_came() {
         assert_eq!(pass(&format!(r#"{{"log":"{entry}"}}"#)), Answer::Given);
     }
     assert!(text(&pass(r#"{"log":"x""#)).contains(r#""record":"{\"log\":\"x\"""#));
-    assert_eq!(filter.counts().0.mended, 27);
+    assert_eq!(filter.counts().0.mended, 25);
 }
 
 #[test]

@@ -11,7 +11,7 @@
 use std::fs;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -203,17 +203,50 @@ fn reloaded() {
     assert_eq!(running.stop(), Vec::<String>::new());
 }
 
+/// A module that knows another tag of ticks: aborts leave at once. A tick that leaves at the start kills Fluent Bit 5.1.1.
+#[test]
+fn under_another_tag_of_ticks() {
+    let Some(program) = fluent_bit() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let module = configured(folder.path(), "fluent_bit: {tick_tag: other.tick}\n");
+    let file = |name: &str, tag: &str| {
+        let folder = folder.path().display();
+        format!("    - name: file\n      match: {tag}\n      path: {folder}\n      file: {name}\n      format: plain\n")
+    };
+    let outputs = file("ticks", "abort_reason.tick") + &file("issued", "abort_reason.issued");
+    let mut running = Running::start_with(&program, &module, &outputs);
+    let scenarios = host::scenarios();
+    let mixed = scenarios.iter().find(|folder| folder.ends_with("mixed")).expect("the scenario");
+    for (name, from) in [("maillog", "maillog.bsd"), ("message_log", "message_log")] {
+        running.write(name, &fs::read(mixed.join(from)).expect(from));
+    }
+    let told = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+    let ids = || {
+        let records = told("issued");
+        let records = records.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        records.map(|record| record["abort"]["id"].to_string()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let all = native(mixed).len();
+    wait(|| ids().len() == all);
+    assert_eq!(ids().len(), all);
+    for _ in 0..2 {
+        std::thread::sleep(Duration::from_secs(3));
+        running.signal("TERM");
+        running.ended();
+        running.go_on(&program);
+    }
+    assert_eq!(told("ticks"), "");
+    let died = |line: &String| line.contains("caught signal") && !line.contains("SIGTERM");
+    assert!(!running.lines("log").iter().any(died), "{:#?}", running.lines("log"));
+    assert_eq!(running.stop(), Vec::<String>::new());
+}
+
 /// The report that a first tick would bring killed Fluent Bit 5.1.1 at its start.
 #[test]
 fn with_reports() {
     let Some(program) = fluent_bit() else { return };
     let folder = tempfile::tempdir().expect("a folder");
-    let (module, config) = (folder.path().join("reports.wasm"), folder.path().join("reports.yaml"));
-    fs::write(&config, "fluent_bit: {report_secs: 1}\n").expect("a configuration");
-    let mut command = Command::new(host::module_path().with_file_name("abort-reason"));
-    command.args(["configure", "--face", "fluent-bit", "--config"]).arg(&config);
-    command.arg("--module").arg(host::module_path()).arg("--output").arg(&module);
-    assert!(command.status().is_ok_and(|status| status.success()));
+    let module = configured(folder.path(), "fluent_bit: {report_secs: 1}\n");
     let file = folder.path().display();
     let output = format!(
         "    - name: file\n      match: abort_reason.tick\n      path: {file}\n      file: reports\n      format: plain\n"
@@ -229,4 +262,15 @@ fn with_reports() {
         running.go_on(&program);
     }
     assert_eq!(running.stop(), Vec::<String>::new());
+}
+
+/// The module with a configuration of its own, in a folder.
+fn configured(folder: &Path, text: &str) -> PathBuf {
+    let (module, config) = (folder.join("configured.wasm"), folder.join("configured.yaml"));
+    fs::write(&config, text).expect("a configuration");
+    let mut command = Command::new(host::module_path().with_file_name("abort-reason"));
+    command.args(["configure", "--face", "fluent-bit", "--config"]).arg(&config);
+    command.arg("--module").arg(host::module_path()).arg("--output").arg(&module);
+    assert!(command.status().is_ok_and(|status| status.success()));
+    module
 }

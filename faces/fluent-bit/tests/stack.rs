@@ -52,6 +52,9 @@ fn every_call_fits_into_the_stack_that_is_there() {
             (0..30).for_each(|_| see(&mut filter, "a tick", None));
         }
     }
+    // What is no JSON is mended, and taken once more.
+    let abort = br#"{"log":"2026-11-23T13:01:05 q=6AND15V7014029 f=<a@b> tm=1.00 a=c/abort","p":nan}"#;
+    see(&mut filter, "pmx.message_log", Some(abort));
     worlds(1, WORLDS, &mut |world, _| {
         // Of each host the mail log, and its entries.
         for (stream, tag) in world.streams.iter().zip(["evidence.maillog", "pmx.message_log"].into_iter().cycle()) {
