@@ -270,7 +270,13 @@ fn mail_line<'a>(
 ) -> Option<MailLine<'a>> {
     let mut line = match MailLine::parse(&reading.line) {
         Some(line) => line,
-        None if source == Source::Mail || reading.program.is_some() && !is_entry => MailLine::of_text(&reading.line),
+        None if is_entry => return None,
+        None if reading.program.is_none()
+            && let Some(line) = MailLine::without_time(&reading.line) =>
+        {
+            line
+        }
+        None if source == Source::Mail || reading.program.is_some() => MailLine::of_text(&reading.line),
         None => return None,
     };
     if line.host.is_empty() || host_from == HostFrom::Record && reading.host.is_some() {

@@ -100,12 +100,20 @@ impl<'a> Entry<'a> {
 type Beginning<'a> = (Option<LogTime>, QueueId, Fields<'a>);
 
 fn beginning(line: &[u8]) -> Option<Beginning<'_>> {
-    let Some((time, used)) = LogTime::parse_iso(line) else { return re_keyed(line) };
+    let Some((time, used)) = LogTime::parse_iso(line) else { return re_keyed(line).or_else(|| without_time(line)) };
     let rest = line[used..].trim_ascii_start();
     let value = rest.strip_prefix(b"q=").filter(|_| rest.len() < line.len() - used)?;
     // An id holds no blank, and a value in angle brackets is none.
     let id = QueueId::any(&value[..memchr(b' ', value).unwrap_or(value.len())])?;
     Some((Some(time), id, Fields { rest, separator: b' ' }))
+}
+
+/// `q=ID key=value …`, where a parser has taken the time out. The id is one of sendmail's: anybody may write `q=`.
+fn without_time(line: &[u8]) -> Option<Beginning<'_>> {
+    let rest = line.trim_ascii_start();
+    let value = rest.strip_prefix(b"q=")?;
+    let id = QueueId::parse(&value[..memchr(b' ', value)?])?;
+    Some((None, id, Fields { rest, separator: b' ' }))
 }
 
 /// `ID<TAB>time|key=value|…`, as an indexer writes it.

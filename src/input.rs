@@ -63,7 +63,12 @@ impl<'a> Reading<'a> {
         match field {
             Field::Line(_) => {}
             Field::Host => self.host = said(text).or(self.host.take()),
-            Field::Program => self.program = said(text).or(self.program.take()),
+            Field::Program => {
+                if let Some(tag) = said(text) {
+                    let (program, pid) = program(tag);
+                    (self.program, self.pid) = (Some(program), pid.or(self.pid));
+                }
+            }
             Field::Pid => self.pid = decimal(text.as_deref().unwrap_or(value)).or(self.pid),
             // The first that names its year, or else the first.
             Field::Time => {
@@ -158,6 +163,31 @@ fn source(config: &Config, value: &[u8]) -> Source {
         Source::MessageLog
     } else {
         Source::Auto
+    }
+}
+
+/// The program of a field, which may be a whole tag, `sendmail[14029]:`, and its process.
+fn program(mut tag: Cow<'_, [u8]>) -> (Cow<'_, [u8]>, Option<u32>) {
+    let text = tag.strip_suffix(b":").unwrap_or(&tag);
+    let Some(at) = text.iter().position(|byte| *byte == b'[') else {
+        let end = text.len();
+        return (clipped(tag, end), None);
+    };
+    let pid = text[at + 1..].strip_suffix(b"]").and_then(decimal);
+    if pid.is_some() {
+        tag = clipped(tag, at);
+    }
+    (tag, pid)
+}
+
+/// The beginning of a text.
+fn clipped(text: Cow<'_, [u8]>, end: usize) -> Cow<'_, [u8]> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(&text[..end]),
+        Cow::Owned(mut text) => {
+            text.truncate(end);
+            Cow::Owned(text)
+        }
     }
 }
 

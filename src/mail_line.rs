@@ -63,12 +63,19 @@ impl<'a> MailLine<'a> {
     /// A record of the bare message, as journald and parsing shippers hold it: `id: text`.
     pub(crate) fn bare(text: &'a [u8]) -> Option<MailLine<'a>> {
         let line = MailLine::of_text(text);
-        (line.id != MailId::None).then_some(line)
+        (line.id != MailId::None && text.first() != Some(&b' ')).then_some(line)
     }
 
-    /// A message without an id is a line, too, where another field of the record says which program wrote it.
+    /// A line whose time is another field of the record: `host program[pid]: id: text`, with an id and a process, or it is
+    /// anybody's text.
+    pub(crate) fn without_time(text: &'a [u8]) -> Option<MailLine<'a>> {
+        MailLine::behind_time(None, trim_start(text)).filter(|line| line.id != MailId::None && line.pid.is_some())
+    }
+
+    /// A message without an id is a line, too, where another field of the record says which program wrote it. Some parsers
+    /// leave the blank before it.
     pub(crate) fn of_text(text: &'a [u8]) -> MailLine<'a> {
-        let (id, part, text) = split_id(text);
+        let (id, part, text) = split_id(trim_start(text));
         MailLine { time: None, host: b"", program: b"", pid: None, id, part, text }
     }
 

@@ -39,7 +39,9 @@ fn run(config: &str, glance: bool, records: &[String], pace: u64) -> (Vec<Dispos
     let mut engine = Engine::new(&Config::from_json(&config).unwrap());
     let mut dispositions = Vec::new();
     for (ticket, record) in (1..).zip(records) {
-        dispositions.push(engine.push(Source::Auto, Input::Record(record.as_bytes()), ticket, ticket * pace));
+        let disposition = engine.push(Source::Auto, Input::Record(record.as_bytes()), ticket, ticket * pace);
+        // How it was told is what differs.
+        dispositions.push(Disposition { unread: false, ..disposition });
     }
     engine.finish();
     let outputs = std::iter::from_fn(|| engine.poll()).collect();

@@ -278,8 +278,8 @@ impl Group {
     /// Notes how far the logs have come. What seems to be years behind is not: a line's time was forged.
     pub(crate) fn comes(&mut self, at: Option<i64>) {
         let (mail, entry) = self.latest();
-        let own = mail.or(entry).unwrap_or(i64::MIN);
-        self.came = at.filter(|at| at.saturating_sub(own) <= WIDEST_MS).max(self.came);
+        let is_near = |at: &i64| mail.or(entry).is_none_or(|own| at.saturating_sub(own) <= WIDEST_MS);
+        self.came = at.filter(is_near).max(self.came);
     }
 
     /// The latest time of anything in it: mail time, entry time.
