@@ -176,6 +176,8 @@ spelled! {
         StartedLate = "started_late",
         /// Several hosts have lines under its queue id, and the entry names none.
         AmbiguousHost = "ambiguous_host",
+        /// Lines under its queue id are of another host than the one that the entry names.
+        OtherHost = "other_host",
         /// It could not wait for its lines.
         StatelessHost = "stateless_host",
     }

@@ -3,7 +3,7 @@
 use abort_reason::{Config, Disposition, Engine, Input, Output, Source, Stats, What};
 use abort_reason_journal::{Memory, Remembered};
 
-use crate::health::{Counts, Health, Journal};
+use crate::health::{self, Counts, Health, Journal};
 use crate::mend;
 use crate::slots::Slots;
 use crate::{Answer, Host, Incoming, MailLines};
@@ -18,6 +18,8 @@ const MOST_WAITING: usize = 16 << 20;
 const BUSY_TICK: u64 = 1_000;
 /// Milliseconds from the first tick in which nothing leaves by ticks.
 const FIRST_TICKS: u64 = 2_000;
+/// Milliseconds from the first tick after which what is missing is missed.
+const SETTLED: u64 = 60_000;
 /// More records than this since the last tick, and what was made of them, are a stream.
 const BUSY: u64 = 500;
 
@@ -41,6 +43,7 @@ pub struct Filter<H: Host> {
     streams: u64,
     /// A report is wanted with the next tick.
     wants_report: bool,
+    hint: Option<&'static str>,
     /// Aborts can't wait.
     stateless: bool,
     sequence: u64,
@@ -102,6 +105,7 @@ impl<H: Host> Filter<H> {
             had_slots: false,
             streams: 0,
             wants_report: false,
+            hint: None,
             stateless: true,
             sequence: 0,
             look: Look::Glance,
@@ -307,6 +311,10 @@ impl<H: Host> Filter<H> {
             self.ticks = Some(ticks);
             return Answer::Nothing;
         }
+        if ticks.last - ticks.first >= SETTLED {
+            let hint = health::hint(self.engine.stats());
+            self.wants_report |= hint.is_some() && hint != std::mem::replace(&mut self.hint, hint);
+        }
         let is_wanted = self.wants_report && !self.is_one_of_many();
         self.wants_report &= !is_wanted;
         if self.memory.news() || is_wanted {
@@ -353,6 +361,7 @@ impl<H: Host> Filter<H> {
                 trouble: self.memory.trouble().map(|trouble| trouble.to_string()),
                 incomplete_secs: Some(incomplete_secs).filter(|secs| *secs > 0),
             },
+            hint: self.hint,
         }
     }
 

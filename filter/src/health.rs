@@ -1,5 +1,6 @@
 //! What a filter tells of itself.
 
+use abort_reason::Stats;
 use serde::Serialize;
 
 /// What the filter has counted beside the engine.
@@ -30,6 +31,35 @@ pub struct Health {
     pub waiting: usize,
     /// How the journal is.
     pub journal: Journal,
+    /// What the set-up seems to lack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<&'static str>,
+}
+
+/// What a set-up seems to lack by what has come so far, in a minute or more.
+pub(crate) fn hint(stats: &Stats) -> Option<&'static str> {
+    let Stats {
+        mail_lines, foreign_lines, entries, aborts, other, unreadable, unexplained, explained, inferred, ..
+    } = *stats;
+    Some(match () {
+        () if mail_lines + entries == 0 && unreadable >= 100 => {
+            "no record holds a line: name the field that does in message_fields"
+        }
+        () if mail_lines + entries == 0 && other >= 100 => {
+            "no record is a line of sendmail's or an entry of message_log: a parser may have taken more out of them than can be told"
+        }
+        () if mail_lines >= 100 && foreign_lines == mail_lines => {
+            "no line is of a program that is sendmail: name it in mail_programs"
+        }
+        () if aborts >= 20 && mail_lines == 0 => {
+            "aborts come, and no line of the mail log: both logs must come to one filter"
+        }
+        () if mail_lines >= 1_000 && entries == 0 => {
+            "mail lines come, and no entry of message_log: both logs must come to one filter"
+        }
+        () if unexplained >= 20 && explained + inferred == 0 => "no abort has a reason: see why_not in their records",
+        () => return None,
+    })
 }
 
 /// How the journal is.

@@ -152,3 +152,47 @@ fn reports_come_though_much_waits() {
     let reports = answers.iter().filter(|answer| **answer == Answer::Report).count();
     assert!(reports >= 5 && answers.iter().any(|answer| text(answer).contains("/abort")), "{reports}");
 }
+
+/// Makes the record with a number.
+type Make<'m> = &'m dyn Fn(u32) -> Vec<u8>;
+
+#[test]
+fn what_the_set_up_lacks_is_told_once() {
+    let abort = |n: u32| record(&ABORT.replace("014029", &format!("{n:06}")));
+    let other = |_: u32| record("mx1 app[1]: x");
+    let mail = |n: u32| record(&TIMEOUT.replace("014029", &format!("{n:06}")));
+    let foreign = |n: u32| record(&TIMEOUT.replace("014029", &format!("{n:06}")).replace("sendmail[", "postfix[9"));
+    let nested = |_: u32| br#"{"x":{"log":"y"}}"#.to_vec();
+    let both = |n: u32| if n.is_multiple_of(2) { record(END) } else { abort(n) };
+    let cases: [(&str, Make<'_>); 6] = [
+        ("no record holds a line", &nested),
+        ("no record is a line", &other),
+        ("no line is of a program", &foreign),
+        ("aborts come, and no line", &abort),
+        ("mail lines come, and no entry", &mail),
+        ("no abort has a reason", &both),
+    ];
+    for (hint, make) in cases {
+        let machine = Machine::new();
+        let mut filter = with_slots(&machine, FIELDS);
+        let mut reports = 0;
+        for second in 0..200 {
+            for n in 0..10 {
+                filter.answer(Incoming::Record(MailLines::End, &make(second * 10 + n)));
+            }
+            reports += usize::from(tick(&machine, &mut filter) == Answer::Report);
+        }
+        assert_eq!(reports, 1, "{hint}");
+        let told = filter.health().hint.unwrap_or_default();
+        assert!(told.starts_with(hint), "{hint}: {told}");
+    }
+    // Nothing where all is well, nor before it could be.
+    let machine = Machine::new();
+    let mut filter = with_slots(&machine, FIELDS);
+    for n in 0..50 {
+        filter.answer(Incoming::Record(MailLines::End, &mail(n)));
+        filter.answer(Incoming::Record(MailLines::Pass, &abort(n)));
+        assert_ne!(tick(&machine, &mut filter), Answer::Report);
+    }
+    (0..100).for_each(|_| assert_ne!(tick(&machine, &mut filter), Answer::Report));
+}

@@ -210,6 +210,7 @@ impl Join {
             Found::Slot(slot) if slot.flags & (flag::EVICTED | flag::LOST) != 0 => WhyNot::Evicted,
             Found::Displaced => WhyNot::Evicted,
             Found::Slot(slot) if slot.flags & flag::MAIL != 0 => WhyNot::OnlyOrdinaryLines,
+            _ if self.seen.is_of_another_host(id, group.host_number()) => WhyNot::OtherHost,
             _ if self.older_than_the_mail_log(group.home, &group.cases[index].entry) => WhyNot::StartedLate,
             _ => WhyNot::NoMailLines,
         }

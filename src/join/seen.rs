@@ -117,6 +117,14 @@ impl Seen {
         }
     }
 
+    /// Whether lines of another host named an id.
+    pub(crate) fn is_of_another_host(&self, id: &QueueId, host: u32) -> bool {
+        let hash = id.number();
+        let first = self.index(hash);
+        let is_its = |slot: &Slot| slot.hash == hash && slot.flags & flag::MAIL != 0;
+        self.slots[first..first + 2].iter().any(|slot| is_its(slot) && !may_be_same(slot.host, host))
+    }
+
     /// Whether lines of several hosts named an id.
     pub(crate) fn of_several_hosts(&self, id: &QueueId) -> bool {
         let hash = id.number();

@@ -242,7 +242,8 @@ impl Advisor {
         let is_unnamed =
             abort.class == Class::FilterFailureSuspected || abort.why_not == Some(WhyNot::OnlyOrdinaryLines);
         self.unnamed += u64::from(is_unnamed);
-        self.uncovered += u64::from(matches!(abort.why_not, Some(WhyNot::NoMailLines | WhyNot::StartedLate)));
+        self.uncovered +=
+            u64::from(matches!(abort.why_not, Some(WhyNot::NoMailLines | WhyNot::StartedLate | WhyNot::OtherHost)));
         let Some(failure) = failure else { return };
         self.failures += 1;
         *self.outcomes.entry(abort.outcome).or_default() += 1;

@@ -79,7 +79,7 @@ mod tests {
             rows.flat_map(|cell| cell.split('`').skip(1).step_by(2)).any(|word| word == name)
         };
         let journal = Journal { trouble: Some("x".to_owned()), incomplete_secs: Some(1), ..Journal::default() };
-        let (health, counts) = (Health { journal, ..Health::default() }, Counts::default());
+        let (health, counts) = (Health { journal, hint: Some("x"), ..Health::default() }, Counts::default());
         let (host, stats) = (Host { heap_trouble: "x".to_owned(), ..Host::default() }, Stats::default());
         let report =
             Report { version: VERSION, health: &health, host: &host, counts: &counts, stats: &stats, failure: "x" };

@@ -217,6 +217,7 @@ pub(crate) fn why_not(why_not: WhyNot) -> String {
         WhyNot::Evicted => "given up because memory was short",
         WhyNot::StartedLate => "the mail log begins after it",
         WhyNot::AmbiguousHost => "several hosts have this queue id",
+        WhyNot::OtherHost => "its lines are of a host of another name",
         WhyNot::StatelessHost => "it could not wait for its lines",
     };
     format!("({said})")
