@@ -274,7 +274,8 @@ fn mail_line<'a>(
         None if reading.program.is_none()
             && let Some(line) = MailLine::without_time(&reading.line) =>
         {
-            line
+            // The first word may be something else that a parser has left, where it took the host out.
+            MailLine { host: if reading.host.is_some() { b"" } else { line.host }, ..line }
         }
         None if source == Source::Mail || reading.program.is_some() => MailLine::of_text(&reading.line),
         None => return None,

@@ -66,7 +66,8 @@ impl<'a> Reading<'a> {
             Field::Program => {
                 if let Some(tag) = said(text) {
                     let (program, pid) = program(tag);
-                    (self.program, self.pid) = (Some(program), pid.or(self.pid));
+                    // A field of its own says it better, wherever it stands.
+                    (self.program, self.pid) = (Some(program), self.pid.or(pid));
                 }
             }
             Field::Pid => self.pid = decimal(text.as_deref().unwrap_or(value)).or(self.pid),
@@ -169,10 +170,13 @@ fn source(config: &Config, value: &[u8]) -> Source {
 /// The program of a field, which may be a whole tag, `sendmail[14029]:`, and its process.
 fn program(mut tag: Cow<'_, [u8]>) -> (Cow<'_, [u8]>, Option<u32>) {
     let text = tag.strip_suffix(b":").unwrap_or(&tag);
-    let Some(at) = text.iter().position(|byte| *byte == b'[') else {
-        let end = text.len();
+    let end = text.len();
+    let at = text.iter().position(|byte| *byte == b'[').unwrap_or(end);
+    // What has no name is nobody's.
+    if at == 0 || at == end {
+        let end = if at == 0 { tag.len() } else { end };
         return (clipped(tag, end), None);
-    };
+    }
     let pid = text[at + 1..].strip_suffix(b"]").and_then(decimal);
     if pid.is_some() {
         tag = clipped(tag, at);

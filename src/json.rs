@@ -129,11 +129,41 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// Whether a text is a whole JSON object in UTF-8.
+/// Whether a text is a whole JSON object in UTF-8, as every reader takes it: with no number beyond what a `double` holds.
 pub fn is_object(text: &[u8]) -> bool {
     Members::new(text).is_some()
         && std::str::from_utf8(text).is_ok()
         && serde_json::from_slice::<IgnoredAny>(text).is_ok()
+        && are_finite(text)
+}
+
+/// So many digits are no number that is too large, unless there is an exponent.
+const FINITE_DIGITS: usize = 300;
+
+/// Whether the numbers of a JSON text are finite.
+fn are_finite(text: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        at = match byte {
+            b'"' => string_end(text, at).unwrap_or(text.len()),
+            b'-' | b'0'..=b'9' => {
+                let length = bare_length(&text[at..]).unwrap_or(1);
+                if !is_finite(&text[at..at + length]) {
+                    return false;
+                }
+                at + length
+            }
+            _ => at + 1,
+        }
+    }
+    true
+}
+
+/// Whether a number is one that a `double` holds; what is none is no matter.
+pub fn is_finite(number: &[u8]) -> bool {
+    let is_small = number.len() <= FINITE_DIGITS && !number.iter().any(|byte| matches!(byte, b'e' | b'E'));
+    let value = || std::str::from_utf8(number).ok()?.parse::<f64>().ok();
+    is_small || value().is_none_or(f64::is_finite)
 }
 
 /// An object without the members of a name.
@@ -284,6 +314,16 @@ mod tests {
             assert!(!is_object(broken.as_bytes()), "{broken}");
         }
         assert!(!is_object(b"{\"a\":\"\xff\"}"));
+        for (number, is_one) in [
+            ("1e308", true),
+            ("-1.797693134862316e+308", false),
+            ("1E999", false),
+            ("1e-999", true),
+            (&"1".repeat(308), true),
+            (&"9".repeat(400), false),
+        ] {
+            assert_eq!(is_object(format!("{{\"a\":[\"1e999\",{number}]}}").as_bytes()), is_one, "{number}");
+        }
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub use config::{Config, ConfigError, HostFrom, Limits, Mode, Others};
 pub use engine::{Engine, RestoreError};
 pub use event::{Batch, Disposition, Input, Output, Revision, Source, What};
 pub use join::Watermark;
-pub use json::is_object;
+pub use json::{is_finite, is_object};
 pub use peek::{LineKind, Peek, Peeker, Processing, peek, processing};
 pub use queue_id::QueueId;
 pub use schema::{Profile, ProfileKeys};

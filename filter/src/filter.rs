@@ -1,6 +1,6 @@
 //! What goes out in place of a record that came in.
 
-use abort_reason::{Config, Disposition, Engine, Input, Output, Source, Stats, What};
+use abort_reason::{Config, Disposition, Engine, Input, Output, Source, Stats, What, is_object};
 use abort_reason_journal::{Memory, Remembered};
 
 use crate::health::{self, Counts, Health, Journal};
@@ -44,6 +44,8 @@ pub struct Filter<H: Host> {
     /// A report is wanted with the next tick.
     wants_report: bool,
     hint: Option<&'static str>,
+    /// How many records came from the journal.
+    again: u64,
     /// Aborts can't wait.
     stateless: bool,
     sequence: u64,
@@ -71,14 +73,15 @@ enum Look {
 struct Ticks {
     first: u64,
     last: u64,
-    /// The last with a report.
+    /// The last with a report, and whether it was the last of all.
     reported: u64,
+    has_reported: bool,
 }
 
 /// Whether a record may be an abort's.
 fn is_abort(record: &[u8]) -> bool {
     const CALLBACK: &[u8] = b"/abort";
-    record.windows(CALLBACK.len()).any(|part| part == CALLBACK)
+    record.windows(CALLBACK.len()).any(|part| part.eq_ignore_ascii_case(CALLBACK))
 }
 
 /// Whether what is issued tells of an entry for the first time, so that the entry is in it and nowhere else. A message
@@ -106,6 +109,7 @@ impl<H: Host> Filter<H> {
             streams: 0,
             wants_report: false,
             hint: None,
+            again: 0,
             stateless: true,
             sequence: 0,
             look: Look::Glance,
@@ -139,6 +143,7 @@ impl<H: Host> Filter<H> {
             while let Some(next) = self.memory.next_remembered() {
                 let disposition = self.engine.push(Source::Auto, Input::Record(&next.record), next.ticket, self.now);
                 self.pushed_again(next, disposition);
+                self.again += 1;
             }
             self.sequence = self.sequence.max(self.memory.last_number());
         }
@@ -183,8 +188,8 @@ impl<H: Host> Filter<H> {
         let disposition = self.engine.push(Source::Auto, Input::Record(record), ticket, self.now);
         self.look = match disposition {
             Disposition { unread: true, .. } => Look::Glance,
-            Disposition { keep: true, .. } | Disposition { what: What::MailLine, .. } => Look::Last,
-            _ => Look::Read,
+            Disposition { keep: false, what: What::Entry | What::Unreadable, .. } => Look::Read,
+            _ => Look::Last,
         };
         let held = !disposition.forward;
         let noted = !disposition.keep || self.memory.keep(ticket, held, record);
@@ -200,6 +205,10 @@ impl<H: Host> Filter<H> {
         }
         if let Some(own) = own {
             return Answer::Record(own);
+        }
+        // Under `others: drop` too, what may tell of an abort is mended.
+        if held && self.look == Look::Read && !is_object(record) {
+            return Answer::Given;
         }
         let of_mail_log = matches!(disposition.what, What::MailLine | What::Other);
         if mail_lines == MailLines::End && of_mail_log || held { self.slot() } else { Answer::Given }
@@ -288,7 +297,7 @@ impl<H: Host> Filter<H> {
         // The clock of the records may be set.
         let time = self.host.now_ms().unwrap_or(time);
         let busy = self.sequence - std::mem::replace(&mut self.ticked, self.sequence) > BUSY;
-        let mut ticks = self.ticks.unwrap_or(Ticks { first: time, last: time, reported: 0 });
+        let mut ticks = self.ticks.unwrap_or(Ticks { first: time, last: time, reported: 0, has_reported: false });
         let mut passed = time.saturating_sub(ticks.last);
         ticks.last = time.max(ticks.last);
         if busy {
@@ -312,7 +321,7 @@ impl<H: Host> Filter<H> {
             return Answer::Nothing;
         }
         if ticks.last - ticks.first >= SETTLED {
-            let hint = health::hint(self.engine.stats());
+            let hint = health::hint(self.engine.stats(), self.again, ticks.last - ticks.first);
             self.wants_report |= hint.is_some() && hint != std::mem::replace(&mut self.hint, hint);
         }
         let is_wanted = self.wants_report && !self.is_one_of_many();
@@ -324,11 +333,14 @@ impl<H: Host> Filter<H> {
         }
         // However many wait: nobody would know of them.
         let is_due = self.report_secs > 0 && time >= ticks.reported + self.report_secs * 1_000;
-        if is_due {
+        // Nor would they leave where each tick brought a report.
+        let reports = is_due && (self.slots.len() == 0 || !ticks.has_reported);
+        ticks.has_reported = reports;
+        if reports {
             ticks.reported = time;
         }
         self.ticks = Some(ticks);
-        if is_due { Answer::Report } else { self.slot() }
+        if reports { Answer::Report } else { self.slot() }
     }
 
     /// Whether this instance may be one of many, each made for one chunk.

@@ -36,11 +36,17 @@ pub struct Health {
     pub hint: Option<&'static str>,
 }
 
-/// What a set-up seems to lack by what has come so far, in a minute or more.
-pub(crate) fn hint(stats: &Stats) -> Option<&'static str> {
+/// Milliseconds after which one log may be missed, or reasons: at first all aborts may be older than the mail log, and a queue
+/// that is run has no entries.
+const LONG: u64 = 900_000;
+
+/// What a set-up seems to lack by what has come within so many milliseconds, a minute or more; `again` records of it came
+/// from the journal.
+pub(crate) fn hint(stats: &Stats, again: u64, age: u64) -> Option<&'static str> {
     let Stats {
         mail_lines, foreign_lines, entries, aborts, other, unreadable, unexplained, explained, inferred, ..
     } = *stats;
+    let no_reasons = age >= LONG && unexplained >= 20 + again && explained + inferred == 0;
     Some(match () {
         () if mail_lines + entries == 0 && unreadable >= 100 => {
             "no record holds a line: name the field that does in message_fields"
@@ -48,16 +54,16 @@ pub(crate) fn hint(stats: &Stats) -> Option<&'static str> {
         () if mail_lines + entries == 0 && other >= 100 => {
             "no record is a line of sendmail's or an entry of message_log: a parser may have taken more out of them than can be told"
         }
-        () if mail_lines >= 100 && foreign_lines == mail_lines => {
-            "no line is of a program that is sendmail: name it in mail_programs"
-        }
-        () if aborts >= 20 && mail_lines == 0 => {
+        () if aborts >= 20 + again && mail_lines == 0 => {
             "aborts come, and no line of the mail log: both logs must come to one filter"
         }
-        () if mail_lines >= 1_000 && entries == 0 => {
+        () if age >= LONG && mail_lines >= 1_000 && entries == 0 => {
             "mail lines come, and no entry of message_log: both logs must come to one filter"
         }
-        () if unexplained >= 20 && explained + inferred == 0 => "no abort has a reason: see why_not in their records",
+        () if no_reasons && foreign_lines == mail_lines => {
+            "no line is of a program that is sendmail: name it in mail_programs"
+        }
+        () if no_reasons => "no abort has a reason: see why_not in their records",
         () => return None,
     })
 }

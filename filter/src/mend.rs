@@ -3,7 +3,7 @@
 //! Fluent Bit writes numbers that are none as `nan` and `inf`, keys that are no texts as they are, and bytes of other types
 //! as `\x01`. What it is given back it reads strictly, and where it can't, the record is lost, or the process is.
 
-use abort_reason::is_object;
+use abort_reason::{is_finite, is_object};
 use serde_json::{Value, json};
 
 /// The record as JSON: the same where it is, mended where that takes a few characters, or else as a text in a record that
@@ -29,7 +29,7 @@ fn mend(record: &[u8]) -> Vec<u8> {
     while let Some(first) = rest.first() {
         let length = match first {
             b'"' => string(rest, &mut out),
-            b'{' | b'}' | b'[' | b']' | b',' | b':' | b' ' | b'\t' | b'\r' | b'\n' => {
+            first if stands(*first) => {
                 out.push(*first);
                 1
             }
@@ -38,6 +38,11 @@ fn mend(record: &[u8]) -> Vec<u8> {
         rest = &rest[length..];
     }
     out
+}
+
+/// Whether a byte stands for itself between strings and words.
+fn stands(byte: u8) -> bool {
+    matches!(byte, b'{' | b'}' | b'[' | b']' | b',' | b':' | b' ' | b'\t' | b'\r' | b'\n')
 }
 
 /// Writes the string that a text begins with; gives its length.
@@ -70,15 +75,13 @@ fn string(text: &[u8], out: &mut Vec<u8>) -> usize {
 
 /// Writes the number or the word that a text begins with: as a text where it is a key, as `null` where it is no value.
 fn word(text: &[u8], out: &mut Vec<u8>) -> usize {
-    let is_end =
-        |byte: &u8| matches!(byte, b'{' | b'}' | b'[' | b']' | b',' | b':' | b'"') || byte.is_ascii_whitespace();
-    let length = text.iter().position(is_end).unwrap_or(text.len());
+    let length = text.iter().position(|byte| *byte == b'"' || stands(*byte)).unwrap_or(text.len());
     let (word, behind) = text.split_at(length);
-    let is_key = behind.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b':');
+    let is_key = behind.iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n')) == Some(&b':');
     let number = word.strip_prefix(b"-").unwrap_or(word).to_ascii_lowercase();
     if is_key {
         out.extend_from_slice(Value::from(String::from_utf8_lossy(word)).to_string().as_bytes());
-    } else if matches!(number.as_slice(), b"nan" | b"inf" | b"infinity") {
+    } else if matches!(number.as_slice(), b"nan" | b"inf" | b"infinity") || !is_finite(word) {
         out.extend_from_slice(b"null");
     } else {
         out.extend_from_slice(word);
@@ -100,6 +103,8 @@ mod tests {
             (r#"{5:"x",null:1,"a":{1.5:{true:[]}}}"#, r#"{"5":"x","null":1,"a":{"1.5":{"true":[]}}}"#),
             (r#"{"a":"\x01\xZ\q\"\\\u00e4"}"#, r#"{"a":"\u0001\\xZ\\q\"\\\u00e4"}"#),
             ("{\"a\":\"\u{1}b\tc\"}", r#"{"a":"\u0001b\u0009c"}"#),
+            (r#"{"a":[1e400,nan,1e30]}"#, r#"{"a":[null,null,1e30]}"#),
+            ("{\u{c}:1,5 :2}", r#"{"\f":1,"5" :2}"#),
             (r#"{"a":"nan : inf, {5:6}","b":nan}"#, r#"{"a":"nan : inf, {5:6}","b":null}"#),
         ] {
             let mended = mended(record.as_bytes()).unwrap();
@@ -110,7 +115,9 @@ mod tests {
 
     #[test]
     fn what_can_not_is_a_text() {
-        for record in [&b"{\"a\":\"x"[..], b"[1]", b"x", b"{\"a\":b}", b"{]", b"", b"{\"a\":\"\\u12\"}"] {
+        for record in
+            [&b"{\"a\":\x0c1}"[..], b"{\"a\":\"x", b"[1]", b"x", b"{\"a\":b}", b"{]", b"", b"{\"a\":\"\\u12\"}"]
+        {
             let told: Value = serde_json::from_slice(&mended(record).unwrap()).unwrap();
             assert_eq!(told["record"], String::from_utf8_lossy(record).as_ref());
             assert!(told["abort_reason"]["unreadable"].is_string());

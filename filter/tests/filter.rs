@@ -161,7 +161,10 @@ fn what_the_set_up_lacks_is_told_once() {
     let abort = |n: u32| record(&ABORT.replace("014029", &format!("{n:06}")));
     let other = |_: u32| record("mx1 app[1]: x");
     let mail = |n: u32| record(&TIMEOUT.replace("014029", &format!("{n:06}")));
-    let foreign = |n: u32| record(&TIMEOUT.replace("014029", &format!("{n:06}")).replace("sendmail[", "postfix[9"));
+    let foreign = |n: u32| {
+        let line = TIMEOUT.replace("014029", &format!("{:06}", n / 2)).replace("sendmail[", "postfix[9");
+        if n.is_multiple_of(2) { record(&line) } else { abort(n / 2) }
+    };
     let nested = |_: u32| br#"{"x":{"log":"y"}}"#.to_vec();
     let both = |n: u32| if n.is_multiple_of(2) { record(END) } else { abort(n) };
     let cases: [(&str, Make<'_>); 6] = [
@@ -176,9 +179,9 @@ fn what_the_set_up_lacks_is_told_once() {
         let machine = Machine::new();
         let mut filter = with_slots(&machine, FIELDS);
         let mut reports = 0;
-        for second in 0..200 {
-            for n in 0..10 {
-                filter.answer(Incoming::Record(MailLines::End, &make(second * 10 + n)));
+        for second in 0..1_000 {
+            for n in 0..2 {
+                filter.answer(Incoming::Record(MailLines::End, &make(second * 2 + n)));
             }
             reports += usize::from(tick(&machine, &mut filter) == Answer::Report);
         }
@@ -195,4 +198,45 @@ fn what_the_set_up_lacks_is_told_once() {
         assert_ne!(tick(&machine, &mut filter), Answer::Report);
     }
     (0..100).for_each(|_| assert_ne!(tick(&machine, &mut filter), Answer::Report));
+}
+
+#[test]
+fn what_came_from_the_journal_is_no_sign() {
+    let machine = Machine::new();
+    let config = FIELDS.replacen('{', r#"{"hold_secs": 300, "#, 1);
+    let mut filter = with_slots(&machine, &config);
+    for n in 0..50 {
+        assert_eq!(line(&mut filter, &ABORT.replace("014029", &format!("{n:06}"))), Answer::Nothing);
+    }
+    let mut filter = machine.start(&config, 0);
+    filter.next_stream();
+    (0..200).for_each(|_| assert_ne!(tick(&machine, &mut filter), Answer::Report));
+    assert_eq!(filter.health().hint, None);
+}
+
+#[test]
+fn one_tick_a_second_has_room_for_both() {
+    let machine = Machine::new();
+    let mut filter = machine.start(FIELDS, 1);
+    filter.next_stream();
+    filter.answer(Incoming::Tick(0));
+    filter.next_stream();
+    (0..5).for_each(|n| drop(line(&mut filter, &ABORT.replace("014029", &format!("{n:06}")))));
+    let answers: Vec<Answer> = (0..60).map(|_| tick(&machine, &mut filter)).collect();
+    assert_eq!(answers.iter().filter(|answer| text(answer).contains("/abort")).count(), 5);
+    assert!(answers.iter().filter(|answer| **answer == Answer::Report).count() > 40);
+}
+
+#[test]
+fn an_abort_that_is_no_json_is_told_where_others_are_dropped() {
+    let machine = Machine::new();
+    let mut filter = with_slots(&machine, &FIELDS.replacen('{', r#"{"others": "drop", "#, 1));
+    let mut pass = |line: &str, rest: &str| {
+        filter.answer(Incoming::Record(MailLines::Pass, format!(r#"{{"log":"{line}",{rest}}}"#).as_bytes()))
+    };
+    assert_eq!(pass(ABORT, r#""p":1e999"#), Answer::Nothing);
+    assert_eq!(pass(&ABORT.replace("c/abort", "a/eom").replace("029", "030"), r#""p":nan"#), Answer::Nothing);
+    assert_eq!(filter.counts().1.aborts, 1);
+    let told = (0..20).map(|_| tick(&machine, &mut filter)).find(|answer| matches!(answer, Answer::Record(_)));
+    assert!(text(&told.unwrap()).contains(r#""p":null"#));
 }

@@ -205,6 +205,10 @@ impl Join {
         if self.is_ambiguous(id, group) {
             return WhyNot::AmbiguousHost;
         }
+        // Of the groups of an id this one is taken out.
+        if self.store.get(id).iter().any(|other| !other.evidence.is_empty()) {
+            return WhyNot::OtherHost;
+        }
         let slot = self.seen.find(id.number(), group.host_number());
         match slot {
             Found::Slot(slot) if slot.flags & (flag::EVICTED | flag::LOST) != 0 => WhyNot::Evicted,

@@ -65,7 +65,9 @@ impl Join {
         let Some(time) = self.hosts.clocks_mut(home).time(stamp, id.id().utc_secs()) else { return false };
         let at = time.ms();
         let look = Look { log: LineKind::Mail, says, home, at, secs: at.div_euclid(1_000) };
-        // Without the record around it, which may be far longer: all else that it says is known.
+        // Without the record around it, which may be far longer, and from the id on: all else that it says is known.
+        let from = text.len().checked_sub(id.id().as_bytes().len() + 2 + line.text.len());
+        let Some(text) = from.and_then(|from| text.get(from..)) else { return false };
         let passed = self.pass_mail_line(&look, Input::Line(text), |_, _| line.pid);
         self.stats.unread += u64::from(passed);
         passed
