@@ -26,6 +26,7 @@ use abort_reason_journal::Disk;
 
 pub use filter::Filter;
 pub use health::{Counts, Health, Journal};
+pub use mend::mended;
 
 /// What a filter is given by its host.
 pub trait Host {

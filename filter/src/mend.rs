@@ -6,10 +6,10 @@
 use abort_reason::{is_finite, is_object};
 use serde_json::{Value, json};
 
-/// The record as JSON: the same where it is, mended where that takes a few characters, or else as a text in a record that
-/// says so. `None` for the same.
+/// A record as JSON, mended where that takes a few characters, or else as a text in a record that says so; `None` where it
+/// is JSON.
 #[inline(never)]
-pub(crate) fn mended(record: &[u8]) -> Option<Vec<u8>> {
+pub fn mended(record: &[u8]) -> Option<Vec<u8>> {
     if is_object(record) {
         return None;
     }
