@@ -41,7 +41,8 @@ pub struct Disposition {
     pub keep: bool,
     /// What it was.
     pub what: What,
-    /// It was told at a glance: a record that was is like others that were read, and whole as they are.
+    /// It was told at a glance: a record that was is like others that were read, and whole as they are, if its writer leaves no
+    /// control character in a string as it is.
     pub unread: bool,
 }
 
