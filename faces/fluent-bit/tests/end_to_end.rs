@@ -203,6 +203,28 @@ fn reloaded() {
     assert_eq!(running.stop(), Vec::<String>::new());
 }
 
+/// An entry that waits because of a failure, and turns out to be another host's, goes on where entries go.
+#[test]
+fn an_entry_that_waited_in_vain() {
+    let Some(program) = fluent_bit() else { return };
+    let running = Running::start(&program, &host::module_path());
+    let failure = |host: &str| {
+        let text = "Milter (PureMessage): timeout before data read, where=eom";
+        format!("Nov 23 13:01:05 {host} sendmail[14029]: 6AND15V7014029: {text}\n")
+    };
+    let entry = "2026-11-23T13:01:06 q=6AND15V7014029 f=<a@example.org> r=relay.example.com tm=9.00 a=a/eom";
+    running.write("maillog", failure("mx1").as_bytes());
+    std::thread::sleep(Duration::from_secs(2));
+    running.write("message_log", format!("{entry}\n").as_bytes());
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(running.lines("passed"), Vec::<String>::new(), "it waits");
+    running.append("maillog", failure("mx2").as_bytes());
+    wait(|| !running.lines("passed").is_empty());
+    let passed = running.lines("passed");
+    assert!(passed.len() == 1 && passed[0].contains(entry) && !passed[0].contains("\"abort\""), "{passed:?}");
+    assert_eq!(running.stop(), Vec::<String>::new());
+}
+
 /// A module that knows another tag of ticks: aborts leave at once. A tick that leaves at the start kills Fluent Bit 5.1.1.
 #[test]
 fn under_another_tag_of_ticks() {

@@ -97,7 +97,7 @@ impl Running {
     /// The same with a configuration that is made of what is shipped.
     pub(crate) fn start_shipped(shipped: &str, program: &Path, module: &Path) -> Running {
         let folder = tempfile::tempdir().expect("a folder");
-        let outputs = ["issued", "passed"].iter().zip(["abort_reason.issued", "pmx.message_log"]);
+        let outputs = ["issued", "passed"].iter().zip(["abort_reason.issued", "pmx.*"]);
         let outputs = outputs.map(|(name, tag)| to_file(folder.path(), name, tag)).collect::<String>();
         Running::start_in(folder, program, shipped, module, &outputs)
     }
