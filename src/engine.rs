@@ -79,7 +79,10 @@ impl Engine {
         if let Some(log) = self.at_another_glance(source, input, &reading, unseen) {
             return self.pass(log.into());
         }
-        let entry = if source == Source::Mail { None } else { Entry::parse(&reading.line) };
+        // Without a time of its own it may be any program's text.
+        let is_one =
+            |entry: &Entry<'_>| entry.time.is_some() || reading.program.is_none() || source == Source::MessageLog;
+        let entry = if source == Source::Mail { None } else { Entry::parse(&reading.line).filter(is_one) };
         if source != Source::MessageLog
             && let Some(line) = mail_line(&reading, source, entry.is_some(), self.join.config().host_from)
         {
