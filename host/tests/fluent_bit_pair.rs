@@ -66,9 +66,12 @@ impl Side {
             .replace("/var/lib/fluent-bit/", &path(""))
             .replace("/var/log/maillog", &path("maillog"))
             .replace("/opt/pmx6/var/log/message_log", &path("message_log"))
-            .replace("abort_reason_issued", &format!("{}_issued", self.name));
+            .replace("abort_reason_issued", &format!("{}_issued", self.name))
+            .replace("pmx_passed", &format!("{}_passed", self.name));
         for (from, to) in self.tags {
-            for (before, behind) in [("tag: ", "."), ("(", "\\."), ("|", "\\."), ("] ^[0-9a-f]+$ ", ".")] {
+            for (before, behind) in
+                [("tag: ", "."), ("match: ", "."), ("(", "\\."), ("|", "\\."), ("] ^[0-9a-f]+$ ", "."), ("\\S ", ".")]
+            {
                 text = text.replace(&format!("{before}{from}{behind}"), &format!("{before}{to}{behind}"));
             }
         }
