@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use memchr::memchr;
+
 use crate::config::Config;
 use crate::event::{Input, Source};
 use crate::json::{self, Members};
@@ -167,21 +169,16 @@ fn source(config: &Config, value: &[u8]) -> Source {
     }
 }
 
-/// The program of a field, which may be a whole tag, `sendmail[14029]:`, and its process.
-fn program(mut tag: Cow<'_, [u8]>) -> (Cow<'_, [u8]>, Option<u32>) {
+/// The program of a field, which may be a whole tag, `sendmail[14029]:`, and its process. A tag without a name is nobody's.
+fn program(tag: Cow<'_, [u8]>) -> (Cow<'_, [u8]>, Option<u32>) {
     let text = tag.strip_suffix(b":").unwrap_or(&tag);
-    let end = text.len();
-    let at = text.iter().position(|byte| *byte == b'[').unwrap_or(end);
-    // What has no name is nobody's.
-    if at == 0 || at == end {
-        let end = if at == 0 { tag.len() } else { end };
-        return (clipped(tag, end), None);
-    }
-    let pid = text[at + 1..].strip_suffix(b"]").and_then(decimal);
-    if pid.is_some() {
-        tag = clipped(tag, at);
-    }
-    (tag, pid)
+    let process = || {
+        let inside = text.strip_suffix(b"]")?;
+        let at = memchr(b'[', inside)?;
+        Some((at, decimal(&inside[at + 1..])?))
+    };
+    let (end, pid) = process().map_or((text.len(), None), |(at, pid)| (at, Some(pid)));
+    if end == 0 { (tag, None) } else { (clipped(tag, end), pid) }
 }
 
 /// The beginning of a text.

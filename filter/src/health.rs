@@ -47,25 +47,30 @@ pub(crate) fn hint(stats: &Stats, again: u64, age: u64) -> Option<&'static str> 
         mail_lines, foreign_lines, entries, aborts, other, unreadable, unexplained, explained, inferred, ..
     } = *stats;
     let no_reasons = age >= LONG && unexplained >= 20 + again && explained + inferred == 0;
-    Some(match () {
-        () if mail_lines + entries == 0 && unreadable >= 100 => {
-            "no record holds a line: name the field that does in message_fields"
-        }
-        () if mail_lines + entries == 0 && other >= 100 => {
-            "no record is a line of sendmail's or an entry of message_log: a parser may have taken more out of them than can be told"
-        }
-        () if aborts >= 20 + again && mail_lines == 0 => {
-            "aborts come, and no line of the mail log: both logs must come to one filter"
-        }
-        () if age >= LONG && mail_lines >= 1_000 && entries == 0 => {
-            "mail lines come, and no entry of message_log: both logs must come to one filter"
-        }
-        () if no_reasons && foreign_lines == mail_lines => {
-            "no line is of a program that is sendmail: name it in mail_programs"
-        }
-        () if no_reasons => "no abort has a reason: see why_not in their records",
-        () => return None,
-    })
+    let hints = [
+        (
+            mail_lines + entries == 0 && unreadable >= 100,
+            "no record holds a line: name the field that does in message_fields",
+        ),
+        (
+            mail_lines + entries == 0 && other >= 100,
+            "no record is a line of sendmail's or an entry of message_log: a parser may have taken more out of them than can be told",
+        ),
+        (
+            aborts >= 20 + again && mail_lines == 0,
+            "aborts come, and no line of the mail log: both logs must come to one filter",
+        ),
+        (
+            age >= LONG && mail_lines >= 1_000 && entries == 0,
+            "mail lines come, and no entry of message_log: both logs must come to one filter",
+        ),
+        (
+            no_reasons && foreign_lines == mail_lines,
+            "no line is of a program that is sendmail: name it in mail_programs",
+        ),
+        (no_reasons, "no abort has a reason: see why_not in their records"),
+    ];
+    hints.into_iter().find_map(|(holds, hint)| holds.then_some(hint))
 }
 
 /// How the journal is.

@@ -17,7 +17,7 @@ pub fn mended(record: &[u8]) -> Option<Vec<u8>> {
     if is_object(&mended) {
         return Some(mended);
     }
-    let told = "this record is no JSON as Fluent Bit writes it, and can't be given back: its text is in `record`";
+    let told = "this record is no JSON, and can't be given back: its text is in `record`";
     let text = String::from_utf8_lossy(record);
     Some(json!({ "abort_reason": { "unreadable": told }, "record": text }).to_string().into_bytes())
 }

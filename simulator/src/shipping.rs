@@ -141,21 +141,16 @@ fn apart(record: &str) -> Option<String> {
     }
     let pid: u32 = pid.parse().ok()?;
     let has_id = text.split_once(": ").is_some_and(|(id, _)| id.len() >= 12 && !id.contains([' ', '=']));
-    // Some parsers take out the time alone, some leave the tag whole, and the blank behind it.
-    let other_parts = match pid % 5 {
-        0 if has_id => Some(serde_json::json!({ "time": time, "message": format!("{host} {program}[{pid}]: {text}") })),
-        1 => Some(serde_json::json!({
-            "time": time, "host": host, "program": format!("{program}[{pid}]:"), "message": format!(" {text}")
-        })),
-        _ => None,
-    };
-    if let Some(parts) = other_parts {
-        record.as_object_mut()?.extend(parts.as_object()?.clone());
-        return Some(record.to_string());
-    }
     // Some write it as a number, some as a text.
     let pid_value = if pid.is_multiple_of(2) { pid.into() } else { serde_json::Value::from(pid.to_string()) };
-    let parts = serde_json::json!({ "time": time, "host": host, "ident": program, "pid": pid_value, "message": text });
+    // Some parsers take out the time alone, some leave the tag whole, and the blank behind it.
+    let parts = match pid % 5 {
+        0 if has_id => serde_json::json!({ "time": time, "message": format!("{host} {program}[{pid}]: {text}") }),
+        1 => serde_json::json!({
+            "time": time, "host": host, "program": format!("{program}[{pid}]:"), "message": format!(" {text}")
+        }),
+        _ => serde_json::json!({ "time": time, "host": host, "ident": program, "pid": pid_value, "message": text }),
+    };
     record.as_object_mut()?.extend(parts.as_object()?.clone());
     Some(record.to_string())
 }

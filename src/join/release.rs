@@ -115,8 +115,7 @@ impl Join {
     pub(super) fn issue_at_once(&mut self, id: &QueueId, group: &mut Group, index: usize) {
         let mut verdict = self.judge(id, group, &group.cases[index], self.aligned(group)[index]);
         if verdict.told().settled {
-            let (record, told) = (self.write(id, group, index, &verdict, 0), verdict.told());
-            return self.issue_as(id, group, index, record, told);
+            return self.issue(id, group, index);
         }
         verdict.status = Status::Provisional;
         let (record, told) = (self.write(id, group, index, &verdict, 0), verdict.told());
@@ -205,8 +204,9 @@ impl Join {
         if self.is_ambiguous(id, group) {
             return WhyNot::AmbiguousHost;
         }
-        // Of the groups of an id this one is taken out.
-        if self.store.get(id).iter().any(|other| !other.evidence.is_empty()) {
+        // What has seen an id is known by short names. Of the groups of the id this one is taken out.
+        let is_namesake = |other: &Group| other.host_number() == group.host_number() && !other.evidence.is_empty();
+        if self.store.get(id).iter().any(is_namesake) {
             return WhyNot::OtherHost;
         }
         let slot = self.seen.find(id.number(), group.host_number());

@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use running::{MANY_HOSTS, ORDINARY, Running, SHIPPED, classes, fluent_bit, last_classes, native, wait, with_inputs};
+use running::{
+    MANY_HOSTS, ORDINARY, Running, SHIPPED, classes, fluent_bit, last_classes, native, to_file, wait, with_inputs,
+};
 
 mod host;
 mod running;
@@ -231,10 +233,7 @@ fn under_another_tag_of_ticks() {
     let Some(program) = fluent_bit() else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let module = configured(folder.path(), "fluent_bit: {tick_tag: other.tick}\n");
-    let file = |name: &str, tag: &str| {
-        let folder = folder.path().display();
-        format!("    - name: file\n      match: {tag}\n      path: {folder}\n      file: {name}\n      format: plain\n")
-    };
+    let file = |name: &str, tag: &str| to_file(folder.path(), name, tag);
     let outputs = file("ticks", "abort_reason.tick") + &file("issued", "abort_reason.issued");
     let mut running = Running::start_with(&program, &module, &outputs);
     let scenarios = host::scenarios();
@@ -269,10 +268,7 @@ fn with_reports() {
     let Some(program) = fluent_bit() else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let module = configured(folder.path(), "fluent_bit: {report_secs: 1}\n");
-    let file = folder.path().display();
-    let output = format!(
-        "    - name: file\n      match: abort_reason.tick\n      path: {file}\n      file: reports\n      format: plain\n"
-    );
+    let output = to_file(folder.path(), "reports", "abort_reason.tick");
     let mut running = Running::start_with(&program, &module, &output);
     let reports = || fs::read_to_string(folder.path().join("reports")).unwrap_or_default().lines().count();
     for start in 1..=2 {

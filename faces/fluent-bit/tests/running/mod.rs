@@ -72,7 +72,7 @@ fn configuration(folder: &Path, shipped: &str, module: &Path, outputs: &str) -> 
 }
 
 /// An output to a file of the test's folder.
-fn to_file(folder: &Path, name: &str, tag: &str) -> String {
+pub(crate) fn to_file(folder: &Path, name: &str, tag: &str) -> String {
     let folder = folder.display();
     format!("    - name: file\n      match: {tag}\n      path: {folder}\n      file: {name}\n      format: plain\n")
 }
