@@ -8,9 +8,8 @@ use std::fmt;
 use memchr::memchr;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, Visitor};
 
-use crate::words::Any;
+use crate::words::{Any, is_unquoted};
 
-const ESCAPE: Any<1> = Any::of([b'\\']);
 const QUOTE_OR_ESCAPE: Any<2> = Any::of([b'"', b'\\']);
 
 /// The members of an object: each key and value as they are written, strings with their quotes.
@@ -102,7 +101,7 @@ pub(crate) fn string(value: &[u8]) -> Option<Cow<'_, [u8]>> {
 
 /// Whether what stands in a string is what it says.
 pub(crate) fn is_plain(text: &[u8]) -> bool {
-    ESCAPE.are_absent(text) || memchr(b'\\', text).is_none()
+    is_unquoted(text) || memchr(b'\\', text).is_none()
 }
 
 /// The bytes of a string. Hosts that keep bytes which are no UTF-8 as half a surrogate pair write that as an escape, which

@@ -153,10 +153,7 @@ impl Alike {
         };
         let rest = match behind_start(behind, &self.tag) {
             Some(rest) => rest,
-            None if self.peek.kind == LineKind::Mail && !tags.is_empty() => {
-                let (tag, ()) = tags.begin(behind).and_then(|place| tags.get(place))?;
-                &behind[tag.len()..]
-            }
+            None if self.peek.kind == LineKind::Mail => tags.behind(behind)?.1,
             None => return None,
         };
         let is_one = match self.peek.kind {

@@ -87,6 +87,49 @@ fn escapes_are_undone() {
     }
 }
 
+/// What is escaped is what it stands for, wherever in a line that is.
+#[test]
+fn what_is_escaped_is_no_end() {
+    let too_large = "to=<b@c>, delay=00:00:00, pri=30024, stat=Message exceeds maximum fixed size (300000)";
+    let delivered =
+        "to=<b@c>, delay=00:00:00, xdelay=00:00:00, mailer=esmtp, pri=1, dsn=2.0.0, stat=Sent (a\\b \"c\" 1)";
+    for (name, text, plain, escaped) in [
+        (
+            "a blank before max",
+            "to=<b@c>, delay=00:00:00, pri=0, stat=Headers too large (32768 max)",
+            " max)",
+            r"\u0020max)",
+        ),
+        ("a bracket before a number", too_large, "(300000)", r"\u0028300000)"),
+        (
+            "a longer number",
+            &too_large.replace('3', "12345678901234"),
+            "(1234567890123400000)",
+            r"\u00281234567890123400000)",
+        ),
+        ("the bracket at the end", delivered, "1)", r"1\u0029"),
+        ("a backslash and quotes", delivered, "", ""),
+        ("a name's end", "Milter (PureMessage): timeout before data read, where=eom", "): t", r")\u003a t"),
+        ("a message id", &FROM.replace("<x@y>", "<\\x\"@y>"), "", ""),
+        ("a sender", FROM, "<a@b>", r"<a\u0040b>"),
+        ("what it is about", FROM, "from=", r"fro\u006d="),
+    ] {
+        let line = record(&of_x(text)).replacen(plain, escaped, 1);
+        for records in [[line.clone(), record(ABORT)], [record(ABORT), line.clone()]] {
+            both(name, "{}", &["mx1"], &records);
+        }
+    }
+    for (name, escaped) in [
+        ("a blank in a field", r"f=x\u005c a=a/eom"),
+        ("another one", r"f=x\\ a=a/eom"),
+        ("the end", r"f=x a=a/eo\u006d"),
+    ] {
+        let entry = |rest: &str| record("2026-11-23T13:01:06 q=6AND1501014000 -").replace('-', rest);
+        let failed = record(&of_x("Milter (PureMessage): timeout before data read, where=eom"));
+        both(name, "{}", &["mx1"], &[entry(escaped), failed, record(ABORT)]);
+    }
+}
+
 #[test]
 fn each_host_is_known_by_its_own_lines() {
     let records =

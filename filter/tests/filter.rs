@@ -136,6 +136,37 @@ fn what_is_no_json_does_not_go_back_as_it_came() {
     assert_eq!(filter.counts().0.mended, 25);
 }
 
+/// Fluent Bit writes bytes of types that JSON lacks so, `\x01`, and those of a whole record may begin and end as others do.
+#[test]
+fn an_escape_that_is_none_is_seen_in_an_ordinary_line() {
+    let machine = Machine::new();
+    let mut filter = with_slots(&machine, FIELDS);
+    let mut pass = |line: &str| {
+        let record = format!(r#"{{"log":"{line}"}}"#);
+        filter.answer(Incoming::Record(MailLines::Pass, record.as_bytes()))
+    };
+    let mail = |n: u32, text: &str| format!("Nov 23 13:01:05 mx1 sendmail[1]: 6AND15V70{n:05}: {text}");
+    let entry =
+        |n: u32, from: &str| format!("2026-11-23T13:01:05 q=6AND15V70{n:05} f=<{from}> t=<b@c> tm=1.00 a=a/eom");
+    let from = "from=<a@b>, size=9, class=0, nrcpts=1, msgid=<x@y>, relay=z";
+    for n in 0..20 {
+        assert_eq!(pass(&mail(n, from)), Answer::Given);
+        assert_eq!(pass(&entry(n, "a@b")), Answer::Given);
+    }
+    let lines = [
+        mail(50, &from.replace("x@y", r"\xfc@y")),
+        mail(51, &format!(r"{from}\")),
+        mail(52, &format!(r"{from}\u12")),
+        mail(53, r"Milter (f) add: header: X: \x01"),
+        mail(54, r"to=<b\xfc@c>, delay=00:00:00, pri=1, dsn=2.0.0, stat=Sent (ok, delivered to somebody's mailbox)"),
+        entry(55, r"a\xfc@b"),
+    ];
+    for line in lines {
+        assert!(matches!(pass(&line), Answer::Record(_)), "{line}");
+    }
+    assert_eq!(filter.counts().0.mended, 6);
+}
+
 #[test]
 fn reports_come_though_much_waits() {
     let machine = Machine::new();

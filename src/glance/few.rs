@@ -10,8 +10,8 @@ const LONGEST_PAUSE: u32 = 1_024;
 #[derive(Debug)]
 pub(super) struct Few<T> {
     list: Vec<Known<T>>,
-    /// The one that was found last.
-    pub last: usize,
+    /// The one that was found last, if it is still there.
+    last: Option<usize>,
     next: usize,
     /// How many records to let pass before the next form is learnt, and how many after that.
     pause: u32,
@@ -26,7 +26,7 @@ struct Known<T> {
 
 impl<T> Default for Few<T> {
     fn default() -> Few<T> {
-        Few { list: Vec::new(), last: 0, next: 0, pause: 0, pauses: 0 }
+        Few { list: Vec::new(), last: None, next: 0, pause: 0, pauses: 0 }
     }
 }
 
@@ -34,14 +34,14 @@ impl<T> Few<T> {
     /// The one that was found last.
     #[inline(always)]
     pub(super) fn last(&self) -> Option<&T> {
-        self.list.get(self.last).map(|known| &known.form)
+        self.list.get(self.last?).map(|known| &known.form)
     }
 
     /// What the first form gives that gives anything, the last one before all others.
     pub(super) fn find<R>(&mut self, give: impl Fn(&T) -> Option<R>) -> Option<R> {
-        let mut places = std::iter::once(self.last).chain(0..self.list.len());
+        let mut places = self.last.into_iter().chain(0..self.list.len());
         let (place, given) = places.find_map(|at| Some((at, give(&self.list.get(at)?.form)?)))?;
-        self.last = place;
+        self.last = Some(place);
         self.list[place].was_found = true;
         Some(given)
     }
@@ -57,17 +57,17 @@ impl<T> Few<T> {
         self.list.iter().any(|known| is_it(&known.form))
     }
 
-    /// Remembers a form; whether another one went for it.
-    pub(super) fn add(&mut self, form: T) -> bool {
+    /// Remembers a form; another one may go for it.
+    pub(super) fn add(&mut self, form: T) {
         let known = Known { form, was_found: false };
         if self.list.len() < MOST {
             self.list.push(known);
-            return false;
+            return;
         }
         self.next = (self.next + 1) % MOST;
+        self.last = self.last.filter(|last| *last != self.next);
         let gone = std::mem::replace(&mut self.list[self.next], known);
         self.pauses = if gone.was_found { 0 } else { (2 * self.pauses + 1).min(LONGEST_PAUSE) };
         self.pause = self.pauses;
-        true
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::queue_id::ShortId;
 use crate::reasons::Matcher;
-use crate::words::{Any, begins, behind, digits, ends, starts};
+use crate::words::{Any, begins, behind, digits, ends, is_unquoted, starts};
 
 /// What a line says at a glance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,26 +39,48 @@ impl Ordinary {
         }
     }
 
+    /// A mail line from its process id on: `14029]: 6AND15V7014029: from=…`; `in_json`: as it stands in a JSON string. Where its
+    /// time names no year, it is in `year` if the queue id is of the same; see `queue_id::year_of`.
+    #[inline(always)]
+    pub(super) fn line(&self, line: &[u8], in_json: bool, year: Option<u8>) -> Option<Says> {
+        let rest = match digits(line) {
+            // The process may be named elsewhere in the record.
+            0 => return None,
+            count => behind(line.get(count..)?, b"]: ")?,
+        };
+        let rest = if starts(rest, b"[ID ") { behind_mark(rest)? } else { rest };
+        let (id, behind_id) = rest.split_first_chunk()?;
+        let Some(text) = behind(behind_id, b": ") else {
+            let is_plain = self.is_about_nothing(rest) && (!in_json || is_unquoted(rest));
+            return is_plain.then_some(Says::Nothing);
+        };
+        let id = ShortId::at_a_glance(id).filter(|id| year.is_none_or(|year| id.is_of_year(year)))?;
+        self.mail(id, text, in_json)
+    }
+
     /// Whether a text without a queue id is one of those that say nothing: `NOQUEUE: …`, and how a connection is secured.
     #[inline(always)]
-    pub(super) fn is_about_nothing(&self, text: &[u8]) -> bool {
+    fn is_about_nothing(&self, text: &[u8]) -> bool {
         starts(text, b"NOQUEUE:")
             || begins(text, b"STARTTLS=") && !self.matcher.may_match(text)
             || starts(text, b"AUTH=")
     }
 
-    /// A mail line's text about a message, and the part of it that nobody has looked at byte by byte.
+    /// A mail line's text about a message; `in_json`: as it stands in a JSON string.
     #[inline(always)]
-    pub(super) fn mail<'t>(&self, id: ShortId, text: &'t [u8]) -> Option<(Says, &'t [u8])> {
-        match text.first()? {
+    pub(super) fn mail(&self, id: ShortId, text: &[u8], in_json: bool) -> Option<Says> {
+        // What of it nobody has looked at byte by byte.
+        let (says, rest) = match text.first()? {
             b'f' if starts(text, b"from=") => {
-                let rest = if self.from { behind_message_id(text)? } else { return None };
-                Some((Says::Much(id), rest))
+                (Says::Much(id), if self.from { behind_message_id(text)? } else { return None })
             }
-            b't' if starts(text, b"to=") => (self.to && is_delivered(text)).then_some((Says::Much(id), text)),
-            b'M' if self.milter && starts(text, b"Milter (") => Some((Says::Mention(id), of_plain_name(&text[8..])?)),
-            _ => (!self.matcher.may_match(text)).then_some((Says::Mention(id), text)),
-        }
+            b't' if starts(text, b"to=") => {
+                (Says::Much(id), if self.to && is_delivered(text) { text } else { return None })
+            }
+            b'M' if self.milter && starts(text, b"Milter (") => (Says::Mention(id), of_plain_name(&text[8..])?),
+            _ => (Says::Mention(id), if self.matcher.may_match(text) { return None } else { text }),
+        };
+        (!in_json || is_unquoted(rest)).then_some(says)
     }
 }
 
@@ -104,10 +126,26 @@ fn of_plain_name(text: &[u8]) -> Option<&[u8]> {
     (matches!(text[end], b' ' | b',') && text[..end].last() != Some(&b':')).then_some(text)
 }
 
+/// What stands behind the mark that Solaris puts before a message: `[ID 801593 mail.info] `.
+#[inline(never)]
+fn behind_mark(text: &[u8]) -> Option<&[u8]> {
+    let number = behind(text, b"[ID ")?;
+    let class = behind(number.get(digits(number)..)?, b" ")?;
+    let end = class.iter().take(24).position(|b| !matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.'))?;
+    behind(&class[end..], b"] ")
+}
+
+/// An entry from its queue id on: `6AND15V7014029 … a=a/eom`; `in_json`: as it stands in a JSON string.
+#[inline(always)]
+pub(super) fn entry(entry: &[u8], in_json: bool) -> Option<Says> {
+    let id = ShortId::at_a_glance(entry.first_chunk()?).filter(|_| entry.get(14) == Some(&b' '))?;
+    (is_verdict(entry) && (!in_json || is_unquoted(entry))).then_some(Says::Much(id))
+}
+
 /// Whether an entry ends as one at the end of a message: `… tm=0.80 a=a/eom`. The blank before the action is one that
 /// separates fields, unless it is escaped: nothing behind it could close what was opened before.
 #[inline(always)]
-pub(super) fn is_verdict(entry: &[u8]) -> bool {
+fn is_verdict(entry: &[u8]) -> bool {
     let Some([before, b' ', b'a', b'=', letter, b'/', b'e', b'o', b'm']) = entry.last_chunk() else { return false };
     *before != b'\\' && letter.is_ascii_lowercase()
 }
@@ -120,7 +158,7 @@ mod tests {
     const ID: &[u8; 14] = b"6AND15V7014029";
 
     fn told(ordinary: &Ordinary, text: &str) -> bool {
-        ordinary.mail(ShortId::at_a_glance(ID).unwrap(), text.as_bytes()).is_some()
+        ordinary.mail(ShortId::at_a_glance(ID).unwrap(), text.as_bytes(), false).is_some()
     }
 
     #[test]

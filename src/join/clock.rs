@@ -27,37 +27,51 @@ const HALF_YEAR_MS: i64 = 182 * 86_400_000;
 /// How many lines a log's zone is guessed from: then messages that stand in both logs tell more.
 const GUESSES: u32 = 16;
 
-/// The clocks of one host.
+/// The clocks of one host. What each of its lines asks for stands first, in what a processor reads at once.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[repr(C, align(64))]
 pub(crate) struct Clocks {
-    pub mail: Watermark,
-    pub entries: Watermark,
-    mail_zone: Zone,
-    entry_zone: Zone,
-    /// Entry time minus mail time of messages that stand in both logs, rounded to half hours, in milliseconds.
-    differences: Vec<i64>,
-    /// There are as many as are remembered, and all are the same.
-    are_same: bool,
-    /// By what is known.
-    offset: Offset,
     /// The time of the last line of the mail log.
     last: Option<i64>,
+    differ: Differ,
+    /// The zone of the mail log has been guessed from enough lines.
+    is_guessed: bool,
+    pub mail: Watermark,
+    pub entries: Watermark,
+    /// By what is known.
+    offset: Offset,
+    /// Entry time minus mail time of messages that stand in both logs, rounded to half hours, in milliseconds.
+    differences: Vec<i64>,
+    mail_zone: Zone,
+    entry_zone: Zone,
+}
+
+/// What is known of the differences between a host's logs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum Differ {
+    /// Fewer than are remembered.
+    #[default]
+    Few,
+    Enough,
+    /// As many as are remembered, and all are the same.
+    Same,
 }
 
 /// How far a log has come, in milliseconds. One line with a forged or broken time does not move it.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[repr(C)]
 pub struct Watermark {
-    /// The first time seen.
-    pub(crate) first: Option<i64>,
     /// The latest time seen: the log has probably nothing older to give.
     pub(crate) latest: Option<i64>,
+    /// When the last line came, by the host's clock.
+    pub(crate) arrived: u64,
     /// How many lines have agreed with the latest time; the first one alone may be wrong, so that it can be gone back
     /// from.
     agreeing: u8,
     /// Where a leap would lead to, and how many lines in a row agree on it.
     ahead: Option<(i64, u8)>,
-    /// When the last line came, by the host's clock.
-    pub(crate) arrived: u64,
+    /// The first time seen.
+    pub(crate) first: Option<i64>,
 }
 
 impl Watermark {
@@ -144,6 +158,7 @@ impl Clocks {
         if let Some(secs) = id_secs {
             self.mail_zone.see(at, secs * 1_000);
             self.mail_zone.settle();
+            self.is_guessed = self.mail_zone.lines() >= GUESSES;
             self.offset = self.measured();
         }
     }
@@ -159,7 +174,7 @@ impl Clocks {
 
     /// Whether more lines are wanted for the guess of the zones.
     pub(crate) fn wants_mail_ids(&self) -> bool {
-        self.mail_zone.lines() < GUESSES
+        !self.is_guessed
     }
 
     /// Whether more entries are wanted for that.
@@ -171,14 +186,14 @@ impl Clocks {
     /// until enough are known, and one in sixteen from then on.
     #[inline]
     pub(super) fn wants(&self, message: Key) -> bool {
-        (message.is_sample() || self.differences.len() < SAMPLES) && self.entries.latest.is_some()
+        (message.is_sample() || self.differ == Differ::Few) && self.entries.latest.is_some()
     }
 
     /// The same where its mail lines came first, if at all, and those of others behind them: each until enough are known and
     /// say the same, and one in sixteen from then on.
     #[inline]
     pub(super) fn wants_behind_others(&self, message: Key) -> bool {
-        message.is_sample() || !self.are_same
+        message.is_sample() || self.differ != Differ::Same
     }
 
     /// Whether one more message that stands in both logs, by times in seconds, would say what all others did.
@@ -186,7 +201,7 @@ impl Clocks {
     pub(crate) fn is_known(&self, entry_secs: i64, mail_secs: i64) -> bool {
         // Half an hour is far more than what either log is late.
         let apart = self.offset.mail_time(entry_secs * 1_000) - mail_secs * 1_000;
-        self.are_same && apart.abs() < HALF_HOUR * 500
+        self.differ == Differ::Same && apart.abs() < HALF_HOUR * 500
     }
 
     /// Notes that a message stands in both logs.
@@ -199,7 +214,11 @@ impl Clocks {
             self.differences.remove(0);
         }
         self.differences.push(difference);
-        self.are_same = self.differences.len() == SAMPLES && self.differences.iter().all(|one| *one == difference);
+        self.differ = match self.differences.iter().all(|one| *one == difference) {
+            _ if self.differences.len() < SAMPLES => Differ::Few,
+            true => Differ::Same,
+            false => Differ::Enough,
+        };
         self.offset = self.measured();
     }
 

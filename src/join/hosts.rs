@@ -1,6 +1,7 @@
 //! Hosts: when two names mean one host, and the clocks of each.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
 
@@ -48,19 +49,18 @@ impl Hosts {
         {
             return *home;
         }
-        let name = words::text(host).to_ascii_lowercase();
+        let mut name = words::text(host).to_ascii_lowercase();
         let known = self.homes.get(name.as_str()).copied().or_else(|| {
-            let short = std::str::from_utf8(short_name(name.as_bytes())).unwrap_or(&name);
-            if short.len() < name.len() {
-                self.homes.get(short).copied()
-            } else {
-                let full = format!("{short}.");
-                self.homes
-                    .range(Box::from(full.as_str())..)
-                    .next()
-                    .filter(|(known, _)| known.starts_with(&full))
-                    .map(|(_, home)| *home)
+            let short = short_name(name.as_bytes()).len();
+            if short < name.len() {
+                return self.homes.get(name.get(..short)?).copied();
             }
+            name.push('.');
+            let from = (Bound::Included(name.as_str()), Bound::Unbounded);
+            let next = self.homes.range::<str, _>(from).next();
+            let home = next.filter(|(known, _)| known.starts_with(&name)).map(|(_, home)| *home);
+            name.pop();
+            home
         });
         let home = known.unwrap_or_else(|| {
             if self.clocks.len() >= self.most {

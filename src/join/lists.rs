@@ -78,22 +78,28 @@ impl Lists {
     pub(super) fn sweep(&mut self, parts: usize, head: u64, tail: u64) {
         let count = self.entries.len().div_ceil(parts);
         let (from, to) = (self.next, (self.next + count).min(self.entries.len()));
-        for index in from..to {
-            if self.place(self.entries[index], head, tail).is_none() {
-                self.entries[index] = 0;
-            }
+        let (now, reach) = (head >> self.shift, self.reach(head, tail));
+        let (tag_bits, places) = (self.tag_bits, u32::MAX >> self.tag_bits);
+        // No branch for each: several are looked at at once.
+        for entry in self.entries.get_mut(from..to).unwrap_or_default() {
+            let back = (now as u32).wrapping_sub(*entry >> tag_bits) & places;
+            *entry = if back <= reach { *entry } else { 0 };
         }
         self.next = if to < self.entries.len() { to } else { 0 };
+    }
+
+    /// How far back there is anything, in steps between places.
+    #[inline(always)]
+    fn reach(&self, head: u64, tail: u64) -> u32 {
+        u32::try_from((head >> self.shift).saturating_sub(tail >> self.shift)).unwrap_or(u32::MAX)
     }
 
     /// What an entry says, if that has not been overwritten.
     #[inline(always)]
     fn place(&self, entry: u32, head: u64, tail: u64) -> Option<u64> {
         let now = head >> self.shift;
-        let places = u64::from(u32::MAX >> self.tag_bits);
-        let back = now.wrapping_sub(u64::from(entry >> self.tag_bits)) & places;
-        let place = now.wrapping_sub(back) << self.shift;
-        (entry != 0 && back <= now && place >= tail).then_some(place)
+        let back = (now as u32).wrapping_sub(entry >> self.tag_bits) & (u32::MAX >> self.tag_bits);
+        (entry != 0 && back <= self.reach(head, tail)).then(|| (now - u64::from(back)) << self.shift)
     }
 
     #[inline(always)]

@@ -5,8 +5,6 @@
 
 #![allow(clippy::inline_always, reason = "an interpreter pays dearly for each call, and this is run for every record")]
 
-use memchr::{memchr, memchr_iter};
-
 use crate::entry::Entry;
 use crate::envelope::Delivery;
 use crate::event::Input;
@@ -14,7 +12,7 @@ use crate::glance::{Look, Says};
 use crate::mail_line::{MailId, MailLine};
 use crate::peek::LineKind;
 use crate::queue_id::{QueueId, ShortId};
-use crate::words::decimal;
+use crate::words::{decimal, digits};
 
 use super::Join;
 use super::names::{Home, NAMELESS, host_name, host_number};
@@ -47,9 +45,11 @@ impl Join {
     /// Takes what was told at a glance; false if it has to be read in full. `host` is the one that the record around an
     /// entry names.
     #[inline(always)]
-    pub(crate) fn pass_unread(&mut self, look: &Look, host: Option<&[u8]>, input: Input<'_>) -> bool {
+    pub(crate) fn pass_unread(&mut self, look: &Look<'_>, host: Option<&[u8]>, input: Input<'_>) -> bool {
         let passed = match look.log {
-            LineKind::Mail => self.pass_mail_line(look, input, |join, id| join.process(id, input)),
+            LineKind::Mail => {
+                self.pass_mail_line(look, input, || decimal(&look.from_process[..digits(look.from_process)]))
+            }
             LineKind::MessageLog => self.pass_entry(look, host, input),
         };
         self.stats.unread += u64::from(passed);
@@ -63,23 +63,17 @@ impl Join {
         let is_named = || line.program.is_empty() || self.programs.is_named(&self.config.mail_programs, line.program);
         let Some(stamp) = line.time.filter(|_| home != NAMELESS && is_named()) else { return false };
         let Some(time) = self.hosts.clocks_mut(home).time(stamp, id.id().utc_secs()) else { return false };
-        let at = time.ms();
-        let look = Look { log: LineKind::Mail, says, home, at, secs: at.div_euclid(1_000) };
+        let look = Look { log: LineKind::Mail, says, home, at: time.into(), from_process: b"" };
         // Without the record around it, which may be far longer, and from the id on: all else that it says is known.
         let from = text.len().checked_sub(id.id().as_bytes().len() + 2 + line.text.len());
         let Some(text) = from.and_then(|from| text.get(from..)) else { return false };
-        let passed = self.pass_mail_line(&look, Input::Line(text), |_, _| line.pid);
+        let passed = self.pass_mail_line(&look, Input::Line(text), || line.pid);
         self.stats.unread += u64::from(passed);
         passed
     }
 
     #[inline(always)]
-    fn pass_mail_line(
-        &mut self,
-        look: &Look,
-        input: Input<'_>,
-        process: impl FnOnce(&Join, &QueueId) -> Option<u32>,
-    ) -> bool {
+    fn pass_mail_line(&mut self, look: &Look<'_>, input: Input<'_>, process: impl FnOnce() -> Option<u32>) -> bool {
         if let Says::Mention(id) | Says::Much(id) = look.says {
             if self.matters(look.home, id) {
                 return false;
@@ -88,18 +82,17 @@ impl Join {
             if !is_known && !self.keep_unread(look, id, look.home, input) {
                 return false;
             }
-        } else if !self.hosts.clocks(look.home).agree_on(look.at) {
+        } else if !self.hosts.clocks(look.home).agree_on(look.at.ms) {
             return false;
         }
         self.stats.mail_lines += 1;
         let clocks = self.hosts.clocks_mut(look.home);
-        let risen = clocks.pass(look.at, self.now);
+        let risen = clocks.pass(look.at.ms, self.now);
         if clocks.wants_mail_ids()
             && let Says::Mention(id) | Says::Much(id) = look.says
         {
             let id = id.id();
-            let process = process(self, &id);
-            self.guess_zone(look.home, look.at, &id, process);
+            self.guess_zone(look.home, look.at.ms, &id, process());
         }
         if risen && !self.waits.is_empty() {
             self.release_due(LineKind::Mail, look.home);
@@ -108,7 +101,7 @@ impl Join {
     }
 
     #[inline(always)]
-    fn pass_entry(&mut self, look: &Look, host: Option<&[u8]>, input: Input<'_>) -> bool {
+    fn pass_entry(&mut self, look: &Look<'_>, host: Option<&[u8]>, input: Input<'_>) -> bool {
         let Says::Much(id) = look.says else { return false };
         let home = match host.and_then(host_name) {
             Some(name) => self.hosts.home(name.as_bytes()),
@@ -119,10 +112,10 @@ impl Join {
         }
         let clocks = self.hosts.clocks_mut(home);
         if clocks.wants_entry_ids() {
-            clocks.see_entry_id(look.at, id.id().utc_secs());
+            clocks.see_entry_id(look.at.ms, id.id().utc_secs());
         }
         self.stats.entries += 1;
-        self.reach_entry(home, look.at);
+        self.reach_entry(home, look.at.ms);
         true
     }
 
@@ -132,16 +125,6 @@ impl Join {
         if of_reception(process, id) {
             self.hosts.clocks_mut(home).see_mail_id(at, id.utc_secs());
         }
-    }
-
-    /// The process that wrote a line that was told at a glance.
-    #[inline(never)]
-    fn process(&self, id: &QueueId, input: Input<'_>) -> Option<u32> {
-        let (Input::Line(bytes) | Input::Record(bytes)) = input;
-        process_of(bytes, id.as_bytes()).or_else(|| {
-            let reading = crate::input::read(&self.config, input)?;
-            MailLine::parse(&reading.line).and_then(|line| line.pid).or(reading.pid)
-        })
     }
 
     /// Whether all about a message has to be read.
@@ -155,7 +138,7 @@ impl Join {
 
     /// Puts what came among what has passed, and learns from messages that stand in both logs; false if there is no place.
     #[inline(always)]
-    fn keep_unread(&mut self, look: &Look, id: ShortId, home: Home, input: Input<'_>) -> bool {
+    fn keep_unread(&mut self, look: &Look<'_>, id: ShortId, home: Home, input: Input<'_>) -> bool {
         let ring = if look.log == LineKind::Mail { &self.lines } else { &self.entries };
         if !ring.has_place_for(input) {
             return false;
@@ -172,7 +155,7 @@ impl Join {
             LineKind::MessageLog => {
                 (clocks.mail.latest.is_some() || home == NAMELESS && self.hosts.are_named())
                     && match self.lines.last_time(key, is_of).or_else(|| known(self.slot(id, home).mail_secs)) {
-                        Some(mail_secs) => !clocks.is_known(look.secs, mail_secs.into()),
+                        Some(mail_secs) => !clocks.is_known(look.at.secs, mail_secs.into()),
                         None => clocks.wants_behind_others(key),
                     }
             }
@@ -180,7 +163,7 @@ impl Join {
         if wanted {
             self.compare_logs(look, id, home);
         }
-        let record = Record { log: look.log, input, home, secs: look.secs as u32, seq: 0, is_read: false };
+        let record = Record { log: look.log, input, home, secs: look.at.secs as u32, seq: 0, is_read: false };
         if look.log == LineKind::Mail {
             self.lines.push(key, record);
         } else {
@@ -202,7 +185,7 @@ impl Join {
 
     /// Notes how far the logs are apart by the first line of a message in one of them, where it is in the other.
     #[inline(never)]
-    fn compare_logs(&mut self, look: &Look, id: ShortId, home: Home) {
+    fn compare_logs(&mut self, look: &Look<'_>, id: ShortId, home: Home) {
         let is_of = |other: Home| self.hosts.may_be_same(other, home);
         let slot = self.slot(id, home);
         // Of a message's lines the first counts, of its entries the last.
@@ -212,10 +195,10 @@ impl Join {
         // Most messages are not in the other log yet: that is asked first.
         let times = match look.log {
             LineKind::Mail if slot.flags & flag::ABORT == 0 => {
-                entry().filter(|_| mail().is_none()).map(|entry| (ms(entry), look.at))
+                entry().filter(|_| mail().is_none()).map(|entry| (ms(entry), look.at.ms))
             }
             LineKind::Mail => None,
-            LineKind::MessageLog => mail().filter(|_| entry().is_none()).map(|mail| (look.at, ms(mail))),
+            LineKind::MessageLog => mail().filter(|_| entry().is_none()).map(|mail| (look.at.ms, ms(mail))),
         };
         if let Some((entry, mail)) = times {
             self.hosts.clocks_mut(home).see_both(entry, mail);
@@ -267,19 +250,6 @@ impl Join {
         };
         Some(ReadAgain { log: record.log, host, secs: record.secs, flags, delivery })
     }
-}
-
-/// The process id in front of the queue id of a line that was told at a glance, `14029]: 6AND15V7014029`, where that stands
-/// as it is in one place only.
-fn process_of(bytes: &[u8], id: &[u8]) -> Option<u32> {
-    let is_before_id = |at: &usize| bytes[*at..].strip_prefix(b"]: ").is_some_and(|rest| rest.starts_with(id));
-    let mut places = memchr_iter(b']', bytes).filter(is_before_id);
-    let before = &bytes[..places.next()?];
-    if places.next().is_some() || memchr(b'\\', bytes).is_some() {
-        return None;
-    }
-    let digits = before.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    decimal(&before[before.len() - digits..])
 }
 
 /// Seconds, where they are known.
