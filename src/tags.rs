@@ -41,6 +41,7 @@ pub(crate) struct Tags<T> {
     choosing: Head,
     /// The place of the tag that was found last: lines of one host come in a row.
     last: usize,
+    /// And its length.
     length: usize,
 }
 
