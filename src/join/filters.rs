@@ -19,7 +19,8 @@ impl Filters {
     /// Notes the filter of a text like `Milter (NAME): …`, whether it says that something went wrong or not.
     pub(crate) fn learn(&mut self, text: &[u8]) {
         if let Some(rest) = text.strip_prefix(b"Milter (")
-            && let Some(end) = memchr::memmem::find(&rest[..rest.len().min(LONGEST + 2)], b"): ")
+            && let Some(end) = memchr::memchr(b')', &rest[..rest.len().min(LONGEST + 1)])
+            && rest[end..].starts_with(b"): ")
         {
             self.note(&rest[..end]);
         }
@@ -51,11 +52,17 @@ mod tests {
     fn names_are_those_that_sendmail_gives() {
         let mut filters = Filters::default();
         let long = format!("Milter ({}): x", "y".repeat(65));
-        for text in
-            ["Milter (PureMessage): init success to negotiate", "Milter (): x", "Milter: (a): b", "Milter (x", &long]
-        {
+        for text in [
+            "Milter (PureMessage): init success to negotiate",
+            "Milter (PureMessage) add: header: X-A: Milter (b): timeout",
+            "Milter (): x",
+            "Milter: (a): b",
+            "Milter (x",
+            &long,
+        ] {
             filters.learn(text.as_bytes());
         }
+        assert_eq!(filters.names().collect::<Vec<_>>(), ["PureMessage"]);
         (0..100).for_each(|number| filters.note(format!("f{number}").as_bytes()));
         assert_eq!(filters.names().next(), Some("PureMessage"));
         assert_eq!(filters.names().count(), MOST);
