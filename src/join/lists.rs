@@ -78,12 +78,10 @@ impl Lists {
     pub(super) fn sweep(&mut self, parts: usize, head: u64, tail: u64) {
         let count = self.entries.len().div_ceil(parts);
         let (from, to) = (self.next, (self.next + count).min(self.entries.len()));
-        let (now, reach) = (head >> self.shift, self.reach(head, tail));
-        let (tag_bits, places) = (self.tag_bits, u32::MAX >> self.tag_bits);
+        let (now, reach, tag_bits) = (head >> self.shift, self.reach(head, tail), self.tag_bits);
         // No branch for each: several are looked at at once.
         for entry in self.entries.get_mut(from..to).unwrap_or_default() {
-            let back = (now as u32).wrapping_sub(*entry >> tag_bits) & places;
-            *entry = if back <= reach { *entry } else { 0 };
+            *entry = if back(*entry, now, tag_bits) <= reach { *entry } else { 0 };
         }
         self.next = if to < self.entries.len() { to } else { 0 };
     }
@@ -98,7 +96,7 @@ impl Lists {
     #[inline(always)]
     fn place(&self, entry: u32, head: u64, tail: u64) -> Option<u64> {
         let now = head >> self.shift;
-        let back = (now as u32).wrapping_sub(entry >> self.tag_bits) & (u32::MAX >> self.tag_bits);
+        let back = back(entry, now, self.tag_bits);
         (entry != 0 && back <= self.reach(head, tail)).then(|| (now - u64::from(back)) << self.shift)
     }
 
@@ -112,6 +110,12 @@ impl Lists {
     fn tag(&self, number: u32) -> u32 {
         number >> (u32::BITS - self.tag_bits) | 1
     }
+}
+
+/// How far back from the head, `now`, the place of an entry is, in steps between places.
+#[inline(always)]
+fn back(entry: u32, now: u64, tag_bits: u32) -> u32 {
+    (now as u32).wrapping_sub(entry >> tag_bits) & (u32::MAX >> tag_bits)
 }
 
 #[cfg(test)]
