@@ -92,11 +92,20 @@ fn behind_message_id(text: &[u8]) -> Option<&[u8]> {
     let end = NOT_PLAIN.find(&sender[..sender.len().min(200)])?;
     let [b'>', fields @ ..] = sender.get(end.checked_sub(1)?..)? else { return None };
     let fields = behind(fields, b", size=")?;
-    let fields = behind(behind_digits(fields), b", class=")?;
-    let fields = behind(behind_digits(fields), b", nrcpt")?;
-    let fields = behind(fields, b"s=")?;
+    let fields = match behind(behind_digits(fields), b", class=0, nrcpts=") {
+        Some(fields) => fields,
+        None => behind_another_class(behind_digits(fields))?,
+    };
     // An empty number would make it a line that sendmail does not write, and that no rule is meant for.
     behind(behind_digits(fields), b", msgid=")
+}
+
+/// What follows in the line of a message that names its precedence, as that of a list does: `, class=-30, nrcpts=1, …`.
+#[cold]
+#[inline(never)]
+fn behind_another_class(fields: &[u8]) -> Option<&[u8]> {
+    let class = behind(fields, b", class=")?;
+    behind(behind_digits(behind(class, b"-").unwrap_or(class)), b", nrcpts=")
 }
 
 /// What in an address does not stand for itself, up to the comma behind it.
@@ -167,6 +176,8 @@ mod tests {
         for text in [
             "from=<a@example.org>, size=9, class=0, nrcpts=1, msgid=<x@y>, proto=ESMTP, relay=z [192.0.2.1]",
             "from=<>, size=9, class=0, nrcpts=1, msgid=<x@y>, relay=z",
+            "from=<>, size=9, class=-60, nrcpts=1, msgid=<x@y>, relay=z",
+            "from=<>, size=9, class=100, nrcpts=1, msgid=<x@y>, relay=z",
             "to=<a@b>, delay=00:00:01, xdelay=00:00:00, mailer=esmtp, pri=1, relay=x., dsn=2.0.0, stat=Sent (ok)",
             "to=<a@b>, delay=00:00:01, mailer=esmtp, pri=1, dsn=2.0.0, stat=Sent (queued as 4F3B2)",
             "to=<a@b>, delay=00:00:01, mailer=local, pri=1, dsn=2.0.0, stat=Sent",
@@ -179,8 +190,6 @@ mod tests {
         }
         for text in [
             "",
-            // A bulk message: it could be told, but is rare.
-            "from=<>, size=9, class=-60, nrcpts=1, msgid=<x@y>, relay=z",
             "from=<a@example.org>, size=0, class=0, nrcpts=1, proto=ESMTP, daemon=MTA, relay=x [192.0.2.1]",
             "from=<\"x>, size=9, class=0, nrcpts=1, msgid=<\"@b>, size=0, class=0, nrcpts=0, relay=x",
             "from=<x, size=9, class=0, nrcpts=1, msgid=>, size=0, class=0, nrcpts=0, relay=x",
