@@ -29,6 +29,8 @@ pub(crate) struct Group {
     pub came: Option<i64>,
     /// Lines of it were given up: what is left may be what followed from the cause.
     pub evicted: bool,
+    /// Ordinary lines of it may have been given up unread: that none told of the text says nothing.
+    pub lost: bool,
     /// An entry names no host.
     pub nameless: bool,
     /// Another host has the same queue id, and the entries don't say which is theirs.

@@ -290,6 +290,7 @@ impl Join {
             {
                 group.collected = slot.flags & flag::COLLECTED != 0;
                 group.evicted = slot.flags & flag::EVICTED != 0;
+                group.lost = slot.flags & flag::LOST != 0;
                 group.delivery = group.delivery.or(slot.delivery);
             }
             group.others = self.passed_entries(id, host);

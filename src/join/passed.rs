@@ -227,9 +227,10 @@ impl Passed {
         self.header(place).filter(|header| header.number == number)
     }
 
-    /// The times of the records of a message of some hosts, in seconds, the latest first.
-    pub(crate) fn times(&self, key: Key, is_of: impl Fn(Home) -> bool) -> impl Iterator<Item = u32> {
-        self.places(key.number).filter(move |(_, header)| is_of(header.home)).map(|(_, header)| header.secs)
+    /// The times of the records of a message of some hosts, in seconds, the latest first, and whether each was read.
+    pub(crate) fn times(&self, key: Key, is_of: impl Fn(Home) -> bool) -> impl Iterator<Item = (u32, bool)> {
+        let theirs = self.places(key.number).filter(move |(_, header)| is_of(header.home));
+        theirs.map(|(_, header)| (header.secs, header.kind & READ != 0))
     }
 
     /// Adds a record about a message; gives the number of entries that were given up for it.

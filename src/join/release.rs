@@ -45,6 +45,7 @@ impl Join {
             entry: &case.entry,
             entry_at: case.entry.at.map(|at| self.hosts.clocks(group.home).offset().mail_time(at)),
             collected: group.collected && ours,
+            lost: group.lost && ours,
             delivery: group.delivery.filter(|_| ours && !(case.kind == Kind::Abort && group.has_other_verdict())),
             cases: &group.cases,
             others: &group.others,

@@ -189,8 +189,15 @@ impl Join {
         let is_of = |other: Home| self.hosts.may_be_same(other, home);
         let slot = self.slot(id, home);
         // Of a message's lines the first counts, of its entries the last.
-        let mail = || known(slot.mail_secs).or_else(|| self.lines.times(id.into(), is_of).last());
-        let entry = || known(slot.entry_secs).or_else(|| self.entries.times(id.into(), is_of).next());
+        let mail = || known(slot.mail_secs).or_else(|| self.lines.times(id.into(), is_of).last().map(|(secs, _)| secs));
+        let entry = || {
+            let last = self.entries.times(id.into(), is_of).next();
+            // What has not been read came behind all that the slot knows of.
+            last.filter(|(_, is_read)| !is_read)
+                .map(|(secs, _)| secs)
+                .or(known(slot.entry_secs))
+                .or(last.map(|last| last.0))
+        };
         let ms = |secs: u32| i64::from(secs) * 1_000;
         // Most messages are not in the other log yet: that is asked first.
         let times = match look.log {

@@ -17,6 +17,8 @@ pub(crate) struct Facts<'g> {
     /// The entry's time, in mail time.
     pub entry_at: Option<i64>,
     pub collected: bool,
+    /// The line that tells that the text came may be lost.
+    pub lost: bool,
     pub delivery: Option<Delivery>,
     /// What else has an entry under the queue id.
     pub cases: &'g [Case],
@@ -32,8 +34,22 @@ pub(crate) fn may_settle(matcher: &Matcher, transaction: Option<Transaction<'_>>
     delivery.is_some() || transaction.is_some_and(|it| it.refused || it.evidence.iter().any(ends))
 }
 
-/// Judges a case.
+/// Judges a case. Where nobody knows whether the text came, what would be said of both is said.
 pub(crate) fn judge<'g>(matcher: &Matcher, facts: &Facts<'g>, transaction: Option<Transaction<'g>>) -> Verdict<'g> {
+    let verdict = judge_as(matcher, facts, transaction);
+    if !facts.lost || facts.collected {
+        return verdict;
+    }
+    let with_text = judge_as(matcher, &Facts { collected: true, ..*facts }, transaction);
+    if (verdict.class, verdict.status) != (with_text.class, with_text.status) {
+        return judge_as(matcher, facts, None);
+    }
+    let is_known = verdict.outcome == with_text.outcome;
+    let outcome = if is_known { verdict.outcome } else { Outcome::Unknown };
+    Verdict { outcome, settled: verdict.settled && is_known, ..verdict }
+}
+
+fn judge_as<'g>(matcher: &Matcher, facts: &Facts<'g>, transaction: Option<Transaction<'g>>) -> Verdict<'g> {
     Judge {
         matcher,
         facts,
