@@ -217,7 +217,7 @@ impl Join {
         if self.store.contains(id) {
             return;
         }
-        if self.lines.may_have_lost(id.into()) && self.seen.find(id.number(), 0) == Found::Never {
+        if self.lines.may_have_lost(id.into()) {
             self.seen.touch(id, 0).flags |= flag::LOST;
         }
         let passed = self.lines.of(id.into()).chain(self.entries.of(id.into()));
