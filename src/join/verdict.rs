@@ -30,23 +30,27 @@ pub(crate) struct Facts<'g> {
 /// Whether anything can be said for good by now: a refusal ended the transaction, its envelope has ended, or it is known what
 /// became of the mail. Before, no judgement settles anything.
 pub(crate) fn may_settle(matcher: &Matcher, transaction: Option<Transaction<'_>>, delivery: Option<Delivery>) -> bool {
-    let ends = |line: &Evidence| matcher.rule(line.rule).role == Role::EndOfEnvelope;
-    delivery.is_some() || transaction.is_some_and(|it| it.refused || it.evidence.iter().any(ends))
+    delivery.is_some() || transaction.is_some_and(|it| it.refused || has_ended(matcher, it))
+}
+
+/// Whether a line ended the envelope, as of those whose text did not come.
+fn has_ended(matcher: &Matcher, transaction: Transaction<'_>) -> bool {
+    transaction.evidence.iter().any(|line| matcher.rule(line.rule).role == Role::EndOfEnvelope)
 }
 
 /// Judges a case. Where nobody knows whether the text came, what would be said of both is said.
 pub(crate) fn judge<'g>(matcher: &Matcher, facts: &Facts<'g>, transaction: Option<Transaction<'g>>) -> Verdict<'g> {
     let verdict = judge_as(matcher, facts, transaction);
-    if !facts.lost || facts.collected {
+    if !facts.lost || facts.collected || transaction.is_none_or(|it| has_ended(matcher, it)) {
         return verdict;
     }
     let with_text = judge_as(matcher, &Facts { collected: true, ..*facts }, transaction);
-    if (verdict.class, verdict.status) != (with_text.class, with_text.status) {
-        return judge_as(matcher, facts, None);
-    }
     let is_known = verdict.outcome == with_text.outcome;
     let outcome = if is_known { verdict.outcome } else { Outcome::Unknown };
-    Verdict { outcome, settled: verdict.settled && is_known, ..verdict }
+    if (verdict.class, verdict.status) == (with_text.class, with_text.status) {
+        return Verdict { outcome, settled: verdict.settled && is_known, ..verdict };
+    }
+    Verdict { outcome, ..judge_as(matcher, &Facts { delivery: None, ..*facts }, None) }
 }
 
 fn judge_as<'g>(matcher: &Matcher, facts: &Facts<'g>, transaction: Option<Transaction<'g>>) -> Verdict<'g> {
