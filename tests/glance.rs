@@ -348,3 +348,19 @@ fn the_process_is_the_records() {
     let records: Vec<String> = (0..30).map(twice).chain((0..2).map(entry)).collect();
     both_at_first("a line twice", &records);
 }
+
+/// Of a message's entries the last counts for how far the clocks of the logs are apart, whether it was read or not.
+#[test]
+fn the_last_entry_counts_for_the_clocks() {
+    let ids: Vec<String> = (0..24).map(|n| format!("6AND0501{n:06}")).collect();
+    let entry =
+        |hour: u32, id: &String, rest: &str| record(&format!("2026-11-23T{hour}:01:06 q={id} f=<a@b> t=<b@c>{rest}"));
+    let failed = record(&of_x("Milter (PureMessage): timeout before data read, where=eom"));
+    let first = ids.iter().map(|id| entry(14, id, ""));
+    let last = ids.iter().map(|id| entry(13, id, " tm=1 a=q/eom"));
+    let lines = ids.iter().map(|id| record(&mail("mx1", id, FROM)));
+    let teaching = record(&mail("mx1", "6AND0500000000", FROM));
+    let records = [teaching].into_iter().chain(first).chain(last).chain(lines).chain([failed, record(ABORT)]);
+    let issued = both("the clocks", "{}", &[], &records.collect::<Vec<_>>());
+    assert!(issued.contains(r#""class":"filter_timeout""#) && issued.contains(r#""offset_secs":-1.0"#), "{issued}");
+}

@@ -290,9 +290,9 @@ impl Join {
             {
                 group.collected = slot.flags & flag::COLLECTED != 0;
                 group.evicted = slot.flags & flag::EVICTED != 0;
-                group.lost = slot.flags & flag::LOST != 0;
                 group.delivery = group.delivery.or(slot.delivery);
             }
+            group.lost = self.lines.may_have_lost(id.into());
             group.others = self.passed_entries(id, host);
         }
         if (home != NAMELESS || group.host.is_none()) && group.home != home {

@@ -212,8 +212,9 @@ impl Join {
         }
         let slot = self.seen.find(id.number(), group.host_number());
         match slot {
-            Found::Slot(slot) if slot.flags & (flag::EVICTED | flag::LOST) != 0 => WhyNot::Evicted,
+            Found::Slot(slot) if slot.flags & flag::EVICTED != 0 => WhyNot::Evicted,
             Found::Displaced => WhyNot::Evicted,
+            _ if group.lost => WhyNot::Evicted,
             Found::Slot(slot) if slot.flags & flag::MAIL != 0 => WhyNot::OnlyOrdinaryLines,
             _ if self.seen.is_of_another_host(id, group.host_number()) => WhyNot::OtherHost,
             _ if self.older_than_the_mail_log(group.home, &group.cases[index].entry) => WhyNot::StartedLate,

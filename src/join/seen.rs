@@ -18,8 +18,6 @@ pub(crate) mod flag {
     pub(crate) const ABORT: u16 = 8;
     /// Its evidence was given up because memory was short.
     pub(crate) const EVICTED: u16 = 16;
-    /// Ordinary lines of it were given up before they came here.
-    pub(crate) const LOST: u16 = 32;
 }
 
 /// What is known of one id. Times are seconds, 0 if unknown.

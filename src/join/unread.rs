@@ -190,13 +190,10 @@ impl Join {
         let slot = self.slot(id, home);
         // Of a message's lines the first counts, of its entries the last.
         let mail = || known(slot.mail_secs).or_else(|| self.lines.times(id.into(), is_of).last().map(|(secs, _)| secs));
-        let entry = || {
-            let last = self.entries.times(id.into(), is_of).next();
-            // What has not been read came behind all that the slot knows of.
-            last.filter(|(_, is_read)| !is_read)
-                .map(|(secs, _)| secs)
-                .or(known(slot.entry_secs))
-                .or(last.map(|last| last.0))
+        let entry = || match self.entries.times(id.into(), is_of).next() {
+            // It came behind all that the slot knows of.
+            Some((secs, false)) => Some(secs),
+            last => known(slot.entry_secs).or(last.map(|(secs, _)| secs)),
         };
         let ms = |secs: u32| i64::from(secs) * 1_000;
         // Most messages are not in the other log yet: that is asked first.
@@ -216,9 +213,6 @@ impl Join {
     pub(super) fn bring_back(&mut self, id: &QueueId) {
         if self.store.contains(id) {
             return;
-        }
-        if self.lines.may_have_lost(id.into()) {
-            self.seen.touch(id, 0).flags |= flag::LOST;
         }
         let passed = self.lines.of(id.into()).chain(self.entries.of(id.into()));
         let unread = passed.filter(|(_, record)| !record.is_read);
