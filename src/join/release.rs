@@ -4,6 +4,7 @@ use std::collections::BinaryHeap;
 
 use crate::case::{Case, CaseState, EntryFacts, Kind, Status, Told, Verdict, WhyNot};
 use crate::config::Others;
+use crate::envelope::Delivery;
 use crate::event::{Output, Revision};
 use crate::peek::LineKind;
 use crate::queue_id::QueueId;
@@ -44,7 +45,8 @@ impl Join {
             kind: case.kind,
             entry: &case.entry,
             entry_at: case.entry.at.map(|at| self.hosts.clocks(group.home).offset().mail_time(at)),
-            collected: group.collected && ours,
+            // What was delivered has come.
+            collected: (group.collected || group.delivery == Some(Delivery::Sent)) && ours,
             lost: group.lost && ours,
             delivery: group.delivery.filter(|_| ours && !(case.kind == Kind::Abort && group.has_other_verdict())),
             cases: &group.cases,

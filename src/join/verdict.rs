@@ -45,10 +45,6 @@ pub(crate) fn judge<'g>(matcher: &Matcher, facts: &Facts<'g>, transaction: Optio
         return verdict;
     }
     let with_text = judge_as(matcher, &Facts { collected: true, ..*facts }, transaction);
-    // What was delivered has come.
-    if facts.delivery == Some(Delivery::Sent) {
-        return with_text;
-    }
     let is_known = verdict.outcome == with_text.outcome;
     let outcome = if is_known { verdict.outcome } else { Outcome::Unknown };
     if (verdict.class, verdict.status) == (with_text.class, with_text.status) {
